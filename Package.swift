@@ -1,0 +1,82 @@
+// swift-tools-version: 6.2
+// Module map and import rules: see ARCHITECTURE.md.
+import PackageDescription
+
+// CI treats every warning in our own targets as an error; a developer's build only shows them.
+let warningsAreErrors = Context.environment["CI"] != nil
+
+let settings: [SwiftSetting] =
+  [.enableUpcomingFeature("ExistentialAny")]
+  + (warningsAreErrors ? [.treatAllWarnings(as: .error)] : [])
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+/// A target of ours: same settings everywhere.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging] + dependencies,
+    swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+  name: "flowmob",
+  products: [
+    .executable(name: "lmad", targets: ["lmad"]),
+    .executable(name: "magd", targets: ["magd"]),
+    .executable(name: "flow-manager", targets: ["FlowManager"]),
+    .executable(name: "packet-reflector", targets: ["PacketReflector"]),
+    .executable(name: "bonding-policy", targets: ["BondingPolicy"]),
+    .library(name: "PMIPCore", targets: ["PMIPCore"]),
+    .library(name: "MobilityWire", targets: ["MobilityWire"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    // Pure: no sockets, no clock, no Foundation.
+    module("NetTypes"),
+    module("DatapathModel", ["NetTypes"]),
+    module("MobilityWire", ["NetTypes"]),
+    module("FlowCore", ["NetTypes", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
+    module(
+      "PMIPCore",
+      ["NetTypes", "MobilityWire", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
+
+    // Shell: the Linux kernel behind typed interfaces.
+    .target(
+      name: "CLinuxNet",
+      linkerSettings: [.linkedLibrary("mnl"), .linkedLibrary("netfilter_queue"), .linkedLibrary("nfnetlink")]),
+    module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
+    module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
+    module("DaemonKit", ["NetTypes", "LinuxNet", logging, .product(name: "Yams", package: "Yams")]),
+
+    // Programs.
+    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+    program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+    program("FlowManager", ["FlowCore", "DatapathModel"]),
+    program("PacketReflector"),
+    program("BondingPolicy"),
+
+    tests("NetTypesTests", ["NetTypes"]),
+    tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
+    tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
+    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
+    tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
+    tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
+    tests("DaemonKitTests", ["DaemonKit", "NetTypes"]),
+    tests("ProgramTests", ["lmad", "magd", "FlowManager", "PMIPCore", "NetTypes", "DaemonKit"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

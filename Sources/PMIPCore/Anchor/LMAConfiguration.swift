@@ -1,0 +1,118 @@
+import DatapathModel
+import MobilityWire
+import NetTypes
+
+/// Configuration of a local mobility anchor, checked by `problems()`.
+public struct LMAConfiguration: Hashable, Sendable {
+  /// LMAA: addresses that PBUs may be sent to.
+  public var addresses: [IPv6Address]
+  /// The gateways that may register nodes (RFC 5213 section 4); others get status 154.
+  public var gateways: [GatewayPolicy]
+  public var prefixPools: [PrefixPool]
+  public var nodes: [NodePolicy]
+  public var unknownNodes: UnknownNodePolicy
+  public var timers: LMATimers
+  public var limits: LMALimits
+  public var codePoints: CodePoints
+  /// The HI value that asks for shared prefixes: RFC 7864's 6, or the paper's own number.
+  public var sharedPrefixesIndicator: HandoffIndicator
+  public var markLayout: MarkLayout
+
+  public init(
+    addresses: [IPv6Address], gateways: [GatewayPolicy], prefixPools: [PrefixPool], nodes: [NodePolicy] = [],
+    unknownNodes: UnknownNodePolicy = .refuse, timers: LMATimers = LMATimers(), limits: LMALimits = LMALimits(),
+    codePoints: CodePoints = CodePoints(), sharedPrefixesIndicator: HandoffIndicator = .sharedPrefixes,
+    markLayout: MarkLayout = .default
+  ) {
+    self.addresses = addresses
+    self.gateways = gateways
+    self.prefixPools = prefixPools
+    self.nodes = nodes
+    self.unknownNodes = unknownNodes
+    self.timers = timers
+    self.limits = limits
+    self.codePoints = codePoints
+    self.sharedPrefixesIndicator = sharedPrefixesIndicator
+    self.markLayout = markLayout
+  }
+
+  public enum UnknownNodePolicy: String, Hashable, Sendable, Codable { case refuse, accept }
+}
+
+/// A gateway that may register nodes.
+public struct GatewayPolicy: Hashable, Sendable {
+  public enum Ordering: String, Hashable, Sendable, Codable {
+    /// A Timestamp option is required and judged by RFC 5213 section 5.5.
+    case timestamp
+    /// Timestamps are not judged; sequence numbers of RFC 6275 section 9.5.1 are.
+    case sequence
+  }
+
+  public var name: String
+  public var address: IPv6Address
+  public var ordering: Ordering
+
+  public init(name: String, address: IPv6Address, ordering: Ordering = .timestamp) {
+    self.name = name
+    self.address = address
+    self.ordering = ordering
+  }
+}
+
+/// Home network prefixes to give out.
+public struct PrefixPool: Hashable, Sendable {
+  public var prefix: IPv6Prefix
+  /// Length of a home network prefix; 64 for SLAAC.
+  public var assignedLength: Int
+  /// How long a released prefix stays unused, so that late packets do not reach a stranger.
+  public var quarantine: Duration
+
+  public init(prefix: IPv6Prefix, assignedLength: Int = 64, quarantine: Duration = .seconds(60)) {
+    self.prefix = prefix
+    self.assignedLength = assignedLength
+    self.quarantine = quarantine
+  }
+}
+
+/// What the anchor knows about one node.
+public struct NodePolicy: Hashable, Sendable {
+  public var identifier: MobileNodeIdentifier
+  public var kind: TerminalKind
+  /// false: status 152, PROXY_REG_NOT_ENABLED.
+  public var proxyRegistrationEnabled: Bool
+  /// Prefixes kept for this node, given out in this order, one per interface (one for all when `kind` is logical).
+  public var reservedPrefixes: [IPv6Prefix]
+  /// Names of the gateways it may use; empty: all.
+  public var gateways: [String]
+
+  public init(
+    identifier: MobileNodeIdentifier, kind: TerminalKind = .interfaces, proxyRegistrationEnabled: Bool = true,
+    reservedPrefixes: [IPv6Prefix] = [], gateways: [String] = []
+  ) {
+    self.identifier = identifier
+    self.kind = kind
+    self.proxyRegistrationEnabled = proxyRegistrationEnabled
+    self.reservedPrefixes = reservedPrefixes
+    self.gateways = gateways
+  }
+}
+
+/// RFC 5213 section 9.1.
+public struct LMATimers: Hashable, Sendable {
+  public var minDelayBeforeBCEDelete: Duration = .milliseconds(10_000)
+  public var maxDelayBeforeNewBCEAssign: Duration = .milliseconds(1_500)
+  public var timestampValidityWindow: Duration = .milliseconds(300)
+  /// Longer requests are granted this much.
+  public var maximumLifetime: Duration = .seconds(3_600)
+  public init() {}
+}
+
+/// Every bound of the anchor; reaching one is counted and answered with status 130.
+public struct LMALimits: Hashable, Sendable {
+  public var bindings = 1_000_000
+  public var bindingsPerNode = 8
+  public var prefixesPerRequest = 8
+  /// Registrations that wait for an old gateway (MaxDelayBeforeNewBCEAssign) or for the kernel.
+  public var pendingRegistrations = 10_000
+  public init() {}
+}

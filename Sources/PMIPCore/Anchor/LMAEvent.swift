@@ -1,0 +1,165 @@
+import DatapathModel
+import MobilityWire
+import NetTypes
+
+/// Everything that can happen to a local mobility anchor.
+public enum LMAEvent: Sendable {
+  /// A Binding Update that passed the receive checks of RFC 6275 section 9.2.
+  case bindingUpdate(BindingUpdate, source: IPv6Address, destination: IPv6Address)
+  /// A Binding Error from a gateway.
+  case bindingError(BindingError, source: IPv6Address)
+  /// `nextDeadline` has come.
+  case deadlineReached
+  /// Outcome of the `install` effect with that identifier.
+  case datapathOutcome(EffectID, DatapathOutcome)
+  case configurationChanged(LMAConfiguration)
+  /// At start, before anything else: what `persist` effects had stored. Lifetimes are absolute wall-clock times.
+  case restore([BindingRecord])
+  /// The operator removes a binding by hand (`lmad delete BINDING`).
+  case deleteBinding(BindingIdentifier)
+}
+
+/// What the shell must do, in this order.
+public enum LMAEffect: Hashable, Sendable {
+  case send(MobilityMessage, source: IPv6Address, destination: IPv6Address)
+  /// Apply all or report failure; the shell answers every one with `.datapathOutcome`.
+  case install(EffectID, [DatapathChange])
+  case notify(LMANotification)
+  /// Written after the messages of the same event are out; losing the newest ones in a crash is allowed.
+  case persist(PersistenceChange)
+}
+
+/// For the Flow Manager and every other subscriber of the control socket.
+public enum LMANotification: Hashable, Sendable {
+  case tunnelAdded(TunnelDescription)
+  case tunnelRemoved(TunnelDescription)
+  /// New or changed.
+  case bindingChanged(BindingSummary)
+  case bindingRemoved(BindingSummary, cause: RemovalCause)
+}
+
+public enum RemovalCause: String, Hashable, Sendable, Codable {
+  case deregistered, expired, replaced, operatorRequest = "operator-request", datapathFailed = "datapath-failed"
+}
+
+/// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.
+public struct BindingIdentifier: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+  public var description: String { String(rawValue) }
+}
+
+/// A binding as the outside sees it.
+public struct BindingSummary: Hashable, Sendable {
+  public enum State: String, Hashable, Sendable, Codable {
+    case active
+    /// De-registered, waits MinDelayBeforeBCEDelete; carries no traffic.
+    case awaitingDeletion = "awaiting-deletion"
+  }
+
+  public var identifier: BindingIdentifier
+  public var node: MobileNodeIdentifier
+  public var kind: TerminalKind
+  public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
+  public var accessTechnology: AccessTechnologyType
+  public var proxyCareOfAddress: IPv6Address
+  /// Configured name of the gateway, else its address.
+  public var gatewayName: String
+  public var anchorAddress: IPv6Address
+  public var tunnel: TunnelIdentifier
+  public var prefixes: [IPv6Prefix]
+  /// Prefixes of the node's other interfaces that this gateway has been told to serve off-link.
+  public var offLinkPrefixes: [IPv6Prefix]
+  /// The prefix routes of `prefixes` point to this binding (one of several for a shared prefix).
+  public var isDefault: Bool
+  public var state: State
+  public var lifetime: Duration
+  /// Monotonic, on the clock of `Moment`.
+  public var expiresAt: Duration
+  public var registeredAt: NTPTimestamp
+  public var lastUpdate: NTPTimestamp
+
+  public init(
+    identifier: BindingIdentifier, node: MobileNodeIdentifier, kind: TerminalKind,
+    linkLayerIdentifier: MobileNodeLinkLayerIdentifier?, accessTechnology: AccessTechnologyType,
+    proxyCareOfAddress: IPv6Address, gatewayName: String, anchorAddress: IPv6Address, tunnel: TunnelIdentifier,
+    prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], isDefault: Bool, state: State, lifetime: Duration,
+    expiresAt: Duration, registeredAt: NTPTimestamp, lastUpdate: NTPTimestamp
+  ) {
+    self.identifier = identifier
+    self.node = node
+    self.kind = kind
+    self.linkLayerIdentifier = linkLayerIdentifier
+    self.accessTechnology = accessTechnology
+    self.proxyCareOfAddress = proxyCareOfAddress
+    self.gatewayName = gatewayName
+    self.anchorAddress = anchorAddress
+    self.tunnel = tunnel
+    self.prefixes = prefixes
+    self.offLinkPrefixes = offLinkPrefixes
+    self.isDefault = isDefault
+    self.state = state
+    self.lifetime = lifetime
+    self.expiresAt = expiresAt
+    self.registeredAt = registeredAt
+    self.lastUpdate = lastUpdate
+  }
+}
+
+public enum PersistenceChange: Hashable, Sendable {
+  case store(BindingRecord)
+  case remove(BindingIdentifier)
+}
+
+/// What must survive a restart of the anchor.
+public struct BindingRecord: Hashable, Sendable {
+  public var identifier: BindingIdentifier
+  public var node: MobileNodeIdentifier
+  public var kind: TerminalKind
+  public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
+  public var accessTechnology: AccessTechnologyType
+  public var proxyCareOfAddress: IPv6Address
+  public var anchorAddress: IPv6Address
+  public var gatewayLinkLocalAddress: IPv6Address?
+  /// Kept, so that marks in the kernel still name the right tunnel after a restart.
+  public var tunnel: TunnelIdentifier
+  public var prefixes: [IPv6Prefix]
+  public var offLinkPrefixes: [IPv6Prefix]
+  public var isDefault: Bool
+  public var sequence: UInt16
+  /// Value of the Timestamp option accepted last; nil when sequence numbers are used.
+  public var timestamp: NTPTimestamp?
+  public var lifetime: BindingLifetime
+  public var expiresAt: NTPTimestamp
+  public var registeredAt: NTPTimestamp
+  public var lastUpdate: NTPTimestamp
+
+  public init(
+    identifier: BindingIdentifier, node: MobileNodeIdentifier, kind: TerminalKind,
+    linkLayerIdentifier: MobileNodeLinkLayerIdentifier?, accessTechnology: AccessTechnologyType,
+    proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, gatewayLinkLocalAddress: IPv6Address?,
+    tunnel: TunnelIdentifier, prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], isDefault: Bool,
+    sequence: UInt16, timestamp: NTPTimestamp?, lifetime: BindingLifetime, expiresAt: NTPTimestamp,
+    registeredAt: NTPTimestamp, lastUpdate: NTPTimestamp
+  ) {
+    self.identifier = identifier
+    self.node = node
+    self.kind = kind
+    self.linkLayerIdentifier = linkLayerIdentifier
+    self.accessTechnology = accessTechnology
+    self.proxyCareOfAddress = proxyCareOfAddress
+    self.anchorAddress = anchorAddress
+    self.gatewayLinkLocalAddress = gatewayLinkLocalAddress
+    self.tunnel = tunnel
+    self.prefixes = prefixes
+    self.offLinkPrefixes = offLinkPrefixes
+    self.isDefault = isDefault
+    self.sequence = sequence
+    self.timestamp = timestamp
+    self.lifetime = lifetime
+    self.expiresAt = expiresAt
+    self.registeredAt = registeredAt
+    self.lastUpdate = lastUpdate
+  }
+}

@@ -1,0 +1,105 @@
+import MobilityWire
+import NetTypes
+
+/// Configuration of a mobile access gateway.
+public struct MAGConfiguration: Hashable, Sendable {
+  public var proxyCareOfAddress: IPv6Address
+  /// The anchor of nodes that name none of their own.
+  public var anchorAddress: IPv6Address
+  public var accessLinks: [AccessLink]
+  public var nodes: [GatewayNodePolicy]
+  public var unknownNodes: UnknownNodePolicy
+  /// FixedMAGLinkLocalAddressOnAllAccessLinks, RFC 5213 section 9.3; `.unspecified` switches the mode off.
+  public var fixedLinkLocalAddress: IPv6Address
+  /// FixedMAGLinkLayerAddressOnAllAccessLinks.
+  public var fixedLinkLayerAddress: LinkLayerAddress
+  /// TimestampBasedApproachInUse.
+  public var useTimestamps: Bool
+  public var sharedPrefixesIndicator: HandoffIndicator
+  public var codePoints: CodePoints
+  public var timers: MAGTimers
+  public var limits: MAGLimits
+
+  public init(
+    proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, accessLinks: [AccessLink],
+    nodes: [GatewayNodePolicy] = [], unknownNodes: UnknownNodePolicy = .refuse,
+    fixedLinkLocalAddress: IPv6Address = LinkLayerAddress.fixedGateway.linkLocalAddress,
+    fixedLinkLayerAddress: LinkLayerAddress = .fixedGateway, useTimestamps: Bool = true,
+    sharedPrefixesIndicator: HandoffIndicator = .sharedPrefixes, codePoints: CodePoints = CodePoints(),
+    timers: MAGTimers = MAGTimers(), limits: MAGLimits = MAGLimits()
+  ) {
+    self.proxyCareOfAddress = proxyCareOfAddress
+    self.anchorAddress = anchorAddress
+    self.accessLinks = accessLinks
+    self.nodes = nodes
+    self.unknownNodes = unknownNodes
+    self.fixedLinkLocalAddress = fixedLinkLocalAddress
+    self.fixedLinkLayerAddress = fixedLinkLayerAddress
+    self.useTimestamps = useTimestamps
+    self.sharedPrefixesIndicator = sharedPrefixesIndicator
+    self.codePoints = codePoints
+    self.timers = timers
+    self.limits = limits
+  }
+
+  public enum UnknownNodePolicy: Hashable, Sendable {
+    case refuse
+    /// `<mac without separators>@realm`.
+    case derive(realm: String)
+  }
+}
+
+/// An interface towards mobile nodes.
+public struct AccessLink: Hashable, Sendable {
+  public var name: String
+  public var accessTechnology: AccessTechnologyType
+
+  public init(name: String, accessTechnology: AccessTechnologyType) {
+    self.name = name
+    self.accessTechnology = accessTechnology
+  }
+}
+
+/// A line of the MAC to MN-ID file: several addresses may name one node (the paper, section 3.2.2).
+public struct GatewayNodePolicy: Hashable, Sendable {
+  public var linkLayerAddress: LinkLayerAddress
+  public var identifier: MobileNodeIdentifier
+  public var kind: TerminalKind
+  /// nil: the gateway's anchor.
+  public var anchorAddress: IPv6Address?
+
+  public init(
+    linkLayerAddress: LinkLayerAddress, identifier: MobileNodeIdentifier, kind: TerminalKind = .interfaces,
+    anchorAddress: IPv6Address? = nil
+  ) {
+    self.linkLayerAddress = linkLayerAddress
+    self.identifier = identifier
+    self.kind = kind
+    self.anchorAddress = anchorAddress
+  }
+}
+
+public struct MAGTimers: Hashable, Sendable {
+  /// First retransmission of a registration; the issue and RFC 6275's InitialBindackTimeoutFirstReg: 1.5 s.
+  public var initialBindackTimeoutFirstRegistration: Duration = .milliseconds(1_500)
+  /// INITIAL_BINDACK_TIMEOUT, for refreshes and de-registrations.
+  public var initialBindackTimeout: Duration = .seconds(1)
+  public var maxBindackTimeout: Duration = .seconds(32)
+  /// Wanted lifetime of a binding; a multiple of 4 s.
+  public var lifetime: Duration = .seconds(300)
+  /// A refresh is sent this long before expiry (RFC 8127: 40 s), at the latest at half of the granted lifetime.
+  public var refreshBeforeExpiry: Duration = .seconds(40)
+  /// Router lifetime in advertisements.
+  public var routerLifetime: Duration = .seconds(1_800)
+  /// Unsolicited unicast advertisements while registered.
+  public var advertisementInterval: Duration = .seconds(600)
+  /// Neighbour probes while registered, to notice a silent departure; zero: none.
+  public var probeInterval: Duration = .seconds(10)
+  public init() {}
+}
+
+public struct MAGLimits: Hashable, Sendable {
+  public var attachments = 100_000
+  public var prefixesPerNode = 16
+  public init() {}
+}
