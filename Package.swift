@@ -63,7 +63,7 @@ let package = Package(
     module("DaemonKit", ["NetTypes", "LinuxNet", logging, .product(name: "Yams", package: "Yams")]),
 
     // Programs.
-    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath", "FlowCore"]),
     program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
