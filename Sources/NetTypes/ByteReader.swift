@@ -10,7 +10,8 @@ public struct ByteReader<Failure: Error>: Sendable {
   private let origin: Int
   private var position: Int
   private let end: Int
-  private let failure: Failure
+  /// What a read past the end throws. It says which container this is, so a decoder can base other errors on it.
+  public let failure: Failure
 
   /// Reads `bytes` from their start; a read past their end throws `failure`.
   public init(_ bytes: ArraySlice<UInt8>, orThrow failure: Failure) {

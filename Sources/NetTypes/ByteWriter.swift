@@ -9,6 +9,9 @@ public struct ByteWriter: Sendable {
   /// Octets written so far, which is the offset of the next one.
   public var count: Int { bytes.count }
 
+  /// Starts over; the capacity stays.
+  public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
   public mutating func write(_ value: UInt8) { bytes.append(value) }
 
   public mutating func write(_ value: UInt16) { bigEndian(UInt64(value), count: 2) }
