@@ -28,6 +28,7 @@ public struct IPv6Address: Hashable, Sendable, Comparable {
   public var solicitedNodeAddress: IPv6Address {
     IPv6Address(high: 0xff02_0000_0000_0000, low: 0x1_ff00_0000 | low & 0xff_ffff)
   }
+  public var isSolicitedNode: Bool { self == solicitedNodeAddress }
 
   public static func < (a: Self, b: Self) -> Bool { a.high == b.high ? a.low < b.low : a.high < b.high }
 }

@@ -65,6 +65,8 @@ import Testing
     for text in ["::", "::1", "fe80::1", "ff0e::1"] { #expect(try !address(text).isRoutableUnicast) }
     for text in ["2001:db8::1", "fd00::1"] { #expect(try address(text).isRoutableUnicast) }
     #expect(try address("2001:db8::2:aabb:ccdd").solicitedNodeAddress == address("ff02::1:ffbb:ccdd"))
+    #expect(try address("ff02::1:ffbb:ccdd").isSolicitedNode)
+    #expect(try !address("ff02::1:feff:ccdd").isSolicitedNode && !IPv6Address.allNodes.isSolicitedNode)
   }
 
   @Test("Order is numeric, JSON is text")
