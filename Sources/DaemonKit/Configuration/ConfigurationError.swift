@@ -48,6 +48,17 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
   }
 }
 
+extension ConfigurationError {
+  /// A word that is none of the known ones.
+  public static func unknownWord(
+    _ word: String, at position: SourcePosition, keyPath: String = "", known: [String]
+  ) -> ConfigurationError {
+    ConfigurationError(
+      position, keyPath: keyPath, "unknown value '\(word)'", expected: "one of \(known.joined(separator: ", "))",
+      suggestion: NearestName.find(word, among: known))
+  }
+}
+
 /// Everything wrong with a configuration, in the order of the file. A program that gets these ends with status 2.
 public struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
   public let errors: [ConfigurationError]

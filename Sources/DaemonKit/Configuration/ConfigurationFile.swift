@@ -26,15 +26,17 @@ public struct LoadedConfiguration<Root: Sendable>: Sendable {
   /// True when the file itself gives this value, rather than a default.
   public func gives(_ keyPath: String) -> Bool { positions[keyPath] != nil }
 
+  /// The same file with another value made of what it gave.
+  public func mapped<New: Sendable>(_ transform: (Root) -> New) -> LoadedConfiguration<New> {
+    LoadedConfiguration<New>(value: transform(value), file: file, positions: positions)
+  }
+
   public func error(_ problem: SemanticProblem) -> ConfigurationError {
     ConfigurationError(position(of: problem.keyPath), keyPath: problem.keyPath, problem.message)
   }
 }
 
 extension OptionTable {
-  /// Larger files are refused unread.
-  public static var maximumFileSize: Int { 16 << 20 }
-
   /// Reads a configuration file.
   ///
   /// - Parameter check: finds problems of meaning. It is called even when keys are unknown or duplicate, so that one
@@ -43,24 +45,7 @@ extension OptionTable {
   public func load(path: String, check: (Root) -> [SemanticProblem] = { _ in [] }) throws(ConfigurationErrors)
     -> LoadedConfiguration<Root>
   {
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path), options: [])
-    } catch {
-      throw ConfigurationErrors([
-        ConfigurationError(
-          SourcePosition(file: path), "cannot be read: \(Self.reason(error))", expected: "a configuration file")
-      ])
-    }
-    guard data.count <= Self.maximumFileSize else {
-      throw ConfigurationErrors([
-        ConfigurationError(
-          SourcePosition(file: path), "has \(data.count) octets", expected: "at most \(Self.maximumFileSize) octets")
-      ])
-    }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw ConfigurationErrors([ConfigurationError(SourcePosition(file: path), "is not UTF-8", expected: "YAML text")])
-    }
+    let text = try ConfigurationText.read(path: path, expected: "a configuration file")
     return try parse(text, file: path, check: check)
   }
 
@@ -73,7 +58,7 @@ extension OptionTable {
     var errors = reader.errors
     guard let root else { throw ConfigurationErrors(errors) }
     var reading = ConfigurationReading(file: file)
-    guard let value = OptionType.section(self).read(root, "", &reading) else {
+    guard let value = OptionType.mapping(self).read(root, "", &reading) else {
       throw ConfigurationErrors(errors + reading.errors)
     }
     errors += reading.errors
@@ -90,13 +75,5 @@ extension OptionTable {
   public func text(_ value: Root) throws -> String {
     guard let node = write(value).node else { return "" }
     return try Yams.serialize(node: node, width: 100)
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-    if let underlying, underlying.domain == NSPOSIXErrorDomain {
-      return String(cString: strerror(Int32(underlying.code)))
-    }
-    return (error as NSError).localizedDescription
   }
 }

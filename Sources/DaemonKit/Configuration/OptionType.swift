@@ -10,13 +10,10 @@ public struct OptionType<Value: Sendable>: Sendable {
   let isListOfSections: Bool
   /// nil after it has reported why.
   let read: @Sendable (ConfigurationNode, _ path: String, inout ConfigurationReading) -> Value?
-  /// What stands for the value when the key is not in the file at all; nil for kinds that have no such reading.
-  let readAbsent: (@Sendable (ConfigurationNode, _ path: String, inout ConfigurationReading) -> Value?)?
   let write: @Sendable (Value) -> ConfigurationValue
 
   init(
     expected: String, plural: String, children: [OptionDescription] = [], isListOfSections: Bool = false,
-    readAbsent: (@Sendable (ConfigurationNode, String, inout ConfigurationReading) -> Value?)? = nil,
     write: @escaping @Sendable (Value) -> ConfigurationValue,
     read: @escaping @Sendable (ConfigurationNode, String, inout ConfigurationReading) -> Value?
   ) {
@@ -24,7 +21,6 @@ public struct OptionType<Value: Sendable>: Sendable {
     self.plural = plural
     self.children = children
     self.isListOfSections = isListOfSections
-    self.readAbsent = readAbsent
     self.read = read
     self.write = write
   }
@@ -112,21 +108,19 @@ extension OptionType {
     }
   }
 
-  /// A mapping with the options of `table`. Left out altogether, it has the defaults of the table.
-  public static func section(_ table: OptionTable<Value>) -> OptionType {
-    let expected = "a mapping with the keys \(table.options.map(\.description.key).joined(separator: ", "))"
+  /// A mapping with the options of `table`; the kind of list elements that have several keys.
+  public static func mapping(_ table: OptionTable<Value>) -> OptionType {
+    let expected = ConfigurationOption.mappingExpected(table.options)
     return OptionType(
-      expected: expected, plural: "mappings", children: table.descriptions,
-      readAbsent: { node, path, reading in
-        table.read([], of: node, path, &reading)
-      },
-      write: table.write
+      expected: expected, plural: "mappings", children: table.descriptions, write: table.write
     ) { node, path, reading in
       guard case .mapping(let entries) = node.content else {
         reading.refuse(node, path, node.kindText, expected: expected)
         return nil
       }
-      return table.read(entries, of: node, path, &reading)
+      var value = table.initial
+      ConfigurationOption.read(table.options, from: entries, at: node.position, path, into: &value, &reading)
+      return value
     }
   }
 }
