@@ -143,11 +143,12 @@ public struct FlowManagerEngine: Sendable {
     work.effects.append(.notify(.kernelRefused(reason)))
     switch step.consequence {
     case .none:
-      // Ask again with the next snapshot.
+      // Tried again with the next snapshot.
       switch step.change {
       case .ruleset: ruleset = nil
       case .setTunnelChain(let tunnel, _, _): chains[tunnel] = nil
-      case .removeTunnelChain, .set, .remove: break
+      case .removeTunnelChain(let tunnel): chains.updateValue(nil, forKey: tunnel)
+      case .set, .remove: break
       }
     case .admission(let identifier, let waiting, let command):
       waiting.forEach { work.effects.append(.verdict($0.token, mark: nil)) }

@@ -48,7 +48,7 @@ public struct Flow: Hashable, Sendable {
 ///
 /// The two chains make a tunnel that goes away cost only the flows on it, and a node that loses a binding only the flows
 /// of that node, whatever else is in the table. All links are 32-bit slots, and the tuple is stored once. A flow takes
-/// 104 octets in the slab and 11 to 22 in each of the two indexes.
+/// 112 octets in the slab and 11 to 22 in each of the two indexes.
 public struct FlowTable: Sendable {
   /// Place of a flow in the slab; valid until the flow is removed.
   typealias Slot = Int32
