@@ -93,9 +93,6 @@ struct GatewaysDocument: Codable {
   }
 }
 
-struct CountersDocument: Codable {
-  var counters: [String: UInt64]
-}
 
 extension AnchorBinding {
   init(_ binding: BindingSummary) {

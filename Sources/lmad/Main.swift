@@ -7,15 +7,13 @@ import NetTypes
 
 @main
 struct AnchorProgram: ParsableCommand {
-  static let name = "lmad"
-  static let defaultConfiguration = "/etc/flowmob/lmad.yaml"
-  static let startCommand = "lmad run -c \(defaultConfiguration)"
+  static let daemon = DaemonDescription(name: "lmad", socket: LMADaemonConfiguration.table.initial.control.socket)
   static let configuration = CommandConfiguration(
-    commandName: name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
+    commandName: daemon.name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
     subcommands: [Run.self, Check.self, Show.self, Delete.self, Cleanup.self])
 
-  static func main() { Program.main(AnchorProgram.self, name: name) }
+  static func main() { Program.main(AnchorProgram.self, name: daemon.name) }
 }
 
 extension AnchorProgram {
@@ -24,11 +22,11 @@ extension AnchorProgram {
     @OptionGroup var file: ConfigurationFileOptions
 
     func run() throws {
-      let path = file.path(default: defaultConfiguration)
+      let path = file.path(default: daemon.configurationFile)
       let loaded = try LMADaemonConfiguration.load(path: path)
       try loaded.preflight()
       StandardErrorLogHandler.bootstrap(level: loaded.value.logLevel)
-      try Daemon(loaded.value, file: path, log: Logger(label: name)).run()
+      try Daemon(loaded.value, file: path, log: Logger(label: daemon.name)).run()
     }
   }
 
@@ -47,7 +45,7 @@ extension AnchorProgram {
 
     func run() throws {
       if explain { return print(LMADaemonConfiguration.table.explanation) }
-      let path = file.path(default: defaultConfiguration)
+      let path = file.path(default: daemon.configurationFile)
       let loaded = try LMADaemonConfiguration.load(path: path)
       if !fileOnly { try loaded.preflight() }
       if effective { return print(try LMADaemonConfiguration.table.text(loaded.value), terminator: "") }
@@ -64,10 +62,8 @@ extension AnchorProgram {
     var json = false
 
     func run() throws {
-      let loaded = try LMADaemonConfiguration.load(path: file.path(default: defaultConfiguration))
-      guard (try? ControlClient(path: loaded.value.control.socket)) == nil else {
-        throw ProgramFailure("lmad is running at \(loaded.value.control.socket); stop it first")
-      }
+      let loaded = try LMADaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
+      try daemon.requireStopped(socket: loaded.value.control.socket)
       let failures = try loaded.value.makeDatapath().teardown()
       guard failures.isEmpty else {
         throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
@@ -85,9 +81,7 @@ extension AnchorProgram {
     var binding: UInt32
 
     func run() throws {
-      let document: BindingsDocument = try client.connect(defaultSocket: LMADaemonConfiguration.defaultSocket, start: startCommand)
-        .call("delete", DeleteArguments(binding: binding))
-      try client.print(document, text: \.text)
+      try client.show("delete", DeleteArguments(binding: binding), of: daemon, text: \BindingsDocument.text)
     }
   }
 
@@ -96,46 +90,34 @@ extension AnchorProgram {
       abstract: "Show what the running daemon knows.",
       subcommands: [Bindings.self, Tunnels.self, Nodes.self, Gateways.self, Counters.self])
 
-    struct Bindings: ShowCommand {
+    struct Bindings: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "The binding cache (RFC 5213 section 5.1).")
       @OptionGroup var client: ClientOptions
-      func run() throws { try show("show bindings", text: \BindingsDocument.text) }
+      func run() throws { try client.show("show bindings", of: daemon, text: \BindingsDocument.text) }
     }
 
-    struct Tunnels: ShowCommand {
+    struct Tunnels: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "Tunnels to gateways, with their marks.")
       @OptionGroup var client: ClientOptions
-      func run() throws { try show("show tunnels", text: \TunnelsDocument.text) }
+      func run() throws { try client.show("show tunnels", of: daemon, text: \TunnelsDocument.text) }
     }
 
-    struct Nodes: ShowCommand {
+    struct Nodes: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "Flow-mob lists: the bindings that belong to each node.")
       @OptionGroup var client: ClientOptions
-      func run() throws { try show("show nodes", text: \NodesDocument.text) }
+      func run() throws { try client.show("show nodes", of: daemon, text: \NodesDocument.text) }
     }
 
-    struct Gateways: ShowCommand {
+    struct Gateways: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "Gateways that may register nodes.")
       @OptionGroup var client: ClientOptions
-      func run() throws { try show("show gateways", text: \GatewaysDocument.text) }
+      func run() throws { try client.show("show gateways", of: daemon, text: \GatewaysDocument.text) }
     }
 
-    struct Counters: ShowCommand {
+    struct Counters: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "Counters, one for each reason.")
       @OptionGroup var client: ClientOptions
-      func run() throws { try show("show counters", text: \CountersDocument.text) }
+      func run() throws { try client.show("show counters", of: daemon, text: \CountersDocument.text) }
     }
-  }
-}
-
-protocol ShowCommand: ParsableCommand {
-  var client: ClientOptions { get }
-}
-
-extension ShowCommand {
-  func show<Document: Codable>(_ command: String, text: (Document) -> String) throws {
-    let connection = try client.connect(
-      defaultSocket: LMADaemonConfiguration.defaultSocket, start: AnchorProgram.startCommand)
-    try client.print(try connection.call(command, NoArguments()) as Document, text: text)
   }
 }

@@ -59,7 +59,3 @@ struct LinksDocument: Codable {
     var attachments: Int
   }
 }
-
-struct CountersDocument: Codable {
-  var counters: [String: UInt64]
-}

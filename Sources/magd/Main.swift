@@ -7,15 +7,13 @@ import NetTypes
 
 @main
 struct GatewayProgram: ParsableCommand {
-  static let name = "magd"
-  static let defaultConfiguration = "/etc/flowmob/magd.yaml"
-  static let startCommand = "magd run -c \(defaultConfiguration)"
+  static let daemon = DaemonDescription(name: "magd", socket: MAGDaemonConfiguration.table.initial.control.socket)
   static let configuration = CommandConfiguration(
-    commandName: name, abstract: "Mobile Access Gateway of Proxy Mobile IPv6 with flow mobility.",
+    commandName: daemon.name, abstract: "Mobile Access Gateway of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
     subcommands: [Run.self, Check.self, Show.self, Attach.self, Detach.self, Cleanup.self])
 
-  static func main() { Program.main(GatewayProgram.self, name: name) }
+  static func main() { Program.main(GatewayProgram.self, name: daemon.name) }
 }
 
 extension GatewayProgram {
@@ -24,11 +22,11 @@ extension GatewayProgram {
     @OptionGroup var file: ConfigurationFileOptions
 
     func run() throws {
-      let path = file.path(default: defaultConfiguration)
+      let path = file.path(default: daemon.configurationFile)
       let loaded = try MAGDaemonConfiguration.load(path: path)
       try loaded.preflight()
       StandardErrorLogHandler.bootstrap(level: loaded.value.logLevel)
-      try Daemon(loaded.value, file: path, log: Logger(label: name)).run()
+      try Daemon(loaded.value, file: path, log: Logger(label: daemon.name)).run()
     }
   }
 
@@ -47,7 +45,7 @@ extension GatewayProgram {
 
     func run() throws {
       if explain { return print(MAGDaemonConfiguration.table.explanation) }
-      let path = file.path(default: defaultConfiguration)
+      let path = file.path(default: daemon.configurationFile)
       let loaded = try MAGDaemonConfiguration.load(path: path)
       if !fileOnly { try loaded.preflight() }
       if effective { return print(try MAGDaemonConfiguration.table.text(loaded.value), terminator: "") }
@@ -64,10 +62,8 @@ extension GatewayProgram {
     var json = false
 
     func run() throws {
-      let loaded = try MAGDaemonConfiguration.load(path: file.path(default: defaultConfiguration))
-      guard (try? ControlClient(path: loaded.value.control.socket)) == nil else {
-        throw ProgramFailure("magd is running at \(loaded.value.control.socket); stop it first")
-      }
+      let loaded = try MAGDaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
+      try daemon.requireStopped(socket: loaded.value.control.socket)
       let failures = try loaded.value.makeDatapath().teardown()
       guard failures.isEmpty else {
         throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
@@ -76,7 +72,7 @@ extension GatewayProgram {
     }
   }
 
-  struct Attach: ClientCommand {
+  struct Attach: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Register a node that no trigger has shown.")
     @OptionGroup var client: ClientOptions
     @Option(help: "Access link that the node is on.")
@@ -87,11 +83,12 @@ extension GatewayProgram {
     var id: String?
 
     func run() throws {
-      try call("attach", AttachArguments(link: link, linkLayerAddress: mac, node: id), text: \AttachmentsDocument.text)
+      try client.show(
+        "attach", AttachArguments(link: link, linkLayerAddress: mac, node: id), of: daemon, text: \AttachmentsDocument.text)
     }
   }
 
-  struct Detach: ClientCommand {
+  struct Detach: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "De-register a node; it stays away until it solicits or is attached again.")
     @OptionGroup var client: ClientOptions
@@ -101,7 +98,8 @@ extension GatewayProgram {
     var mac: LinkLayerAddress
 
     func run() throws {
-      try call("detach", DetachArguments(link: link, linkLayerAddress: mac), text: \AttachmentsDocument.text)
+      try client.show(
+        "detach", DetachArguments(link: link, linkLayerAddress: mac), of: daemon, text: \AttachmentsDocument.text)
     }
   }
 
@@ -109,22 +107,22 @@ extension GatewayProgram {
     static let configuration = CommandConfiguration(
       abstract: "Show what the running daemon knows.", subcommands: [Attachments.self, Links.self, Counters.self])
 
-    struct Attachments: ClientCommand {
+    struct Attachments: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "The binding update list (RFC 5213 section 6.1).")
       @OptionGroup var client: ClientOptions
-      func run() throws { try call("show attachments", NoArguments(), text: \AttachmentsDocument.text) }
+      func run() throws { try client.show("show attachments", of: daemon, text: \AttachmentsDocument.text) }
     }
 
-    struct Links: ClientCommand {
+    struct Links: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "Access links, with the MTU they advertise.")
       @OptionGroup var client: ClientOptions
-      func run() throws { try call("show links", NoArguments(), text: \LinksDocument.text) }
+      func run() throws { try client.show("show links", of: daemon, text: \LinksDocument.text) }
     }
 
-    struct Counters: ClientCommand {
+    struct Counters: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "Counters, one for each reason.")
       @OptionGroup var client: ClientOptions
-      func run() throws { try call("show counters", NoArguments(), text: \CountersDocument.text) }
+      func run() throws { try client.show("show counters", of: daemon, text: \CountersDocument.text) }
     }
   }
 
@@ -133,19 +131,5 @@ extension GatewayProgram {
       throw ValidationError("'\(text)' is not a link-layer address; expected six octets such as 02:00:00:00:01:01")
     }
     return address
-  }
-}
-
-protocol ClientCommand: ParsableCommand {
-  var client: ClientOptions { get }
-}
-
-extension ClientCommand {
-  func call<Document: Codable>(
-    _ command: String, _ arguments: some Encodable, text: (Document) -> String
-  ) throws {
-    let connection = try client.connect(
-      defaultSocket: MAGDaemonConfiguration.defaultSocket, start: GatewayProgram.startCommand)
-    try client.print(try connection.call(command, arguments) as Document, text: text)
   }
 }
