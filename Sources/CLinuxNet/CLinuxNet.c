@@ -1,2 +1,154 @@
 #define _GNU_SOURCE
 #include "CLinuxNet.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { CONTROL_SIZE = 128 };
+_Static_assert(
+    CONTROL_SIZE >= CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)),
+    "room for packet info and one integer");
+
+struct slot {
+  struct iovec vector;
+  union {
+    struct sockaddr_in6 in6;
+    struct sockaddr_ll link;
+  } source;
+  _Alignas(struct cmsghdr) unsigned char control[CONTROL_SIZE];
+};
+
+struct cnet_batch {
+  unsigned capacity;
+  size_t datagram_size;
+  struct mmsghdr *headers;
+  struct slot *slots;
+  uint8_t *data;
+};
+
+void cnet_batch_free(struct cnet_batch *batch) {
+  free(batch->headers);
+  free(batch->slots);
+  free(batch->data);
+  free(batch);
+}
+
+struct cnet_batch *cnet_batch_create(unsigned capacity, size_t datagram_size) {
+  struct cnet_batch *batch = calloc(1, sizeof *batch);
+  if (batch == NULL) return NULL;
+  batch->capacity = capacity;
+  batch->datagram_size = datagram_size;
+  batch->headers = calloc(capacity, sizeof *batch->headers);
+  batch->slots = calloc(capacity, sizeof *batch->slots);
+  batch->data = calloc(capacity, datagram_size);
+  if (batch->headers == NULL || batch->slots == NULL || batch->data == NULL) {
+    cnet_batch_free(batch);
+    errno = ENOMEM;
+    return NULL;
+  }
+  for (unsigned i = 0; i < capacity; i++) {
+    batch->slots[i].vector.iov_base = batch->data + i * datagram_size;
+    batch->slots[i].vector.iov_len = datagram_size;
+  }
+  return batch;
+}
+
+int cnet_batch_receive(struct cnet_batch *batch, int fd, int flags) {
+  // The kernel overwrites the lengths, so every receive starts from fresh headers.
+  for (unsigned i = 0; i < batch->capacity; i++) {
+    struct slot *slot = &batch->slots[i];
+    memset(&slot->source, 0, sizeof slot->source);
+    batch->headers[i].msg_hdr = (struct msghdr){
+      .msg_name = &slot->source,
+      .msg_namelen = sizeof slot->source,
+      .msg_iov = &slot->vector,
+      .msg_iovlen = 1,
+      .msg_control = slot->control,
+      .msg_controllen = sizeof slot->control,
+    };
+    batch->headers[i].msg_len = 0;
+  }
+  return recvmmsg(fd, batch->headers, batch->capacity, flags, NULL);
+}
+
+const uint8_t *cnet_batch_data(const struct cnet_batch *batch, unsigned index) {
+  return batch->data + index * batch->datagram_size;
+}
+
+size_t cnet_batch_length(const struct cnet_batch *batch, unsigned index) {
+  return batch->headers[index].msg_len;
+}
+
+int cnet_batch_truncated(const struct cnet_batch *batch, unsigned index) {
+  return (batch->headers[index].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+}
+
+struct sockaddr_in6 cnet_batch_source(const struct cnet_batch *batch, unsigned index) {
+  return batch->slots[index].source.in6;
+}
+
+struct sockaddr_ll cnet_batch_link_source(const struct cnet_batch *batch, unsigned index) {
+  return batch->slots[index].source.link;
+}
+
+int cnet_batch_packet_info(
+    const struct cnet_batch *batch, unsigned index, struct in6_addr *destination, unsigned *interface) {
+  struct msghdr *header = &batch->headers[index].msg_hdr;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
+    if (c->cmsg_level != IPPROTO_IPV6 || c->cmsg_type != IPV6_PKTINFO) continue;
+    if (c->cmsg_len < CMSG_LEN(sizeof(struct in6_pktinfo))) continue;
+    struct in6_pktinfo info;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    *destination = info.ipi6_addr;
+    *interface = info.ipi6_ifindex;
+    return 0;
+  }
+  return -1;
+}
+
+ssize_t cnet_send_from(
+    int fd, const void *data, size_t length, const struct sockaddr_in6 *destination, const struct in6_addr *source,
+    unsigned interface, int flags) {
+  _Alignas(struct cmsghdr) unsigned char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+  struct iovec vector = {.iov_base = (void *)data, .iov_len = length};
+  struct msghdr header = {
+    .msg_name = (void *)destination,
+    .msg_namelen = sizeof *destination,
+    .msg_iov = &vector,
+    .msg_iovlen = 1,
+    .msg_control = control,
+    .msg_controllen = sizeof control,
+  };
+  struct in6_pktinfo info = {.ipi6_addr = *source, .ipi6_ifindex = interface};
+  struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+  c->cmsg_level = IPPROTO_IPV6;
+  c->cmsg_type = IPV6_PKTINFO;
+  c->cmsg_len = CMSG_LEN(sizeof info);
+  memcpy(CMSG_DATA(c), &info, sizeof info);
+  return sendmsg(fd, &header, flags);
+}
+
+int cnet_receive_packet_info(int fd) {
+  int on = 1;
+  return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+}
+
+int cnet_icmp6_block_all(int fd) {
+  struct icmp6_filter filter;
+  ICMP6_FILTER_SETBLOCKALL(&filter);
+  return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter);
+}
+
+int cnet_unshare(int flags) { return unshare(flags); }
+int cnet_setns(int fd, int type) { return setns(fd, type); }
+const int cnet_clone_newnet = CLONE_NEWNET;
+
+uint64_t cnet_effective_capabilities(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+  if (syscall(SYS_capget, &header, data) != 0) return 0;
+  return (uint64_t)data[1].effective << 32 | data[0].effective;
+}
