@@ -23,7 +23,8 @@ public enum NeighborDiscoveryOption: Hashable, Sendable {
   /// 5, octets.
   case mtu(UInt32)
   /// Ignored by the protocol: an unknown type, or a known one with a length that is not the one of the RFC on Ethernet.
-  /// `data` is what follows the Length octet; when encoded it is filled up with zeros to a multiple of 8.
+  /// `data` is what follows the Length octet, at most 2038 octets; when encoded it is filled up with zeros to a
+  /// multiple of 8.
   case unknown(type: UInt8, data: [UInt8])
 }
 

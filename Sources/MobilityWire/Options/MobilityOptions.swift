@@ -17,11 +17,12 @@ public struct MobilityOptions: Hashable, Sendable, RandomAccessCollection, Range
 extension MobilityOptions {
   /// Reads options up to the end of the header. Padding is dropped.
   init(decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints) throws(DecodeError) {
-    self.init()
+    var options: [MobilityOption] = []
     while var element = try OptionElement(decoding: &body) {
       if element.type.isPadding { continue }
-      append(try MobilityOption(type: element.type, decoding: &element.body, codePoints: codePoints))
+      options.append(try MobilityOption(type: element.type, decoding: &element.body, codePoints: codePoints))
     }
+    self.init(options)
   }
 
   /// Writes the options in their order, each padded to its alignment, and fills up to a multiple of 8. `writer` holds
