@@ -71,7 +71,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   let attachedAt: NTPTimestamp
 
   var state: State = .registering
-  var request: RegistrationRequest?
+  var request: OutstandingRequest?
   var departure: Departure?
   var binding: Binding?
   var lastStatus: BindingStatus?

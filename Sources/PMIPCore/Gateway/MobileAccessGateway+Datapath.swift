@@ -8,7 +8,7 @@ extension MobileAccessGateway {
   /// Takes over what the anchor granted. Prefixes that were there before and are missing now are removed (RFC 7864
   /// section 4.2: the list is complete).
   mutating func bind(
-    _ known: BindingUpdateListEntry, _ request: RegistrationRequest, _ transmission: RegistrationRequest.Transmission,
+    _ known: BindingUpdateListEntry, _ request: OutstandingRequest, _ transmission: OutstandingRequest.Transmission,
     _ granted: (onLink: [IPv6Prefix], offLink: [IPv6Prefix]), _ lifetime: BindingLifetime,
     _ acknowledgement: BindingAcknowledgement, _ turn: inout Turn
   ) {

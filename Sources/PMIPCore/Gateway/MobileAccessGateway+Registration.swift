@@ -77,13 +77,13 @@ extension MobileAccessGateway {
   }
 
   private func request(
-    _ purpose: RegistrationRequest.Purpose, for entry: BindingUpdateListEntry, handoffIndicator: HandoffIndicator,
+    _ purpose: OutstandingRequest.Purpose, for entry: BindingUpdateListEntry, handoffIndicator: HandoffIndicator,
     prefixes: [IPv6Prefix], retransmission: Retransmission
-  ) -> RegistrationRequest {
+  ) -> OutstandingRequest {
     // A de-registration goes where the binding is, even if our address was changed since.
     let bound = purpose == .deregistration ? entry.binding.flatMap { desiredDatapath.tunnels[$0.tunnel]?.local } : nil
     let asksForLinkLocal = purpose != .deregistration && configuration.anchorChoosesLinkLocalAddress
-    return RegistrationRequest(
+    return OutstandingRequest(
       purpose: purpose, source: bound ?? configuration.proxyCareOfAddress,
       anchorAddress: entry.identity.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
       lifetime: purpose == .deregistration ? .zero : BindingLifetime(configuration.timers.lifetime),
@@ -172,7 +172,7 @@ extension MobileAccessGateway {
     case none
     /// Belongs to this attachment, but says something else than was asked.
     case contradiction(BindingUpdateListEntry)
-    case answer(BindingUpdateListEntry, RegistrationRequest, RegistrationRequest.Transmission)
+    case answer(BindingUpdateListEntry, OutstandingRequest, OutstandingRequest.Transmission)
   }
 
   mutating func acknowledged(
@@ -214,7 +214,7 @@ extension MobileAccessGateway {
     destination: IPv6Address
   ) -> Match {
     let options = acknowledgement.options
-    var candidates: [(BindingUpdateListEntry, RegistrationRequest, RegistrationRequest.Transmission)] = []
+    var candidates: [(BindingUpdateListEntry, OutstandingRequest, OutstandingRequest.Transmission)] = []
     for key in list.keys(of: node) {
       guard let entry = list[key], let request = entry.request, request.anchorAddress == source,
         request.source == destination, let newest = request.transmissions.last
@@ -242,7 +242,7 @@ extension MobileAccessGateway {
   }
 
   private mutating func accepted(
-    _ entry: BindingUpdateListEntry, _ request: RegistrationRequest, _ transmission: RegistrationRequest.Transmission,
+    _ entry: BindingUpdateListEntry, _ request: OutstandingRequest, _ transmission: OutstandingRequest.Transmission,
     _ acknowledgement: BindingAcknowledgement, _ turn: inout Turn
   ) {
     switch request.purpose {
@@ -292,7 +292,7 @@ extension MobileAccessGateway {
   /// Refusals, RFC 5213 section 6.9.1.2. 135, 156 and 157 refuse a message and leave the binding as it was; all others
   /// end the service at once, so that the node's packets are not forwarded and its prefixes not advertised.
   private mutating func refused(
-    _ known: BindingUpdateListEntry, _ request: RegistrationRequest, _ acknowledgement: BindingAcknowledgement,
+    _ known: BindingUpdateListEntry, _ request: OutstandingRequest, _ acknowledgement: BindingAcknowledgement,
     _ turn: inout Turn
   ) {
     let status = acknowledgement.status

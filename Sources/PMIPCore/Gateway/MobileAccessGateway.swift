@@ -31,6 +31,25 @@ public struct MobileAccessGateway: Sendable {
     var kind: Kind
   }
 
+  /// The effects of one event while it is handled.
+  struct Turn {
+    let now: Moment
+    private var actions: [MAGEffect] = []
+    private var records: [MAGEffect] = []
+
+    init(now: Moment) { self.now = now }
+
+    /// Persistence and notifications go behind everything that a node or the anchor waits for.
+    var effects: [MAGEffect] { actions + records }
+
+    mutating func perform(_ effect: MAGEffect) {
+      switch effect {
+      case .send, .install, .advertise, .probe: actions.append(effect)
+      case .persist, .notify: records.append(effect)
+      }
+    }
+  }
+
   /// What an `install` effect decides about.
   struct PendingInstall: Hashable, Sendable {
     var key: AttachmentKey
@@ -125,24 +144,5 @@ public struct MobileAccessGateway: Sendable {
   mutating func nextClaim() -> UInt64 {
     lastClaim += 1
     return lastClaim
-  }
-}
-
-/// The effects of one event while it is handled.
-struct Turn {
-  let now: Moment
-  private var actions: [MAGEffect] = []
-  private var records: [MAGEffect] = []
-
-  init(now: Moment) { self.now = now }
-
-  /// Persistence and notifications go behind everything that a node or the anchor waits for.
-  var effects: [MAGEffect] { actions + records }
-
-  mutating func perform(_ effect: MAGEffect) {
-    switch effect {
-    case .send, .install, .advertise, .probe: actions.append(effect)
-    case .persist, .notify: records.append(effect)
-    }
   }
 }

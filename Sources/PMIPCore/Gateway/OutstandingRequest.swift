@@ -8,7 +8,7 @@ import NetTypes
 /// without this rule a path slower than the first timeout could not register before the back-off has caught up with it.
 /// A refusal counts only for the newest transmission, because 135 and 157 are what an older one earns when the network
 /// delivered it behind a newer one. A new request (refresh, de-registration) forgets the transmissions of the old one.
-struct RegistrationRequest: Hashable, Sendable {
+struct OutstandingRequest: Hashable, Sendable {
   enum Purpose: Hashable, Sendable {
     /// Asks for a binding: after attachment, or again after a lost one.
     case registration
