@@ -90,6 +90,8 @@ public struct MobileAccessGateway: Sendable {
 
   public mutating func handle(_ event: MAGEvent, at now: Moment) -> [MAGEffect] {
     var turn = Turn(now: now)
+    // What is due has happened, even if the event that says so comes later than another one.
+    while let timer = timers.popDue(at: now.monotonic) { expired(timer, &turn) }
     switch event {
     case .attached(let attachment): attached(attachment, &turn)
     case .detached(let link, let address, let cause):
@@ -100,8 +102,7 @@ public struct MobileAccessGateway: Sendable {
       acknowledged(acknowledgement, source: source, destination: destination, &turn)
     case .bindingError(let error, _):
       counters.count(error.status == BindingError.unrecognizedType ? .unrecognizedTypeErrors : .otherBindingErrors)
-    case .deadlineReached:
-      while let timer = timers.popDue(at: now.monotonic) { expired(timer, &turn) }
+    case .deadlineReached: break
     case .datapathOutcome(let identifier, let outcome): datapathAnswered(identifier, outcome, &turn)
     case .linkMTU(let link, let mtu): linkMTUChanged(link, mtu, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
