@@ -60,7 +60,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary("mnl"), .linkedLibrary("netfilter_queue"), .linkedLibrary("nfnetlink")]),
     module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
     module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
-    module("DaemonKit", ["NetTypes", "LinuxNet", logging, .product(name: "Yams", package: "Yams")]),
+    module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
 
     // Programs.
     program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),

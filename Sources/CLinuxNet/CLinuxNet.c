@@ -14,7 +14,10 @@ _Static_assert(
 
 struct slot {
   struct iovec vector;
-  struct sockaddr_in6 source;
+  union {
+    struct sockaddr_in6 in6;
+    struct sockaddr_ll link;
+  } source;
   _Alignas(struct cmsghdr) unsigned char control[CONTROL_SIZE];
 };
 
@@ -84,7 +87,11 @@ int cnet_batch_truncated(const struct cnet_batch *batch, unsigned index) {
 }
 
 struct sockaddr_in6 cnet_batch_source(const struct cnet_batch *batch, unsigned index) {
-  return batch->slots[index].source;
+  return batch->slots[index].source.in6;
+}
+
+struct sockaddr_ll cnet_batch_link_source(const struct cnet_batch *batch, unsigned index) {
+  return batch->slots[index].source.link;
 }
 
 int cnet_batch_packet_info(

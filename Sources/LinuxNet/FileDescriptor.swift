@@ -1,3 +1,4 @@
+import CLinuxNet
 import Glibc
 
 /// Owner of a file descriptor; closes it when it goes away.

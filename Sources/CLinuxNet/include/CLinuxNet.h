@@ -65,8 +65,10 @@ const uint8_t *_Nonnull cnet_batch_data(const struct cnet_batch *_Nonnull batch,
 size_t cnet_batch_length(const struct cnet_batch *_Nonnull batch, unsigned index);
 /// Whether the datagram was longer than `datagram_size`.
 int cnet_batch_truncated(const struct cnet_batch *_Nonnull batch, unsigned index);
-/// Peer address; all zero when the socket family is not AF_INET6.
+/// Peer address of an AF_INET6 socket.
 struct sockaddr_in6 cnet_batch_source(const struct cnet_batch *_Nonnull batch, unsigned index);
+/// Peer address of an AF_PACKET socket.
+struct sockaddr_ll cnet_batch_link_source(const struct cnet_batch *_Nonnull batch, unsigned index);
 /// Destination address and interface of an IPV6_PKTINFO control message; -1 when there is none.
 int cnet_batch_packet_info(
     const struct cnet_batch *_Nonnull batch, unsigned index, struct in6_addr *_Nonnull destination,

@@ -1,0 +1,61 @@
+import CLinuxNet
+import Glibc
+import NetTypes
+
+/// Receive buffers for recvmmsg(2): one system call for up to `capacity` datagrams.
+public struct DatagramBatch: ~Copyable {
+  private let handle: OpaquePointer
+  public let capacity: Int
+
+  public init(capacity: Int, datagramSize: Int) throws(LinuxError) {
+    guard let handle = cnet_batch_create(UInt32(capacity), datagramSize) else {
+      throw LinuxError("allocate", "receive buffers of \(capacity) x \(datagramSize) octets")
+    }
+    self.handle = handle
+    self.capacity = capacity
+  }
+
+  deinit { cnet_batch_free(handle) }
+
+  /// Number of datagrams received; 0 when none is waiting. Does not wait. The datagrams stay until the next call.
+  public mutating func receive(_ descriptor: Int32, object: String) throws(LinuxError) -> Int {
+    while true {
+      let count = cnet_batch_receive(handle, descriptor, Int32(MSG_DONTWAIT))
+      if count >= 0 { return Int(count) }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: return 0
+      default: throw LinuxError("receive from", object)
+      }
+    }
+  }
+
+  /// A copy of the octets.
+  public func bytes(_ index: Int) -> [UInt8] {
+    let index = UInt32(index)
+    return Array(UnsafeBufferPointer(start: cnet_batch_data(handle, index), count: cnet_batch_length(handle, index)))
+  }
+
+  /// Whether the datagram did not fit and has lost its end.
+  public func isTruncated(_ index: Int) -> Bool { cnet_batch_truncated(handle, UInt32(index)) != 0 }
+
+  /// The peer of an IPv6 socket.
+  public func source(_ index: Int) -> IPv6Address {
+    IPv6Address(cnet_batch_source(handle, UInt32(index)).sin6_addr)
+  }
+
+  /// Destination address and interface index (IPV6_PKTINFO); nil when the kernel did not tell.
+  public func packetInformation(_ index: Int) -> (destination: IPv6Address, interface: UInt32)? {
+    var destination = in6_addr()
+    var interface: UInt32 = 0
+    guard cnet_batch_packet_info(handle, UInt32(index), &destination, &interface) == 0 else { return nil }
+    return (IPv6Address(destination), interface)
+  }
+
+  /// The sender of a packet socket; nil unless it is an EUI-48.
+  public func linkSource(_ index: Int) -> LinkLayerAddress? {
+    let address = cnet_batch_link_source(handle, UInt32(index))
+    guard address.sll_halen == 6 else { return nil }
+    return withUnsafeBytes(of: address.sll_addr) { LinkLayerAddress(bytes: $0.prefix(6)) }
+  }
+}

@@ -1,0 +1,215 @@
+import DaemonKit
+import DatapathModel
+import Logging
+import MobilityWire
+import NetTypes
+import PMIPCore
+
+/// Everything in lmad's configuration file: the core's part and the shell's.
+struct LMADaemonConfiguration: DaemonConfiguration, Hashable {
+  var core = LMAConfiguration(addresses: [], gateways: [], prefixPools: [])
+  var datapath = AnchorDatapathSettings()
+  var control = ControlSettings(socket: "/run/flowmob/lmad.sock")
+  var stateDirectory = "/var/lib/flowmob"
+  var logLevel = Logger.Level.info
+
+  /// Reads and checks a file, structure and meaning.
+  static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<LMADaemonConfiguration> {
+    try table.load(path: path) { $0.problems() }
+  }
+
+  /// Problems of meaning.
+  func problems() -> [SemanticProblem] {
+    []
+  }
+}
+
+/// What lmad puts into the kernel, and where.
+struct AnchorDatapathSettings: Hashable, Sendable {
+  var encapsulation = EncapsulationChoice.auto
+  /// Towards the gateways.
+  var coreInterface = ""
+  /// Tunnel n has the routing table `tableBase` + n.
+  var tableBase: UInt32 = 52_130
+  /// Routes of home network prefixes; 254 is the main table.
+  var routeTable: UInt32 = 254
+  var rulePriorityBase: UInt32 = 5_213
+  /// rtm_protocol of our routes and rules.
+  var routeProtocol: UInt8 = 113
+}
+
+extension LMADaemonConfiguration {
+  static let table = OptionTable(
+    initial: LMADaemonConfiguration(),
+    [
+      .option(
+        "addresses", \.core.addresses, .list(of: .ipv6Address, count: 1...64), required: true,
+        help: "LMAA: our addresses that gateways send their Proxy Binding Updates to."),
+      .option(
+        "gateways", \.core.gateways, .list(of: .mapping(gateway), count: 1...4_095), required: true,
+        help: "Gateways that may register nodes; others get status 154 (RFC 5213 section 4)."),
+      .option(
+        "prefix-pools", \.core.prefixPools, .list(of: .mapping(pool), count: 0...256),
+        help: "Home network prefixes to give to nodes that have none reserved."),
+      .option(
+        "nodes", \.core.nodes, .list(of: .mapping(node), count: 0...1_000_000),
+        help: "What is known about single nodes."),
+      .option(
+        "unknown-nodes", \.core.unknownNodes, .word(["refuse": .refuse, "accept": .accept]),
+        help: "Nodes that are not in the list: refuse with status 152, or accept with the defaults of a node."),
+      .section(
+        "timers", help: "RFC 5213 section 9.1.",
+        [
+          .option(
+            "min-delay-before-bce-delete", \.core.timers.minDelayBeforeBCEDelete,
+            .duration(in: .zero ... .seconds(600)),
+            help: "A de-registered binding is kept this long, for a registration through another gateway."),
+          .option(
+            "max-delay-before-new-bce-assign", \.core.timers.maxDelayBeforeNewBCEAssign,
+            .duration(in: .zero ... .seconds(60)),
+            help: "A registration with unknown handoff state waits this long for the old gateway to de-register."),
+          .option(
+            "timestamp-validity-window", \.core.timers.timestampValidityWindow,
+            .duration(in: .milliseconds(1) ... .seconds(3_600)),
+            help: "How far a gateway's clock may be from ours."),
+          .option(
+            "maximum-lifetime", \.core.timers.maximumLifetime, .duration(in: .seconds(4) ... .seconds(262_140)),
+            help: "Longest lifetime that is granted."),
+        ]),
+      .section(
+        "limits", help: "Bounds; what exceeds one is counted and refused with status 130.",
+        [
+          .option("bindings", \.core.limits.bindings, .integer(1...10_000_000), help: "Bindings in all."),
+          .option("bindings-per-node", \.core.limits.bindingsPerNode, .integer(1...255), help: "Bindings of one node."),
+          .option(
+            "prefixes-per-request", \.core.limits.prefixesPerRequest, .integer(1...64),
+            help: "Home Network Prefix options in one Proxy Binding Update."),
+          .option(
+            "pending-registrations", \.core.limits.pendingRegistrations, .integer(1...1_000_000),
+            help: "Registrations that wait for an old gateway or for the kernel."),
+        ]),
+      .section(
+        "flow-mobility", help: "Code points that both ends must agree on.",
+        [
+          .option(
+            "option-type", \.core.codePoints.flowMobilityOption, .flowMobilityOption,
+            help: "Type of the flow-mob option, which carries the prefixes of a node's other interfaces."),
+          .option(
+            "shared-prefixes-indicator", \.core.sharedPrefixesIndicator, .handoffIndicator,
+            help: "Handoff Indicator that asks for the prefixes of the node's other bindings (RFC 7864: 6)."),
+        ]),
+      .section(
+        "datapath", help: "What goes into the kernel.",
+        [
+          .option(
+            "encapsulation", \.datapath.encapsulation, .encapsulation,
+            help:
+              "ip6tnl: a device per tunnel. srv6: routes only, same bytes on the wire. auto: ip6tnl where the kernel has it."
+          ),
+          .option(
+            "core-interface", \.datapath.coreInterface, .interfaceName, required: true,
+            help: "Interface towards the gateways."),
+          .option(
+            "mark-mask", \.core.markLayout, .markLayout,
+            help: "Bits of the packet mark that are ours; they hold the tunnel number."),
+          .option(
+            "table-base", \.datapath.tableBase, .integer(256...0xffff_0000),
+            help: "Tunnel n has the routing table table-base + n."),
+          .option(
+            "route-table", \.datapath.routeTable, .routingTable,
+            help: "Table for the routes of home network prefixes; 254 is the main table."),
+          .rulePriorityBase(\.datapath.rulePriorityBase),
+          .routeProtocol(\.datapath.routeProtocol),
+        ]),
+      .control,
+      .option(
+        "state-directory", \.stateDirectory, .path,
+        help: "Where bindings are kept over a restart (lmad.state, lmad.journal)."),
+      .logLevel,
+    ])
+
+  private static let gateway = OptionTable(
+    initial: GatewayPolicy(name: "", address: .unspecified),
+    [
+      .option("name", \.name, .text("a name"), required: true, help: "What this file and `show` call the gateway."),
+      .option("address", \.address, .ipv6Address, required: true, help: "Its Proxy Care-of Address."),
+      .option(
+        "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
+        help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
+    ])
+
+  private static let pool = OptionTable(
+    initial: PrefixPool(prefix: .host(.unspecified)),
+    [
+      .option("prefix", \.prefix, .prefix, required: true, help: "The pool."),
+      .option(
+        "assigned-length", \.assignedLength, .integer(1...128),
+        help: "Length of the prefixes given out; 64 for address autoconfiguration."),
+      .option(
+        "quarantine", \.quarantine, .duration(in: .zero ... .seconds(86_400)),
+        help: "A released prefix stays unused this long, so that late packets do not reach a stranger."),
+    ])
+
+  private static let node = OptionTable(
+    initial: NodePolicy(identifier: MobileNodeIdentifier(nai: "")),
+    [
+      .option("id", \.identifier, .mobileNodeIdentifier, required: true, help: "MN-ID of the node."),
+      .option(
+        "kind", \.kind, .word(["interfaces": .interfaces, "logical": .logical]),
+        help: "interfaces: a prefix set for each interface (weak host). logical: one bonding interface, one set."),
+      .option(
+        "proxy-registration", \.proxyRegistrationEnabled, .boolean,
+        help: "false refuses the node with status 152."),
+      .option(
+        "reserved-prefixes", \.reservedPrefixes, .list(of: .prefix, count: 0...255),
+        help: "Prefixes of this node alone, given to its interfaces in this order."),
+      .option(
+        "gateways", \.gateways, .list(of: .text("a gateway name", plural: "gateway names"), count: 0...4_095),
+        help: "Names of the gateways it may use; none: all."),
+    ])
+}
+
+extension OptionType where Value == MobileNodeIdentifier {
+  static var mobileNodeIdentifier: OptionType {
+    OptionType<String>.text("an identifier such as user@realm", plural: "identifiers", maximumLength: 254)
+      .mapped {
+        MobileNodeIdentifier(nai: $0)
+      } back: {
+        String(decoding: $0.identifier, as: UTF8.self)
+      }
+  }
+}
+
+extension OptionType where Value == UInt8? {
+  /// Type of the flow-mob option; `none` switches it off.
+  static var flowMobilityOption: OptionType {
+    OptionType<UInt8>.codePoint(
+      "an unassigned option type", plural: "option types", names: ["none": 0], range: 71...255
+    )
+    .mapped {
+      .some($0 == 0 ? nil : $0)
+    } back: {
+      $0 ?? 0
+    }
+  }
+}
+
+extension OptionType where Value == HandoffIndicator {
+  static var handoffIndicator: OptionType {
+    OptionType<UInt8>.integer(1...255).mapped {
+      HandoffIndicator(rawValue: $0)
+    } back: {
+      $0.rawValue
+    }
+  }
+}
+
+extension OptionType where Value == MarkLayout {
+  static var markLayout: OptionType {
+    OptionType<UInt32>.markMask.mapped {
+      MarkLayout(mask: $0)
+    } back: {
+      $0.mask
+    }
+  }
+}

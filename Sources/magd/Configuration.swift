@@ -1,0 +1,247 @@
+import DaemonKit
+import Foundation
+import Logging
+import MobilityWire
+import NetTypes
+import PMIPCore
+
+/// Everything in magd's configuration file: the core's part and the shell's.
+struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
+  enum UnknownNodes: Hashable, Sendable { case refuse, derive }
+
+  var core = MAGConfiguration(proxyCareOfAddress: .unspecified, anchorAddress: .unspecified, accessLinks: [])
+  /// As the file has it; relative to the file's directory.
+  var nodeMap: String?
+  /// With `realm`, becomes `core.unknownNodes`.
+  var unknownNodes = UnknownNodes.refuse
+  var realm: String?
+  var datapath = GatewayDatapathSettings()
+  var control = ControlSettings(socket: "/run/flowmob/magd.sock")
+  var stateDirectory = "/var/lib/flowmob"
+  var logLevel = Logger.Level.info
+
+  /// Reads and checks a file and the node map it names, structure and meaning. The result's `core` is complete.
+  static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<MAGDaemonConfiguration> {
+    var nodes: [GatewayNodePolicy] = []
+    var mapErrors: [ConfigurationError] = []
+    var result: Result<LoadedConfiguration<MAGDaemonConfiguration>, ConfigurationErrors>
+    do throws(ConfigurationErrors) {
+      let loaded = try table.load(path: path) { configuration in
+        if let map = configuration.nodeMap {
+          let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
+          let file = map.hasPrefix("/") ? map : directory.appendingPathComponent(map).relativePath
+          do throws(ConfigurationErrors) {
+            nodes = try NodeMap.load(path: file)
+          } catch {
+            mapErrors = error.errors
+          }
+        }
+        var complete = configuration
+        complete.core.nodes = nodes
+        return complete.problems()
+      }
+      result = .success(loaded.mapped { $0.completed(nodes: nodes) })
+    } catch {
+      result = .failure(error)
+    }
+    guard mapErrors.isEmpty else {
+      if case .failure(let errors) = result { mapErrors += errors.errors }
+      throw ConfigurationErrors(mapErrors)
+    }
+    return try result.get()
+  }
+
+  private func completed(nodes: [GatewayNodePolicy]) -> MAGDaemonConfiguration {
+    var result = self
+    result.core.nodes = nodes
+    switch unknownNodes {
+    case .refuse: result.core.unknownNodes = .refuse
+    case .derive: result.core.unknownNodes = .derive(realm: realm ?? "")
+    }
+    return result
+  }
+
+  /// Problems of meaning.
+  func problems() -> [SemanticProblem] {
+    var problems: [SemanticProblem] = []
+    if unknownNodes == .derive, realm == nil {
+      problems.append(
+        SemanticProblem(keyPath: "unknown-nodes", message: "derive needs a realm; expected the key realm as well"))
+    }
+    return problems
+  }
+}
+
+/// What magd puts into the kernel, and where.
+struct GatewayDatapathSettings: Hashable, Sendable {
+  var encapsulation = EncapsulationChoice.auto
+  /// Towards the anchor.
+  var coreInterface = ""
+  /// Packets of nodes are routed by this table alone.
+  var uplinkTable: UInt32 = 52_130
+  /// Routes to nodes; 254 is the main table.
+  var routeTable: UInt32 = 254
+  var rulePriorityBase: UInt32 = 5_213
+  /// rtm_protocol of our routes and rules.
+  var routeProtocol: UInt8 = 113
+}
+
+extension MAGDaemonConfiguration {
+  static let table = OptionTable(
+    initial: MAGDaemonConfiguration(),
+    [
+      .option(
+        "proxy-care-of-address", \.core.proxyCareOfAddress, .ipv6Address, required: true,
+        help: "Our address: source of Proxy Binding Updates and end of the tunnels."),
+      .option(
+        "anchor", \.core.anchorAddress, .ipv6Address, required: true,
+        help: "Address of the local mobility anchor (LMAA)."),
+      .option(
+        "access-links", \.core.accessLinks, .list(of: .mapping(accessLink), count: 1...4_096), required: true,
+        help: "Interfaces towards mobile nodes."),
+      .option(
+        "node-map", \.nodeMap, .optional(.path),
+        help: "File with a line for each known link-layer address: MAC, MN-ID, kind. Relative to this file."),
+      .option(
+        "unknown-nodes", \.unknownNodes, .word(["refuse": .refuse, "derive": .derive]),
+        help: "Nodes that are not in the map: refuse them, or derive the MN-ID mac@realm."),
+      .option(
+        "realm", \.realm, .optional(.text("a realm such as example.net", maximumLength: 240)),
+        help: "Realm of derived MN-IDs."),
+      .option(
+        "fixed-link-local-address", \.core.fixedLinkLocalAddress, .ipv6Address,
+        help: "Link-local address of all gateways on all access links (RFC 5213 section 9.3); `::` switches this off."),
+      .option(
+        "fixed-link-layer-address", \.core.fixedLinkLayerAddress, .linkLayerAddress,
+        help: "Link-layer address of all gateways on all access links."),
+      .option(
+        "timestamps", \.core.useTimestamps, .boolean,
+        help: "Order messages by the Timestamp option; false: by sequence number."),
+      .section(
+        "timers", help: "RFC 5213 section 9.3 and RFC 6275 section 12.",
+        [
+          .option(
+            "initial-bindack-timeout-first-registration", \.core.timers.initialBindackTimeoutFirstRegistration,
+            .duration(in: .milliseconds(10) ... .seconds(32)), help: "Wait before a first registration is repeated."),
+          .option(
+            "initial-bindack-timeout", \.core.timers.initialBindackTimeout,
+            .duration(in: .milliseconds(10) ... .seconds(32)),
+            help: "Wait before a refresh or de-registration is repeated."),
+          .option(
+            "max-bindack-timeout", \.core.timers.maxBindackTimeout,
+            .duration(in: .milliseconds(10) ... .seconds(3_600)),
+            help: "The wait doubles up to this."),
+          .option(
+            "lifetime", \.core.timers.lifetime, .duration(in: .seconds(4) ... .seconds(262_140)),
+            help: "Wanted lifetime of a binding, a multiple of 4s."),
+          .option(
+            "refresh-before-expiry", \.core.timers.refreshBeforeExpiry,
+            .duration(in: .seconds(1) ... .seconds(262_140)),
+            help: "A refresh is sent this long before expiry, at the latest at half of the granted lifetime."),
+          .option(
+            "router-lifetime", \.core.timers.routerLifetime, .duration(in: .zero ... .seconds(9_000)),
+            help: "Router lifetime in Router Advertisements."),
+          .option(
+            "advertisement-interval", \.core.timers.advertisementInterval,
+            .duration(in: .seconds(3) ... .seconds(86_400)),
+            help: "Between unsolicited Router Advertisements to a registered node."),
+          .option(
+            "probe-interval", \.core.timers.probeInterval, .duration(in: .zero ... .seconds(3_600)),
+            help: "Between probes that notice a silent departure; 0s: no probes."),
+        ]),
+      .section(
+        "limits", help: "Bounds; what exceeds one is counted and refused.",
+        [
+          .option("attachments", \.core.limits.attachments, .integer(1...10_000_000), help: "Attachments in all."),
+          .option(
+            "prefixes-per-node", \.core.limits.prefixesPerNode, .integer(1...255),
+            help: "Prefixes of one attachment that are served."),
+        ]),
+      .section(
+        "flow-mobility", help: "Code points that both ends must agree on.",
+        [
+          .option(
+            "option-type", \.core.codePoints.flowMobilityOption, .flowMobilityOption,
+            help: "Type of the flow-mob option, which carries the prefixes of a node's other interfaces."),
+          .option(
+            "shared-prefixes-indicator", \.core.sharedPrefixesIndicator, .handoffIndicator,
+            help: "Handoff Indicator that asks for the prefixes of the node's other bindings (RFC 7864: 6)."),
+        ]),
+      .section(
+        "datapath", help: "What goes into the kernel.",
+        [
+          .option(
+            "encapsulation", \.datapath.encapsulation, .encapsulation,
+            help:
+              "ip6tnl: a device per tunnel. srv6: routes only, same bytes on the wire. auto: ip6tnl where the kernel has it."
+          ),
+          .option(
+            "core-interface", \.datapath.coreInterface, .interfaceName, required: true,
+            help: "Interface towards the anchor."),
+          .option(
+            "uplink-table", \.datapath.uplinkTable, .integer(256...0xffff_ffff),
+            help: "Routing table for packets of mobile nodes."),
+          .option(
+            "route-table", \.datapath.routeTable, .routingTable,
+            help: "Table for the routes to mobile nodes; 254 is the main table."),
+          .rulePriorityBase(\.datapath.rulePriorityBase),
+          .routeProtocol(\.datapath.routeProtocol),
+        ]),
+      .control,
+      .option(
+        "state-directory", \.stateDirectory, .path,
+        help: "Where attachments are kept over a restart (magd.state, magd.journal)."),
+      .logLevel,
+    ])
+
+  private static let accessLink = OptionTable(
+    initial: AccessLink(name: "", accessTechnology: .reserved),
+    [
+      .option("interface", \.name, .interfaceName, required: true, help: "Name of the interface."),
+      .option(
+        "access-technology", \.accessTechnology, .accessTechnology, required: true,
+        help: "Name or number of RFC 5213 section 8.5."),
+    ])
+}
+
+extension OptionType where Value == AccessTechnologyType {
+  /// IANA's "Access Technology Type Option type values", by name or number.
+  static var accessTechnology: OptionType {
+    OptionType<UInt8>.codePoint(
+      "an access technology", plural: "access technologies",
+      names: [
+        "virtual": 1, "ppp": 2, "ethernet": 3, "ieee-802.3": 3, "ieee-802.11": 4, "ieee-802.16e": 5, "3gpp-geran": 6,
+        "3gpp-utran": 7, "3gpp-e-utran": 8, "3gpp2-ehrpd": 9, "3gpp2-hrpd": 10, "3gpp2-1xrtt": 11, "3gpp2-umb": 12,
+        "3gpp-nb-iot": 13,
+      ], range: 1...255
+    ).mapped {
+      AccessTechnologyType(rawValue: $0)
+    } back: {
+      $0.rawValue
+    }
+  }
+}
+
+extension OptionType where Value == UInt8? {
+  /// Type of the flow-mob option; `none` switches it off.
+  static var flowMobilityOption: OptionType {
+    OptionType<UInt8>.codePoint(
+      "an unassigned option type", plural: "option types", names: ["none": 0], range: 71...255
+    )
+    .mapped {
+      .some($0 == 0 ? nil : $0)
+    } back: {
+      $0 ?? 0
+    }
+  }
+}
+
+extension OptionType where Value == HandoffIndicator {
+  static var handoffIndicator: OptionType {
+    OptionType<UInt8>.integer(1...255).mapped {
+      HandoffIndicator(rawValue: $0)
+    } back: {
+      $0.rawValue
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import DaemonKit
+import MobilityWire
+import NetTypes
+import PMIPCore
+
+/// The file that says which node a link-layer address belongs to.
+///
+/// One node per line: link-layer address, MN-ID, kind (`interfaces` or `logical`, default `interfaces`) and the address
+/// of its anchor (default: the gateway's). Several lines may name one node, one for each of its interfaces. `#` starts
+/// a comment.
+enum NodeMap {
+  /// More lines than this are not a node map.
+  static let maximumNodes = 1_000_000
+
+  static func load(path: String) throws(ConfigurationErrors) -> [GatewayNodePolicy] {
+    try parse(try ConfigurationText.read(path: path, expected: "a node map"), file: path)
+  }
+
+  static func parse(_ text: String, file: String) throws(ConfigurationErrors) -> [GatewayNodePolicy] {
+    var parser = Parser(file: file)
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      parser.read(line, number: index + 1)
+      if parser.nodes.count > maximumNodes {
+        throw ConfigurationErrors([
+          ConfigurationError(
+            SourcePosition(file: file), "has too many nodes", expected: "at most \(maximumNodes) lines")
+        ])
+      }
+    }
+    guard parser.errors.isEmpty else { throw ConfigurationErrors(parser.errors) }
+    return parser.nodes
+  }
+
+  private struct Parser {
+    let file: String
+    var nodes: [GatewayNodePolicy] = []
+    var errors: [ConfigurationError] = []
+    private var lines: [LinkLayerAddress: Int] = [:]
+    private var kinds: [MobileNodeIdentifier: (kind: TerminalKind, line: Int)] = [:]
+
+    init(file: String) { self.file = file }
+
+    mutating func read(_ line: Substring, number: Int) {
+      let content = line.prefix { $0 != "#" }
+      let fields = content.split(whereSeparator: \.isWhitespace)
+      func position(_ field: Int) -> SourcePosition {
+        let start = field < fields.count ? fields[field].startIndex : content.endIndex
+        let column = content.unicodeScalars.distance(from: content.startIndex, to: start) + 1
+        return SourcePosition(file: file, line: number, column: column)
+      }
+      guard let first = fields.first else { return }
+      guard (2...4).contains(fields.count) else {
+        errors.append(
+          ConfigurationError(
+            position(fields.count < 2 ? 0 : 4), fields.count < 2 ? "only a link-layer address" : "too many words",
+            expected: "link-layer address, MN-ID, kind, anchor address"))
+        return
+      }
+      guard let address = LinkLayerAddress(String(first)) else {
+        errors.append(
+          ConfigurationError(
+            position(0), "'\(first)' is not a link-layer address",
+            expected: "a link-layer address such as 02:00:00:00:00:01"))
+        return
+      }
+      if let earlier = lines[address] {
+        errors.append(
+          ConfigurationError(
+            position(0), "\(address) is given twice, first on line \(earlier)",
+            expected: "each link-layer address once"))
+      }
+      lines[address] = number
+      guard fields[1].utf8.count <= 254 else {
+        errors.append(
+          ConfigurationError(
+            position(1), "has \(fields[1].utf8.count) octets", expected: "an MN-ID of at most 254 octets"))
+        return
+      }
+      var node = GatewayNodePolicy(linkLayerAddress: address, identifier: MobileNodeIdentifier(nai: String(fields[1])))
+      if fields.count > 2 {
+        guard let kind = TerminalKind(rawValue: String(fields[2])) else {
+          errors.append(
+            ConfigurationError.unknownWord(
+              String(fields[2]), at: position(2),
+              known: [TerminalKind.interfaces.rawValue, TerminalKind.logical.rawValue]))
+          return
+        }
+        node.kind = kind
+      }
+      if let earlier = kinds[node.identifier], earlier.kind != node.kind {
+        errors.append(
+          ConfigurationError(
+            position(2),
+            "\(fields[1]) is of kind \(node.kind.rawValue), on line \(earlier.line) of kind "
+              + earlier.kind.rawValue, expected: "one kind for all interfaces of a node"))
+      }
+      kinds[node.identifier] = kinds[node.identifier] ?? (node.kind, number)
+      if fields.count > 3 {
+        guard let anchor = IPv6Address(String(fields[3])) else {
+          errors.append(
+            ConfigurationError(
+              position(3), "'\(fields[3])' is not an IPv6 address", expected: "the anchor's IPv6 address"))
+          return
+        }
+        node.anchorAddress = anchor
+      }
+      nodes.append(node)
+    }
+  }
+}
