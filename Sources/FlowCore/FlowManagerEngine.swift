@@ -188,6 +188,8 @@ public struct FlowManagerEngine: Sendable {
   ) {
     for tunnel in kernelChains { chains.updateValue(nil, forKey: tunnel) }
     for flow in flows {
+      // A dump may show an element twice when the kernel's hash table grows meanwhile.
+      if table.flow(flow.identifier)?.tuple == flow.tuple { continue }
       let slot = table.insert(
         Flow(
           identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, node: nil, createdAt: flow.createdAt,
