@@ -124,12 +124,4 @@ public enum AnchorEvent: Hashable, Sendable {
     case .bindingRemoved: .bindingRemoved
     }
   }
-
-  /// What the event carries on the control socket.
-  public var data: any Encodable & Sendable {
-    switch self {
-    case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel): tunnel
-    case .bindingChanged(let change), .bindingRemoved(let change): change
-    }
-  }
 }

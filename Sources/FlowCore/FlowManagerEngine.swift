@@ -76,6 +76,13 @@ public struct FlowManagerEngine: Sendable {
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
 
+  /// The one flow that `reference` names.
+  public func flow(_ reference: FlowReference) throws(FlowRefusal) -> Flow { table[try find(reference)] }
+
+  public func flowCount(ofNode name: String) -> Int {
+    mirror.node(named: name).map { table.count(ofNode: $0) } ?? 0
+  }
+
   // MARK: Kernel transactions
 
   /// A change in the kernel, and what hangs on its outcome.
