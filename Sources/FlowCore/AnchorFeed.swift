@@ -109,7 +109,7 @@ public enum AnchorEvent: Hashable, Sendable {
   case bindingRemoved(AnchorBindingChange)
 
   /// The name of the event on the control socket.
-  public enum Name: String, Sendable, Codable, CaseIterable {
+  public enum Name: String, Sendable, CaseIterable {
     case tunnelAdded = "tunnel-added"
     case tunnelRemoved = "tunnel-removed"
     case bindingChanged = "binding-changed"
@@ -122,30 +122,6 @@ public enum AnchorEvent: Hashable, Sendable {
     case .tunnelRemoved: .tunnelRemoved
     case .bindingChanged: .bindingChanged
     case .bindingRemoved: .bindingRemoved
-    }
-  }
-}
-
-/// `{"event": name, "data": …}`.
-extension AnchorEvent: Codable {
-  private enum CodingKeys: String, CodingKey { case event, data }
-
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    switch try container.decode(Name.self, forKey: .event) {
-    case .tunnelAdded: self = .tunnelAdded(try container.decode(AnchorTunnel.self, forKey: .data))
-    case .tunnelRemoved: self = .tunnelRemoved(try container.decode(AnchorTunnel.self, forKey: .data))
-    case .bindingChanged: self = .bindingChanged(try container.decode(AnchorBindingChange.self, forKey: .data))
-    case .bindingRemoved: self = .bindingRemoved(try container.decode(AnchorBindingChange.self, forKey: .data))
-    }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(name, forKey: .event)
-    switch self {
-    case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel): try container.encode(tunnel, forKey: .data)
-    case .bindingChanged(let change), .bindingRemoved(let change): try container.encode(change, forKey: .data)
     }
   }
 }

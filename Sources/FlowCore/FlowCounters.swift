@@ -1,5 +1,5 @@
 /// What the engine counts. Every reason to refuse or to leave a packet alone has a counter of its own.
-public struct FlowCounters: Hashable, Sendable, Codable {
+public struct FlowCounters: Hashable, Sendable {
   /// Packets that came by the queue.
   public var queuedPackets: UInt64 = 0
   public var flowsAdded: UInt64 = 0
@@ -33,4 +33,35 @@ public struct FlowCounters: Hashable, Sendable, Codable {
   public var anchorLost: UInt64 = 0
 
   public init() {}
+
+  /// For `show counters`.
+  public var named: [String: UInt64] {
+    [
+      "queuedPackets": queuedPackets,
+      "flowsAdded": flowsAdded,
+      "flowsRestored": flowsRestored,
+      "flowsMovedByOperator": flowsMovedByOperator,
+      "flowsMovedByBinding": flowsMovedByBinding,
+      "flowsRemovedIdle": flowsRemovedIdle,
+      "flowsRemovedByOperator": flowsRemovedByOperator,
+      "flowsRemovedWithoutTunnel": flowsRemovedWithoutTunnel,
+      "packetsOfKnownFlows": packetsOfKnownFlows,
+      "icmpErrorsMatched": icmpErrorsMatched,
+      "icmpErrorsUnmatched": icmpErrorsUnmatched,
+      "laterFragments": laterFragments,
+      "malformedTruncated": malformedTruncated,
+      "malformedNotIPv6": malformedNotIPv6,
+      "malformedTooManyExtensionHeaders": malformedTooManyExtensionHeaders,
+      "packetsWithoutBinding": packetsWithoutBinding,
+      "packetsWithoutTunnel": packetsWithoutTunnel,
+      "refusedTableFull": refusedTableFull,
+      "refusedByKernel": refusedByKernel,
+      "transactionsSplit": transactionsSplit,
+      "restoredFlowsRefused": restoredFlowsRefused,
+      "commandsRefused": commandsRefused,
+      "anchorSnapshots": anchorSnapshots,
+      "anchorEvents": anchorEvents,
+      "anchorLost": anchorLost,
+    ]
+  }
 }

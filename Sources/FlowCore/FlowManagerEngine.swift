@@ -76,6 +76,13 @@ public struct FlowManagerEngine: Sendable {
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
 
+  /// The one flow that `reference` names.
+  public func flow(_ reference: FlowReference) throws(FlowRefusal) -> Flow { table[try find(reference)] }
+
+  public func flowCount(ofNode name: String) -> Int {
+    mirror.node(named: name).map { table.count(ofNode: $0) } ?? 0
+  }
+
   // MARK: Kernel transactions
 
   /// A change in the kernel, and what hangs on its outcome.
@@ -188,6 +195,8 @@ public struct FlowManagerEngine: Sendable {
   ) {
     for tunnel in kernelChains { chains.updateValue(nil, forKey: tunnel) }
     for flow in flows {
+      // A dump may show an element twice when the kernel's hash table grows meanwhile.
+      if table.flow(flow.identifier)?.tuple == flow.tuple { continue }
       let slot = table.insert(
         Flow(
           identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, node: nil, createdAt: flow.createdAt,

@@ -125,6 +125,8 @@ public struct FlowTable: Sendable {
   func slots(on tunnel: TunnelIdentifier) -> [Slot] { walk(tunnelChains[tunnel], \.tunnelLinks) }
   func slots(ofNode node: NodeIndex?) -> [Slot] { walk(nodeChains[node], \.nodeLinks) }
 
+  func count(ofNode node: NodeIndex?) -> Int { nodeChains[node]?.count ?? 0 }
+
   /// The first flow of `node` that `isWanted` accepts among at most `limit` of them.
   func first(ofNode node: NodeIndex, limit: Int, where isWanted: (Flow) -> Bool) -> Flow? {
     var slot = nodeChains[node]?.first ?? Self.none

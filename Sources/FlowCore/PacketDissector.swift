@@ -13,9 +13,9 @@ public enum PacketDissector {
   /// Extension headers in front of the transport header that are looked at. Real traffic has at most three.
   public static let maximumExtensionHeaders = 8
 
-  /// Octets of a packet that are always enough: the outer headers of ordinary traffic, and for ICMPv6 errors those of
-  /// the packet inside.
-  public static let usefulLength = 512
+  /// Octets of a packet that are enough: the headers of ordinary traffic, and for ICMPv6 errors those of the packet
+  /// inside.
+  public static let usefulLength = 256
 
   /// Names the flow of `packet`, whose first octet is that of the IPv6 header.
   public static func dissect(_ packet: RawSpan) throws(DissectionError) -> Dissection {

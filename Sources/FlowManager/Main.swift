@@ -1,4 +1,6 @@
+import ArgumentParser
+
 @main
-struct Placeholder {
-  static func main() {}
+struct FlowManagerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "flow-manager", abstract: "x")
 }

@@ -61,7 +61,13 @@ public struct NftField: Hashable, Sendable {
   public static let ipv6Address = NftField(dataType: 8, octets: 16)
   public static let transportProtocol = NftField(dataType: 12, octets: 1)
   public static let port = NftField(dataType: 13, octets: 2)
+  /// Two ports with their padding but the last. `nft` prints a link-layer address: 4000 and 5000 are
+  /// `0f:a0:00:00:13:88`.
+  public static let portPair = NftField(dataType: 9, octets: 6)
   public static let mark = NftField(dataType: 19, octets: 4)
+  /// `nft` has no type of 4 octets in network order that prints as a number; the nearest is an IPv4 address.
+  public static let flowLabel = NftField(dataType: 7, octets: 4)
+  public static let fragmentIdentification = NftField(dataType: 7, octets: 4)
 }
 
 /// A set or a map.
