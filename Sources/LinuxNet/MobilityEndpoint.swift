@@ -37,7 +37,7 @@ public final class MobilityEndpoint {
   ) throws(LinuxError) {
     _ = try socket.receive { datagram in
       received += 1
-      do {
+      do throws(DecodeError) {
         let decoded = try MobilityHeader.decode(
           datagram.payload, source: datagram.source, destination: datagram.destination, codePoints: codePoints,
           checksum: .kernelVerified)

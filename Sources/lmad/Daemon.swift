@@ -2,6 +2,7 @@ import DaemonKit
 import Datapath
 import DatapathModel
 import FlowCore
+import Glibc
 import LinuxNet
 import Logging
 import MobilityWire
@@ -15,28 +16,32 @@ import PMIPCore
 /// waits until everything that was received together has been answered.
 final class Daemon {
   private let configuration: LMADaemonConfiguration
+  private let file: String
   private let log: Logger
   private let loop: EventLoop
   private let mobility: MobilityEndpoint
   private let control: ControlServer
-  private let state: StateFile<StoredBinding>
+  private let state: StateFile<BindingRecord>
   private var core: LocalMobilityAnchor
-  private var datapath: any Datapath
+  private let datapath: KernelDatapath
+  private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
+  private var strayAcknowledgements: UInt64 = 0
   private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
-  private var effects: [LMAEffect] = []
 
   /// Topic of the control socket that the Flow Manager follows.
   private static let bindingsTopic = "bindings"
 
   /// Takes over what an earlier run left in the state directory and in the kernel; traffic goes on meanwhile.
-  init(_ configuration: LMADaemonConfiguration, log: Logger) throws {
+  init(_ configuration: LMADaemonConfiguration, file: String, log: Logger) throws {
     self.configuration = configuration
+    self.file = file
     self.log = log
     loop = try EventLoop()
     mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints)
-    datapath = try configuration.makeDatapath()
+    datapath = try KernelDatapath(configuration.datapathConfiguration)
+    monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
@@ -44,12 +49,12 @@ final class Daemon {
   }
 
   func run() throws {
-    let stored = try state.load()
-    let now = Self.now
-    handle(.restore(stored.values.map { $0.record }.sorted { $0.identifier < $1.identifier }))
-    let report = try datapath.reconcile(to: core.desiredDatapath)
-    log.info("ready: \(core.bindings.count) bindings restored at \(now.wallClock.seconds), \(report)")
+    handle(.restore(state.takeRecords()))
+    _ = try monitor.resynchronize()
+    try reconcile()
+    log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
     serve()
+    try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
     try loop.add(mobility.descriptor) { [unowned self] _ in receive() }
     loop.onDeadline = { [unowned self] in
       handle(.deadlineReached)
@@ -63,6 +68,15 @@ final class Daemon {
   }
 
   private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
+
+  private func reconcile() throws(LinuxError) {
+    let report = try datapath.reconcile(to: core.desiredDatapath)
+    log.info("data plane: \(report.kept) objects kept, \(report.set) set, \(report.removed) removed")
+    for failure in report.failures {
+      datapathFailures += 1
+      log.error("\(failure)")
+    }
+  }
 
   // MARK: Events
 
@@ -81,18 +95,27 @@ final class Daemon {
     }
     settle()
   }
-  private var strayAcknowledgements: UInt64 = 0
+
+  /// The kernel drops routes of an interface that goes down; they come back with it.
+  private func receiveInterfaceEvents() {
+    do throws(LinuxError) {
+      var isBack = false
+      try monitor.receive { event in
+        if case .link(let link) = event, link.name == configuration.datapath.coreInterface { isBack = link.hasCarrier }
+      }
+      if isBack { try reconcile() }
+    } catch {
+      log.error("\(error)")
+    }
+  }
 
   private func received(signal: Int32) {
-    switch signal {
-    case Signal.hangUp: reload()
-    default: loop.stop()
-    }
+    if signal == SIGHUP { reload() } else { loop.stop() }
   }
 
   private func reload() {
     do throws(ConfigurationErrors) {
-      let loaded = try LMADaemonConfiguration.load(path: configuration.file)
+      let loaded = try LMADaemonConfiguration.load(path: file)
       var core = loaded.value.core
       core.markLayout = configuration.core.markLayout  // kernel state of this run depends on it: needs a restart
       handle(.configurationChanged(core))
@@ -128,13 +151,12 @@ final class Daemon {
   }
 
   private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
-    do {
-      try datapath.apply(changes)
-      return .installed
-    } catch {
-      datapathFailures += 1
-      log.error("\(error)")
-      return .failed("\(error)")
+    switch datapath.apply(changes) {
+    case .applied: return .installed
+    case .failed(let failures):
+      datapathFailures += UInt64(failures.count)
+      for failure in failures { log.error("\(failure)") }
+      return .failed(failures.map(\.description).joined(separator: "; "))
     }
   }
 
@@ -143,8 +165,8 @@ final class Daemon {
     do {
       for change in unwritten {
         switch change {
-        case .store(let record): state.store(StoredBinding(record), key: "\(record.identifier)")
-        case .remove(let identifier): state.remove(key: "\(identifier)")
+        case .store(let record): try state.store(record, key: "\(record.identifier)")
+        case .remove(let identifier): try state.remove(key: "\(identifier)")
         }
       }
       unwritten.removeAll(keepingCapacity: true)
@@ -218,7 +240,7 @@ final class Daemon {
 
   private var snapshot: AnchorSnapshot {
     AnchorSnapshot(
-      markMask: configuration.core.markLayout.mask, homePrefixes: core.configuration.homePrefixes,
+      markMask: configuration.core.markLayout.mask, homePrefixes: core.configuration.prefixPools.map(\.prefix),
       tunnels: core.tunnels.map(anchorTunnel), bindings: core.bindings.map(AnchorBinding.init))
   }
 
@@ -226,7 +248,7 @@ final class Daemon {
     AnchorTunnel(
       id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
       mark: configuration.core.markLayout.mark(of: tunnel.identifier),
-      interface: datapath.interfaceName(of: tunnel.identifier))
+      interface: datapath.deviceName(of: tunnel.identifier))
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {
@@ -240,7 +262,7 @@ final class Daemon {
         TunnelsDocument.Tunnel(
           id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
           mark: "0x" + String(configuration.core.markLayout.mark(of: tunnel.identifier), radix: 16),
-          encapsulation: datapath.encapsulation.rawValue, mtu: datapath.tunnelMTU,
+          encapsulation: datapath.encapsulation.rawValue, mtu: try? datapath.tunnelMTU(),
           bindings: users[tunnel.identifier, default: 0])
       })
   }

@@ -62,7 +62,8 @@ struct TunnelsDocument: Codable {
     var remote: IPv6Address
     var mark: String
     var encapsulation: String
-    var mtu: UInt32
+    /// Octets; absent while the core interface is missing.
+    var mtu: UInt32?
     /// Bindings that hold this tunnel.
     var bindings: Int
   }

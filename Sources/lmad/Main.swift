@@ -64,7 +64,7 @@ extension AnchorProgram {
     func run() throws {
       let loaded = try LMADaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
       try daemon.requireStopped(socket: loaded.value.control.socket)
-      let failures = try loaded.value.makeDatapath().teardown()
+      let failures = try KernelDatapath(loaded.value.datapathConfiguration).teardown()
       guard failures.isEmpty else {
         throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
       }

@@ -27,7 +27,7 @@ extension TunnelsDocument {
     for tunnel in tunnels {
       table.add([
         "\(tunnel.id)", tunnel.gateway, "\(tunnel.local)", "\(tunnel.remote)", tunnel.mark, tunnel.encapsulation,
-        "\(tunnel.mtu)", "\(tunnel.bindings)",
+        tunnel.mtu.map(String.init), "\(tunnel.bindings)",
       ])
     }
     return table.text

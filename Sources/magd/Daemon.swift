@@ -1,6 +1,7 @@
 import DaemonKit
 import Datapath
 import DatapathModel
+import Glibc
 import LinuxNet
 import Logging
 import MobilityWire
@@ -14,16 +15,17 @@ import PMIPCore
 /// a node that left long ago; a node that the operator has detached does not come back by a mere neighbour event.
 final class Daemon {
   private let configuration: MAGDaemonConfiguration
+  private let file: String
   private let log: Logger
   private let loop: EventLoop
   private let kernel: RouteNetlink
   private let monitor: InterfaceMonitor
   private let mobility: MobilityEndpoint
   private let control: ControlServer
-  private let state: StateFile<StoredAttachment>
+  private let state: StateFile<AttachmentRecord>
   private let ports: [String: AccessLinkPort]
   private var core: MobileAccessGateway
-  private var datapath: any Datapath
+  private let datapath: KernelDatapath
   /// Verified neighbours on access links.
   private var neighbours: Set<Station> = []
   private var unwritten: [AttachmentPersistenceChange] = []
@@ -39,14 +41,15 @@ final class Daemon {
   }
 
   /// Takes over what an earlier run left in the state directory and in the kernel; traffic goes on meanwhile.
-  init(_ configuration: MAGDaemonConfiguration, log: Logger) throws {
+  init(_ configuration: MAGDaemonConfiguration, file: String, log: Logger) throws {
     self.configuration = configuration
+    self.file = file
     self.log = log
     loop = try EventLoop()
     kernel = try RouteNetlink()
     monitor = try InterfaceMonitor()
     mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints)
-    datapath = try configuration.makeDatapath()
+    datapath = try KernelDatapath(configuration.datapathConfiguration)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
@@ -56,16 +59,10 @@ final class Daemon {
   }
 
   func run() throws {
-    let stored = try state.load()
-    handle(.restore(stored.values.map { $0.record }.sorted { ($0.link, $0.linkLayerAddress) < ($1.link, $1.linkLayerAddress) }))
-    let report = try datapath.reconcile(to: core.desiredDatapath)
+    handle(.restore(state.takeRecords()))
+    try reconcile()
     for event in try monitor.resynchronize() { handle(event) }
-    for link in configuration.core.accessLinks where ports[link.name]?.link == nil {
-      throw LinuxError(
-        "use", "access link \(link.name)", code: LinuxError.noSuchDevice,
-        advice: "create the interface or correct access-links in the configuration")
-    }
-    log.info("ready: \(core.attachments.count) attachments restored, \(report)")
+    log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.encapsulation.rawValue)")
     serve()
     try loop.add(mobility.descriptor) { [unowned self] _ in receiveMobility() }
     try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
@@ -81,6 +78,15 @@ final class Daemon {
   }
 
   private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
+
+  private func reconcile() throws(LinuxError) {
+    let report = try datapath.reconcile(to: core.desiredDatapath)
+    log.info("data plane: \(report.kept) objects kept, \(report.set) set, \(report.removed) removed")
+    for failure in report.failures {
+      datapathFailures += 1
+      log.error("\(failure)")
+    }
+  }
 
   // MARK: Events
 
@@ -138,16 +144,26 @@ final class Daemon {
 
   private func changed(_ link: Link) {
     if link.name == configuration.datapath.coreInterface {
-      datapath.coreMTU = link.mtu
+      // The kernel drops routes of an interface that goes down; they come back with it. Its MTU is the tunnels'.
+      if link.hasCarrier { reconcileOrLog() }
       for port in ports.values { advertiseMTU(port) }
     }
     guard let port = ports[link.name] else { return }
     if port.link?.index != link.index {
       open(port, link)
+      reconcileOrLog()  // the rule of the access link names an interface that was not there
     } else {
       port.update(link)
     }
     if link.hasCarrier { advertiseMTU(port) } else { handle(.linkDown(link.name)) }
+  }
+
+  private func reconcileOrLog() {
+    do {
+      try reconcile()
+    } catch {
+      log.error("\(error)")
+    }
   }
 
   private func open(_ port: AccessLinkPort, _ link: Link) {
@@ -176,7 +192,10 @@ final class Daemon {
     handle(.linkMTU(port.name, mtu))
   }
 
-  private func advertisedMTU(_ port: AccessLinkPort) -> UInt32? { port.link.map { min($0.mtu, datapath.tunnelMTU) } }
+  private func advertisedMTU(_ port: AccessLinkPort) -> UInt32? {
+    guard let link = port.link, let tunnel = try? datapath.tunnelMTU() else { return nil }
+    return min(link.mtu, tunnel)
+  }
 
   private func changed(_ neighbour: Neighbour) {
     guard neighbour.address.isLinkLocal,
@@ -211,15 +230,12 @@ final class Daemon {
   }
 
   private func received(signal: Int32) {
-    switch signal {
-    case Signal.hangUp: reload()
-    default: loop.stop()
-    }
+    if signal == SIGHUP { reload() } else { loop.stop() }
   }
 
   private func reload() {
     do throws(ConfigurationErrors) {
-      let loaded = try MAGDaemonConfiguration.load(path: configuration.file)
+      let loaded = try MAGDaemonConfiguration.load(path: file)
       var core = loaded.value.core
       core.accessLinks = configuration.core.accessLinks  // their sockets and rules belong to this run
       handle(.configurationChanged(core))
@@ -262,13 +278,12 @@ final class Daemon {
   }
 
   private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
-    do {
-      try datapath.apply(changes)
-      return .installed
-    } catch {
-      datapathFailures += 1
-      log.error("\(error)")
-      return .failed("\(error)")
+    switch datapath.apply(changes) {
+    case .applied: return .installed
+    case .failed(let failures):
+      datapathFailures += UInt64(failures.count)
+      for failure in failures { log.error("\(failure)") }
+      return .failed(failures.map(\.description).joined(separator: "; "))
     }
   }
 
@@ -289,8 +304,8 @@ final class Daemon {
       for change in unwritten {
         switch change {
         case .store(let record):
-          state.store(StoredAttachment(record), key: "\(record.link)/\(record.linkLayerAddress)")
-        case .remove(let link, let address): state.remove(key: "\(link)/\(address)")
+          try state.store(record, key: "\(record.link)/\(record.linkLayerAddress)")
+        case .remove(let link, let address): try state.remove(key: "\(link)/\(address)")
         }
       }
       unwritten.removeAll(keepingCapacity: true)
