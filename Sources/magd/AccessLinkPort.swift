@@ -1,6 +1,7 @@
 import LinuxNet
 import MobilityWire
 import NetTypes
+import PMIPCore
 
 /// One access link at run time: the interface behind the configured name, made to look like every other gateway of the
 /// domain, and its packet socket.
