@@ -42,9 +42,9 @@ public struct LMAConfiguration: Hashable, Sendable {
 /// A gateway that may register nodes.
 public struct GatewayPolicy: Hashable, Sendable {
   public enum Ordering: String, Hashable, Sendable, Codable {
-    /// A Timestamp option is required and judged by RFC 5213 section 5.5.
+    /// A Timestamp option is judged by RFC 5213 section 5.5; a request without one by its sequence number.
     case timestamp
-    /// Timestamps are not judged; sequence numbers of RFC 6275 section 9.5.1 are.
+    /// Timestamps are echoed but not judged; sequence numbers of RFC 6275 section 9.5.1 are.
     case sequence
   }
 

@@ -87,7 +87,7 @@ public struct MAGTimers: Hashable, Sendable {
   public var maxBindackTimeout: Duration = .seconds(32)
   /// Wanted lifetime of a binding; a multiple of 4 s.
   public var lifetime: Duration = .seconds(300)
-  /// A refresh is sent this long before expiry (RFC 8127: 40 s), at the latest at half of the granted lifetime.
+  /// A refresh is sent this long before expiry (RFC 8127: 40 s), for short lifetimes at half of the granted lifetime.
   public var refreshBeforeExpiry: Duration = .seconds(40)
   /// Router lifetime in advertisements.
   public var routerLifetime: Duration = .seconds(1_800)

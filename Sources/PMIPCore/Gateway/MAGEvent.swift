@@ -31,6 +31,8 @@ public struct Attachment: Hashable, Sendable {
 public enum DetachmentCause: String, Hashable, Sendable, Codable {
   case linkDown = "link-down", neighbourUnreachable = "neighbour-unreachable", operatorRequest = "operator"
   case rejected, revoked, shutdown
+  /// The same interface is now registered on another access link of this gateway.
+  case moved
 }
 
 /// Everything that can happen to a mobile access gateway.

@@ -1,0 +1,62 @@
+import MobilityWire
+import NetTypes
+
+/// Builds Proxy Binding Acknowledgements: RFC 5213 section 5.3.6.
+enum Acknowledgement {
+  /// What an accepted registration tells the gateway.
+  struct Grant: Hashable, Sendable {
+    var lifetime: BindingLifetime
+    var prefixes: [IPv6Prefix]
+    /// For the paper's flow-mob options.
+    var offLinkPrefixes: [IPv6Prefix]
+    /// Answers a Link-local Address option, whatever it held.
+    var gatewayLinkLocalAddress: IPv6Address?
+  }
+
+  static func accepting(_ update: BindingUpdate, _ grant: Grant) -> BindingAcknowledgement {
+    var options = head(of: update, prefixes: grant.prefixes.map { HomeNetworkPrefixOption($0) })
+    if let timestamp = update.options.timestamp { options.append(.timestamp(timestamp)) }
+    if let identifier = update.options.linkLayerIdentifier {
+      options.append(.mobileNodeLinkLayerIdentifier(identifier))
+    }
+    if update.options.linkLocalAddress != nil, let address = grant.gatewayLinkLocalAddress {
+      options.append(.linkLocalAddress(address))
+    }
+    options += grant.offLinkPrefixes.map { .flowMobility(HomeNetworkPrefixOption($0)) }
+    return BindingAcknowledgement(
+      status: .accepted, flags: .proxyRegistration, sequence: update.sequence, lifetime: grant.lifetime,
+      options: options)
+  }
+
+  /// - Parameters:
+  ///   - clock: the anchor's time of day, told with the two timestamp errors in place of the echo (section 5.5).
+  ///   - lastAccepted: told with status 135 in place of the sequence number (RFC 6275 section 9.5.1).
+  static func rejecting(
+    _ update: BindingUpdate, _ status: BindingStatus, clock: NTPTimestamp, lastAccepted: UInt16?
+  ) -> BindingAcknowledgement {
+    let requested = update.options.homeNetworkPrefixes
+    var options = head(of: update, prefixes: requested.isEmpty ? [.allZero] : requested)
+    if let timestamp = update.options.timestamp {
+      let isOwnClock = status == .timestampMismatch || status == .timestampLowerThanPreviousAccepted
+      options.append(.timestamp(isOwnClock ? clock : timestamp))
+    }
+    if let identifier = update.options.linkLayerIdentifier {
+      options.append(.mobileNodeLinkLayerIdentifier(identifier))
+    }
+    if let address = update.options.linkLocalAddress { options.append(.linkLocalAddress(address)) }
+    return BindingAcknowledgement(
+      status: status, flags: .proxyRegistration, sequence: lastAccepted ?? update.sequence, lifetime: .zero,
+      options: options)
+  }
+
+  /// The options of every acknowledgement; what the request lacks stands as a zero-length identifier or as 0.
+  private static func head(of update: BindingUpdate, prefixes: [HomeNetworkPrefixOption]) -> MobilityOptions {
+    let options = update.options
+    var head = MobilityOptions()
+    head.append(.mobileNodeIdentifier(options.mobileNodeIdentifier ?? MobileNodeIdentifier(nai: "")))
+    head += prefixes.map { .homeNetworkPrefix($0) }
+    head.append(.handoffIndicator(options.handoffIndicator ?? .reserved))
+    head.append(.accessTechnologyType(options.accessTechnologyType ?? .reserved))
+    return head
+  }
+}

@@ -1,0 +1,93 @@
+/// What an anchor has counted since it started. One counter for each reason, in a fixed order.
+public struct LMACounters: Hashable, Sendable {
+  /// The raw values are the public names.
+  public enum Name: String, CaseIterable, Hashable, Sendable {
+    // Messages.
+    case bindingUpdatesReceived = "binding-updates-received"
+    case bindingErrorsReceived = "binding-errors-received"
+    case acknowledgementsSent = "acknowledgements-sent"
+
+    // Accepted registrations; the kinds exclude each other.
+    case acceptedInitial = "accepted-initial"
+    case acceptedRefresh = "accepted-refresh"
+    case acceptedHandover = "accepted-handover"
+    case acceptedDeregistration = "accepted-deregistration"
+
+    // Rejected registrations, one for each status.
+    case rejectedReasonUnspecified = "rejected-reason-unspecified"
+    case rejectedInsufficientResources = "rejected-insufficient-resources"
+    case rejectedSequenceNumberOutOfWindow = "rejected-sequence-number-out-of-window"
+    case rejectedProxyRegistrationNotEnabled = "rejected-proxy-registration-not-enabled"
+    case rejectedNotLMAForThisMobileNode = "rejected-not-lma-for-this-mobile-node"
+    case rejectedGatewayNotAuthorized = "rejected-gateway-not-authorized"
+    case rejectedNotAuthorizedForPrefix = "rejected-not-authorized-for-home-network-prefix"
+    case rejectedTimestampMismatch = "rejected-timestamp-mismatch"
+    case rejectedTimestampLower = "rejected-timestamp-lower-than-previous-accepted"
+    case rejectedMissingPrefix = "rejected-missing-home-network-prefix-option"
+    case rejectedPrefixSetDoesNotMatch = "rejected-prefix-set-does-not-match"
+    case rejectedMissingIdentifier = "rejected-missing-mobile-node-identifier-option"
+    case rejectedMissingHandoffIndicator = "rejected-missing-handoff-indicator-option"
+    case rejectedMissingAccessTechnology = "rejected-missing-access-technology-type-option"
+
+    // Why status 128 or 130 was given.
+    case duplicateOption = "duplicate-option"
+    case allZeroPrefixNotAlone = "all-zero-prefix-not-alone"
+    case limitBindings = "limit-bindings"
+    case limitBindingsPerNode = "limit-bindings-per-node"
+    case limitPrefixesPerRequest = "limit-prefixes-per-request"
+    case limitPendingRegistrations = "limit-pending-registrations"
+    case prefixesExhausted = "prefixes-exhausted"
+    case tunnelsExhausted = "tunnels-exhausted"
+    case datapathFailed = "datapath-failed"
+
+    // Messages without an answer.
+    case ignoredNotProxyRegistration = "ignored-not-proxy-registration"
+    case ignoredNotAnchorAddress = "ignored-not-anchor-address"
+    case ignoredSourceNotUnicast = "ignored-source-not-unicast"
+    case ignoredCareOfAddressNotRoutable = "ignored-care-of-address-not-routable"
+    case ignoredDeregistrationWithoutSession = "ignored-deregistration-without-session"
+    case ignoredDeregistrationNotCurrentGateway = "ignored-deregistration-not-current-gateway"
+    /// Not newer than a request of the same attachment that is still being worked on.
+    case ignoredOlderThanPending = "ignored-older-than-pending"
+    /// Replaced, while it was held, by a newer and different request of the same attachment.
+    case ignoredSuperseded = "ignored-superseded"
+
+    // Registrations that were held.
+    case retransmissionsAbsorbed = "retransmissions-absorbed"
+    case registrationsQueued = "registrations-queued"
+    case registrationsWaited = "registrations-waited"
+    case waitsEndedByDeregistration = "waits-ended-by-deregistration"
+    case waitsEndedOtherwise = "waits-ended-otherwise"
+    case waitsTimedOut = "waits-timed-out"
+
+    // Bindings.
+    case bindingsExpired = "bindings-expired"
+    case bindingsDeletedAfterDelay = "bindings-deleted-after-delay"
+    case bindingsDeletedByOperator = "bindings-deleted-by-operator"
+    case bindingsRevived = "bindings-revived"
+    case operatorDeletionsUnknown = "operator-deletions-unknown"
+    case defaultAttachmentsMoved = "default-attachments-moved"
+    case offLinkPrefixesLeftOut = "off-link-prefixes-left-out"
+
+    // Data plane and persistence.
+    case datapathRemovalsFailed = "datapath-removals-failed"
+    case datapathOutcomesUnknown = "datapath-outcomes-unknown"
+    case recordsRestored = "records-restored"
+    case recordsExpired = "records-expired"
+    case recordsConflicting = "records-conflicting"
+  }
+
+  private var values: [Name: UInt64] = [:]
+
+  public init() {}
+
+  public internal(set) subscript(name: Name) -> UInt64 {
+    get { values[name, default: 0] }
+    set { values[name] = newValue }
+  }
+
+  /// Every counter, zero ones too, in the order of `Name`.
+  public var list: [(name: String, value: UInt64)] { Name.allCases.map { ($0.rawValue, self[$0]) } }
+
+  mutating func count(_ name: Name) { values[name, default: 0] += 1 }
+}

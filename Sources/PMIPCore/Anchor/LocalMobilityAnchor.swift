@@ -1,0 +1,146 @@
+import DatapathModel
+import MobilityWire
+import NetTypes
+
+/// A local mobility anchor (RFC 5213 section 5), without sockets, clock or kernel: events in, effects out. The same
+/// events at the same moments give the same effects. One owner calls `handle`, runs the effects in order, answers every
+/// `install` with a `datapathOutcome`, and calls again with `deadlineReached` at `nextDeadline`.
+///
+/// A Proxy Binding Update goes through
+/// - the checks that concern its sender (`+Requests`): those of RFC 6275 section 9.2 that need our configuration, then
+///   RFC 5213 section 5.3.1 in its order;
+/// - `HandoffDecision`: which session it means, and `Ordering`: is it newer than what that session accepted;
+/// - `+Bindings`: what it does to the binding cache, the prefixes and the tunnels.
+///
+/// A registration that needs the kernel is a `PendingInstall` until the kernel has answered: only then does the binding
+/// exist, is acknowledged, announced and stored, in this order. If the kernel refuses, everything is as before and the
+/// answer is status 130. A de-registration, an expiry or a deletion takes effect at once; if the kernel fails to
+/// remove something, that is counted and left to the next reconciliation. While the kernel works for a node, further
+/// requests of that node are deferred (`PendingRegistrations`); a retransmission of the pending one takes its place and
+/// is the one acknowledged.
+///
+/// All bindings of a node form its `MobileNodeGroup`. A node with several IP interfaces has a prefix for each, and every
+/// acknowledgement tells a gateway the prefixes of the node's other interfaces. Attachments of a logical interface
+/// share their prefixes: the oldest active one is the default for packets without a flow mark, and when it goes the
+/// next takes over in the same install.
+///
+/// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846), heartbeat (RFC 5847). Authentication of messages is
+/// IPsec's; here a gateway is known by its Proxy-CoA.
+public struct LocalMobilityAnchor: Sendable {
+  public internal(set) var configuration: LMAConfiguration
+  public internal(set) var counters = LMACounters()
+
+  var gateways: [IPv6Address: GatewayPolicy] = [:]
+  var policies: [MobileNodeIdentifier: NodePolicy] = [:]
+  var cache = BindingCache()
+  var allocator: PrefixAllocator
+  var tunnelTable = TunnelTable()
+  var pending = PendingRegistrations()
+  var deadlines = DeadlineTable<Deadline>()
+  /// Install effects that remove something, with the tunnels that are gone when they are answered.
+  var removals: [EffectID: [TunnelIdentifier]] = [:]
+
+  var nextEffect: UInt64 = 1
+  var nextBinding: UInt32
+  var nextSeniority: UInt64 = 1
+
+  /// Who owns a deadline; it is cancelled when its owner goes away.
+  enum Deadline: Hashable, Sendable {
+    /// Expiry, or the end of MinDelayBeforeBCEDelete.
+    case binding(BindingIdentifier)
+    /// The end of MaxDelayBeforeNewBCEAssign.
+    case wait(WaitIdentifier)
+  }
+
+  /// - Parameters:
+  ///   - configuration: without `problems()`.
+  ///   - firstBinding: numbers of bindings start here, or behind the highest restored one. Pass one more than the
+  ///     highest ever stored, so that no subscriber takes a new binding for an old one.
+  public init(configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1)) {
+    self.configuration = configuration
+    allocator = PrefixAllocator(pools: configuration.prefixPools, nodes: configuration.nodes)
+    nextBinding = max(1, firstBinding.rawValue)
+    indexConfiguration()
+  }
+
+  public mutating func handle(_ event: LMAEvent, at now: Moment) -> [LMAEffect] {
+    var turn = Turn(now: now)
+    // What is due is over, even if the event that says so comes later than another one.
+    while let deadline = deadlines.popDue(at: now.monotonic) { reach(deadline, &turn) }
+    switch event {
+    case .bindingUpdate(let update, let source, let destination):
+      receive(update, source: source, destination: destination, &turn)
+    case .bindingError: counters.count(.bindingErrorsReceived)
+    case .deadlineReached: break
+    case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
+    case .configurationChanged(let configuration): reconfigure(configuration)
+    case .restore(let records): restore(records, &turn)
+    case .deleteBinding(let binding): deleteByOperator(binding, &turn)
+    }
+    return turn.effects
+  }
+
+  private mutating func reach(_ deadline: Deadline, _ turn: inout Turn) {
+    switch deadline {
+    case .binding(let identifier):
+      guard let entry = cache[identifier] else { return }
+      perform(.deadline(identifier), for: entry.node, &turn)
+    case .wait(let identifier):
+      guard let request = pending.endWait(identifier) else { return }
+      counters.count(.waitsTimedOut)
+      perform(.registration(request, hasWaited: true), for: request.node, &turn)
+    }
+  }
+
+  private mutating func deleteByOperator(_ identifier: BindingIdentifier, _ turn: inout Turn) {
+    guard let entry = cache[identifier] else { return counters.count(.operatorDeletionsUnknown) }
+    perform(.operatorDeletion(identifier), for: entry.node, &turn)
+  }
+
+  func gatewayName(_ address: IPv6Address) -> String { gateways[address]?.name ?? address.description }
+
+  func summary(_ entry: BindingCacheEntry) -> BindingSummary {
+    entry.summary(gatewayName: gatewayName(entry.attachment.proxyCareOfAddress))
+  }
+}
+
+// Read-only views.
+extension LocalMobilityAnchor {
+  /// Monotonic; the earliest time at which something happens by itself.
+  public var nextDeadline: Duration? { deadlines.next }
+
+  /// By number.
+  public var bindings: [BindingSummary] { cache.all.map(summary).sorted { $0.identifier < $1.identifier } }
+
+  /// Oldest registration first.
+  public func bindings(of node: MobileNodeIdentifier) -> [BindingSummary] { cache.bindings(of: node).map(summary) }
+
+  public func binding(_ identifier: BindingIdentifier) -> BindingSummary? { cache[identifier].map(summary) }
+
+  /// Tunnels that the kernel has, by number.
+  public var tunnels: [TunnelDescription] { tunnelTable.installed }
+
+  /// Registrations that wait for the kernel, for another one of their node, or for an old gateway.
+  public var pendingRegistrations: Int { pending.count }
+
+  /// What the kernel should hold for the bindings that exist.
+  public var desiredDatapath: DatapathSnapshot {
+    var snapshot = DatapathSnapshot()
+    for tunnel in tunnelTable.inUse { snapshot.apply(.addTunnel(tunnel)) }
+    for entry in cache.all where entry.isDefault {
+      for prefix in entry.prefixes { snapshot.apply(.setPrefixRoute(prefix, entry.tunnel)) }
+    }
+    return snapshot
+  }
+}
+
+/// One call of `handle`: when it is, and what came out of it so far.
+struct Turn {
+  let now: Moment
+  var effects: [LMAEffect] = []
+
+  init(now: Moment) { self.now = now }
+
+  mutating func notify(_ notification: LMANotification) { effects.append(.notify(notification)) }
+  mutating func persist(_ change: PersistenceChange) { effects.append(.persist(change)) }
+}

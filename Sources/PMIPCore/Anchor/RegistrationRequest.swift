@@ -1,0 +1,74 @@
+import MobilityWire
+import NetTypes
+
+/// A Proxy Binding Update from an authorised gateway for a known node, with what the later steps need read out of it.
+struct RegistrationRequest: Hashable, Sendable {
+  /// What tells one attachment of a node from another. The LLID is nil when the node's is not known.
+  struct Attachment: Hashable, Sendable {
+    var proxyCareOfAddress: IPv6Address
+    var accessTechnology: AccessTechnologyType
+    var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
+
+    /// Same interface, wherever it is attached.
+    func isSameInterface(as other: Attachment) -> Bool {
+      accessTechnology == other.accessTechnology && linkLayerIdentifier == other.linkLayerIdentifier
+    }
+  }
+
+  let update: BindingUpdate
+  /// The acknowledgement goes there, also when the Proxy-CoA is another address (RFC 5213 section 5.3.6).
+  let source: IPv6Address
+  /// The LMAA that the gateway uses: source of the acknowledgement, our end of the tunnel.
+  let destination: IPv6Address
+  let arrival: Moment
+  let node: MobileNodeIdentifier
+  /// How the gateway's requests are ordered.
+  let ordering: GatewayPolicy.Ordering
+  let attachment: Attachment
+  let handoff: HandoffIndicator
+  /// The NON_ZERO prefixes of the request, sorted; a prefix named twice stands here twice.
+  let prefixes: [IPv6Prefix]
+
+  var isDeregistration: Bool { update.lifetime == .zero }
+
+  init(
+    _ update: BindingUpdate, source: IPv6Address, destination: IPv6Address, at arrival: Moment,
+    node: MobileNodeIdentifier, gateway: GatewayPolicy
+  ) {
+    self.update = update
+    self.source = source
+    self.destination = destination
+    self.arrival = arrival
+    self.node = node
+    ordering = gateway.ordering
+    let options = update.options
+    // An identifier of zero octets is how RFC 5213 section 5.1 writes "unknown".
+    let linkLayer = options.linkLayerIdentifier.flatMap { $0.identifier.allSatisfy { $0 == 0 } ? nil : $0 }
+    attachment = Attachment(
+      proxyCareOfAddress: gateway.address, accessTechnology: options.accessTechnologyType ?? .reserved,
+      linkLayerIdentifier: linkLayer)
+    handoff = options.handoffIndicator ?? .reserved
+    prefixes = options.homeNetworkPrefixes.compactMap(\.prefix).sorted()
+  }
+
+  /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
+  func isRetransmission(of other: RegistrationRequest) -> Bool {
+    node == other.node && attachment == other.attachment && source == other.source && destination == other.destination
+      && handoff == other.handoff && prefixes == other.prefixes && update.lifetime == other.update.lifetime
+  }
+
+  /// The status that answers it if it is not newer than what was accepted before.
+  func orderingRejection(after last: Ordering.Mark?, window: Duration) -> BindingStatus? {
+    Ordering.rejection(
+      sequence: update.sequence, timestamp: update.options.timestamp, policy: ordering, last: last,
+      clock: arrival.wallClock, window: window)
+  }
+
+  var usesTimestamp: Bool { orderingMark.timestamp != nil }
+
+  /// What a session remembers of it, or would.
+  var orderingMark: Ordering.Mark {
+    Ordering.Mark(
+      sequence: update.sequence, timestamp: ordering == .timestamp ? update.options.timestamp : nil)
+  }
+}

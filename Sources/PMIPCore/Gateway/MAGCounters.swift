@@ -1,0 +1,87 @@
+/// What a gateway has counted since its start, one number for each reason.
+public struct MAGCounters: Hashable, Sendable {
+  /// In the order of a listing: attachment, messages sent, answers, data plane.
+  public enum Counter: String, CaseIterable, Hashable, Sendable {
+    // Attachment.
+    case attachments
+    case attachmentsRestored = "attachments-restored"
+    /// Stored attachments that had ended, lay on no configured link, or stood twice.
+    case recordsDropped = "records-dropped"
+    case attachmentsRemoved = "attachments-removed"
+    case unknownNodesRefused = "unknown-nodes-refused"
+    /// Status 152 earlier, and no operator has attached the node since.
+    case deniedNodesRefused = "denied-nodes-refused"
+    /// On an interface that is no access link of ours.
+    case unknownLinksIgnored = "unknown-links-ignored"
+    /// Multicast or zero link-layer address.
+    case invalidAddressesIgnored = "invalid-addresses-ignored"
+    case attachmentLimitReached = "attachment-limit-reached"
+    case unknownDetachmentsIgnored = "unknown-detachments-ignored"
+
+    // Proxy Binding Updates sent.
+    case registrationsSent = "registrations-sent"
+    case refreshesSent = "refreshes-sent"
+    case deregistrationsSent = "deregistrations-sent"
+    case retransmissions
+    case deregistrationsUnanswered = "deregistrations-unanswered"
+    case bindingsExpired = "bindings-expired"
+
+    // Proxy Binding Acknowledgements.
+    case registrationsAccepted = "registrations-accepted"
+    case refreshesAccepted = "refreshes-accepted"
+    case deregistrationsAccepted = "deregistrations-accepted"
+    /// No P flag.
+    case notProxyAcknowledgements = "not-proxy-acknowledgements"
+    /// An option stands twice that may stand once.
+    case duplicatedOptions = "duplicated-options"
+    case acknowledgementsWithoutIdentifier = "acknowledgements-without-identifier"
+    /// No outstanding request of that node, number and anchor: late, duplicated or forged.
+    case unmatchedAcknowledgements = "unmatched-acknowledgements"
+    /// Refusal of a transmission that a newer one has followed.
+    case refusalsOfOlderTransmissions = "refusals-of-older-transmissions"
+    /// Handoff indicator, access technology or link-layer identifier other than sent.
+    case contradictingAcknowledgements = "contradicting-acknowledgements"
+    /// Accepted, but without a usable on-link prefix or with lifetime 0.
+    case uselessAcceptances = "useless-acceptances"
+    /// Prefixes beyond `prefixes-per-node`, dropped.
+    case prefixLimitReached = "prefix-limit-reached"
+    /// Prefixes that no node can have (multicast, link-local, length 0), dropped.
+    case unusablePrefixes = "unusable-prefixes"
+    case sequenceNumbersOutOfWindow = "status-135-sequence-number-out-of-window"
+    case notEnabled = "status-152-proxy-registration-not-enabled"
+    case prefixesNotAuthorized = "status-155-not-authorized-for-prefix"
+    case timestampMismatches = "status-156-timestamp-mismatch"
+    case timestampsTooLow = "status-157-timestamp-lower-than-previous"
+    case prefixSetMismatches = "status-159-prefix-set-does-not-match"
+    case otherRefusals = "status-other-refusal"
+
+    // Binding Error.
+    /// The anchor does not know a message type of ours.
+    case unrecognizedTypeErrors = "binding-errors-unrecognized-type"
+    case otherBindingErrors = "binding-errors-other"
+
+    // Data plane and access link.
+    case installsFailed = "installs-failed"
+    case advertisementsSent = "advertisements-sent"
+    case withdrawalsSent = "withdrawals-sent"
+    case probesSent = "probes-sent"
+  }
+
+  private var values = [UInt64](repeating: 0, count: Counter.allCases.count)
+  private static let positions = [Counter: Int](
+    uniqueKeysWithValues: Counter.allCases.enumerated().map { ($0.element, $0.offset) })
+
+  public init() {}
+
+  public subscript(counter: Counter) -> UInt64 { Self.positions[counter].map { values[$0] } ?? 0 }
+
+  mutating func count(_ counter: Counter, by amount: Int = 1) {
+    guard let position = Self.positions[counter] else { return }
+    values[position] &+= UInt64(amount)
+  }
+
+  /// Names and values, in the order of the cases.
+  public var named: [(name: String, value: UInt64)] {
+    zip(Counter.allCases, values).map { (name: $0.rawValue, value: $1) }
+  }
+}

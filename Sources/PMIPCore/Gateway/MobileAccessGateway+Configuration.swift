@@ -1,0 +1,121 @@
+import DatapathModel
+import MobilityWire
+import NetTypes
+
+// Restart and reconfiguration.
+extension MobileAccessGateway {
+  /// Attachments of the time before a restart go on as registered: `desiredDatapath` has their routes, so nothing is
+  /// interrupted. Each is refreshed soon, one after the other; whether the nodes are still here is found out by probes.
+  mutating func restore(_ records: [AttachmentRecord], _ turn: inout Turn) {
+    let now = turn.now
+    var deadline = now.monotonic
+    // Older sessions first: the newest one has a prefix that several claim.
+    let ordered = records.sorted { a, b in
+      (a.attachedAt, a.link, a.linkLayerAddress) < (b.attachedAt, b.link, b.linkLayerAddress)
+    }
+    for record in ordered {
+      guard let entry = restored(record, at: now) else {
+        counters.count(.recordsDropped)
+        turn.perform(.persist(.remove(link: record.link, record.linkLayerAddress)))
+        continue
+      }
+      counters.count(.attachmentsRestored)
+      raiseSequence(to: record.sequence)
+      list[entry.key] = entry
+      setTimer(.refresh, of: entry.key, to: deadline)
+      setTimer(.advertisement, of: entry.key, to: deadline + configuration.timers.advertisementInterval)
+      if configuration.timers.probeInterval > .zero { setTimer(.probe, of: entry.key, to: deadline) }
+      deadline += Self.pacing
+    }
+  }
+
+  /// nil: expired, on a link that is no access link any more, the second of its kind, or too many.
+  private mutating func restored(_ record: AttachmentRecord, at now: Moment) -> BindingUpdateListEntry? {
+    let key = AttachmentKey(link: record.link, linkLayerAddress: record.linkLayerAddress)
+    guard record.expiresAt > now.wallClock, list[key] == nil, !record.prefixes.isEmpty,
+      list.count < configuration.limits.attachments,
+      directory.accessTechnology(of: record.link) == record.accessTechnology
+    else { return nil }
+    // Whatever the wall clock did meanwhile, no binding outlives what was granted.
+    let units = record.expiresAt.distance(to: now.wallClock)
+    let remaining = min(.seconds(Int64(clamping: units >> 16)), record.lifetime.duration)
+    let looked = directory.identify(record.linkLayerAddress, named: nil)
+    var entry = BindingUpdateListEntry(
+      key: key,
+      identity: NodeIdentity(
+        node: record.node, kind: record.kind, anchorAddress: record.anchorAddress,
+        isMapped: looked?.isMapped == true && looked?.node == record.node,
+        isNamedByOperator: looked?.node != record.node),
+      accessTechnology: record.accessTechnology, trigger: record.trigger, linkLocalAddress: record.linkLocalAddress,
+      attachedAt: record.attachedAt, sequence: record.sequence)
+    let (tunnel, added) = tunnels.acquire(
+      local: configuration.proxyCareOfAddress, remote: record.anchorAddress, preferring: record.tunnel)
+    let binding = BindingUpdateListEntry.Binding(
+      prefixes: record.prefixes, offLinkPrefixes: record.offLinkPrefixes, tunnel: tunnel, lifetime: record.lifetime,
+      expiresAt: now.monotonic + remaining, claim: nextClaim())
+    entry.state = .registered
+    entry.binding = binding
+    entry.anchorMayHoldBinding = true
+    entry.isPersisted = true
+    entry.isAdvertised = true
+    if configuration.anchorChoosesLinkLocalAddress { entry.gatewayLinkLocalAddress = record.gatewayLinkLocalAddress }
+    if let added { desiredDatapath.apply(.addTunnel(added)) }
+    for change in routeChanges(from: nil, to: binding, of: entry) { desiredDatapath.apply(change) }
+    setTimer(.expiry, of: key, to: binding.expiresAt)
+    return entry
+  }
+
+  /// Attachments whose identity, anchor or link is another one now end their session and begin the new one, if there is
+  /// one; with a new Proxy-CoA all bindings move to it, one after the other. New timers count from the next time that a
+  /// timer is set.
+  mutating func reconfigure(_ new: MAGConfiguration, _ turn: inout Turn) {
+    let old = configuration
+    configuration = new
+    directory = NodeDirectory(new)
+    deniedNodes.removeAll()
+    var kept: [AttachmentKey] = []
+    for key in list.sortedKeys {
+      guard let entry = list[key] else { continue }
+      if let departure = departure(of: entry) { depart(entry, departure, &turn) } else { kept.append(key) }
+    }
+    if old.proxyCareOfAddress != new.proxyCareOfAddress || old.useTimestamps != new.useTimestamps {
+      renew(kept, &turn)
+    }
+    if old.fixedLinkLocalAddress != new.fixedLinkLocalAddress
+      || old.fixedLinkLayerAddress != new.fixedLinkLayerAddress
+      || old.timers.routerLifetime != new.timers.routerLifetime
+    {
+      advertiseSoon(kept, &turn)
+    }
+  }
+
+  /// What the configuration now says against this session; nil: nothing.
+  private func departure(of entry: BindingUpdateListEntry) -> BindingUpdateListEntry.Departure? {
+    guard directory.accessTechnology(of: entry.key.link) != nil else { return .remove(.linkDown) }
+    let named = entry.identity.isNamedByOperator ? entry.identity.node : nil
+    guard let identity = directory.identify(entry.key.linkLayerAddress, named: named) else {
+      return .remove(.rejected)
+    }
+    if identity == entry.identity, directory.accessTechnology(of: entry.key.link) == entry.accessTechnology {
+      return nil
+    }
+    return .attachAgain(
+      Attachment(
+        link: entry.key.link, linkLayerAddress: entry.key.linkLayerAddress, linkLocalAddress: entry.linkLocalAddress,
+        trigger: entry.trigger, identifier: named))
+  }
+
+  /// Everything that was asked under the old parameters is asked again.
+  private mutating func renew(_ keys: [AttachmentKey], _ turn: inout Turn) {
+    var deadline = turn.now.monotonic
+    for key in keys {
+      guard let entry = list[key] else { continue }
+      switch entry.state {
+      case .registered, .refreshing: setTimer(.refresh, of: key, to: deadline)
+      case .registering, .refused: setTimer(.retry, of: key, to: deadline)
+      case .deregistering: continue
+      }
+      deadline += Self.pacing
+    }
+  }
+}
