@@ -76,7 +76,9 @@ public struct DatapathPreflight {
         fatal("\(use) \(name): \(error.reason); check the name with `ip link`")
       }
     }
-    if let addresses = try? netlink.addresses(), !addresses.contains(where: { $0.address == configuration.localAddress }) {
+    if let addresses = try? netlink.addresses(),
+      !addresses.contains(where: { $0.address == configuration.localAddress })
+    {
       warn("the tunnel address \(configuration.localAddress) is not configured on this host (`ip -6 address`)")
     }
   }
