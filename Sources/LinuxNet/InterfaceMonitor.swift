@@ -25,6 +25,9 @@ public final class InterfaceMonitor {
     tables = try RouteNetlink()
   }
 
+  /// The smallest buffer that the kernel allows, so that a test can overrun it.
+  func shrinkBuffer() { events.descriptor.setBufferSizes(receive: 1) }
+
   /// Reads the tables and reports how they differ from what is known; at first: everything there is.
   public func resynchronize() throws(LinuxError) -> [InterfaceEvent] {
     known.resynchronize(

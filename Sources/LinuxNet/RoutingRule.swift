@@ -56,7 +56,12 @@ public struct RoutingRule: Hashable, Sendable {
     KernelRequest(message(RTM_NEWRULE, [.create, .exclusive]), "add rule", description, tolerated: [EEXIST])
   }
 
-  /// Removing what is not there succeeds.
+  /// Adds the rule behind those of its priority, even if there is an equal one.
+  public var repeatedAddition: KernelRequest {
+    KernelRequest(message(RTM_NEWRULE, [.create]), "add rule", description)
+  }
+
+  /// Removes the first rule like this. Removing what is not there succeeds.
   public var removal: KernelRequest {
     KernelRequest(message(RTM_DELRULE, []), "remove rule", description, tolerated: [ENOENT])
   }

@@ -16,6 +16,9 @@ public struct IPv6Prefix: Hashable, Sendable, Comparable {
     self.address = IPv6Address(high: address.high & high, low: address.low & low)
   }
 
+  /// `::/0`.
+  public static let everything = IPv6Prefix(masking: .unspecified, length: 0)
+
   /// The prefix that holds just this address.
   public static func host(_ address: IPv6Address) -> IPv6Prefix { IPv6Prefix(masking: address, length: 128) }
 

@@ -1,0 +1,100 @@
+import DatapathModel
+import LinuxNet
+import NetTypes
+
+/// How packets are encapsulated. On the wire both are IPv6 in IPv6 without any other header (RFC 2473), so the two ends
+/// of a tunnel may differ.
+public enum EncapsulationMode: String, Hashable, Sendable, Codable {
+  /// A tunnel device for each pair of anchor and gateway.
+  case ip6tnl
+  /// Routes that encapsulate (H.Encaps.Red) and decapsulate (End.DT6; RFC 8986), without devices.
+  case srv6
+}
+
+/// Key `encapsulation`.
+public enum EncapsulationChoice: String, Hashable, Sendable, Codable {
+  /// `ip6tnl` where the kernel has it, else `srv6`.
+  case auto
+  case ip6tnl, srv6
+}
+
+/// Section `datapath` of a daemon's configuration, and what of the rest the data plane needs.
+public struct DatapathConfiguration: Hashable, Sendable {
+  public enum Role: Hashable, Sendable {
+    case anchor(Anchor)
+    case gateway(Gateway)
+  }
+
+  public struct Anchor: Hashable, Sendable {
+    /// The bits of the packet mark that name a tunnel.
+    public var markLayout: MarkLayout
+    /// Tunnel n uses table `tableBase` + n; `tableBase` itself is the decapsulation table of `srv6`.
+    public var tableBase: UInt32
+    /// All prefixes that bindings may come from: the pools.
+    public var aggregates: [IPv6Prefix]
+    public init(markLayout: MarkLayout = .default, tableBase: UInt32, aggregates: [IPv6Prefix]) {
+      self.markLayout = markLayout
+      self.tableBase = tableBase
+      self.aggregates = aggregates
+    }
+  }
+
+  public struct Gateway: Hashable, Sendable {
+    /// What arrives on an access link is looked up here. The next number is the decapsulation table of `srv6`.
+    public var uplinkTable: UInt32
+    /// Names of the access interfaces.
+    public var accessLinks: [String]
+    public init(uplinkTable: UInt32, accessLinks: [String]) {
+      self.uplinkTable = uplinkTable
+      self.accessLinks = accessLinks
+    }
+  }
+
+  public var encapsulation: EncapsulationChoice
+  /// Name of the interface towards the other end of the tunnels.
+  public var coreInterface: String
+  /// Our end of the tunnels: LMAA or Proxy-CoA. `srv6` can have only one in a network namespace.
+  public var localAddress: IPv6Address
+  /// Where prefix routes and downlinks go.
+  public var routeTable: UInt32
+  public var rulePriority: UInt32
+  /// Our tag on routes and rules.
+  public var routeProtocol: UInt8
+  /// Our tag on devices: "lmad" or "magd".
+  public var owner: String
+  public var role: Role
+
+  public init(
+    encapsulation: EncapsulationChoice = .auto, coreInterface: String, localAddress: IPv6Address,
+    routeTable: UInt32 = Route.mainTable, rulePriority: UInt32, routeProtocol: UInt8, owner: String, role: Role
+  ) {
+    self.encapsulation = encapsulation
+    self.coreInterface = coreInterface
+    self.localAddress = localAddress
+    self.routeTable = routeTable
+    self.rulePriority = rulePriority
+    self.routeProtocol = routeProtocol
+    self.owner = owner
+    self.role = role
+  }
+
+  /// Octets that a tunnel adds to a packet.
+  public static let tunnelOverhead: UInt32 = 40
+
+  var deviceAlias: String { "flowmob:\(owner)" }
+
+  var decapsulationTable: UInt32 {
+    switch role {
+    case .anchor(let anchor): anchor.tableBase
+    case .gateway(let gateway): gateway.uplinkTable + 1
+    }
+  }
+
+  /// The tables that are ours alone.
+  var tables: ClosedRange<UInt32> {
+    switch role {
+    case .anchor(let anchor): anchor.tableBase...(anchor.tableBase + anchor.markLayout.maximumTunnels)
+    case .gateway(let gateway): gateway.uplinkTable...(gateway.uplinkTable + 1)
+    }
+  }
+}

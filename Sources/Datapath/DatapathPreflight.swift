@@ -1,0 +1,142 @@
+import DatapathModel
+import Glibc
+import LinuxNet
+import NetTypes
+
+/// Something about this host that the data plane needs to be different, in words for the operator.
+public struct DatapathProblem: Hashable, Sendable, CustomStringConvertible {
+  public enum Severity: String, Hashable, Sendable, Codable {
+    /// The data plane cannot work.
+    case fatal
+    /// It works, but perhaps not as meant.
+    case warning
+  }
+  public var severity: Severity
+  /// What is wrong and what to do.
+  public var description: String
+}
+
+/// Checks a host before anything is changed on it: privileges, interfaces, forwarding, the kernel's tunnels, and whether
+/// other software uses our marks, rule priority or tables.
+public struct DatapathPreflight {
+  private let configuration: DatapathConfiguration
+  private var problems: [DatapathProblem] = []
+
+  private init(_ configuration: DatapathConfiguration) { self.configuration = configuration }
+
+  /// All problems found; none: go ahead. Makes and deletes a probe object to see whether the kernel has the wanted kind
+  /// of tunnel.
+  public static func check(_ configuration: DatapathConfiguration) -> [DatapathProblem] {
+    var preflight = DatapathPreflight(configuration)
+    preflight.checkCapabilities()
+    preflight.checkForwarding()
+    do {
+      let netlink = try RouteNetlink()
+      preflight.checkInterfaces(netlink)
+      try preflight.checkRules(netlink)
+      try preflight.checkTables(netlink)
+      if preflight.problems.allSatisfy({ $0.severity != .fatal }) { try preflight.checkTunnels(netlink) }
+    } catch {
+      preflight.fatal(error.description)
+    }
+    return preflight.problems
+  }
+
+  private mutating func fatal(_ text: String) { problems.append(DatapathProblem(severity: .fatal, description: text)) }
+  private mutating func warn(_ text: String) { problems.append(DatapathProblem(severity: .warning, description: text)) }
+
+  private mutating func checkCapabilities() {
+    for capability in Capability.allCases where !capability.isEffective {
+      fatal("the process lacks \(capability.rawValue); run it as root or grant it in the service unit")
+    }
+  }
+
+  private mutating func checkForwarding() {
+    let parameter = KernelParameter.ipv6Forwarding
+    do {
+      guard try parameter.read() == "1" else {
+        return fatal("IPv6 forwarding is off; set \(parameter)=1 (sysctl -w \(parameter)=1)")
+      }
+    } catch {
+      fatal(error.description)
+    }
+  }
+
+  private mutating func checkInterfaces(_ netlink: RouteNetlink) {
+    var interfaces = [("core-interface", configuration.coreInterface)]
+    if case .gateway(let gateway) = configuration.role { interfaces += gateway.accessLinks.map { ("access link", $0) } }
+    for (use, name) in interfaces {
+      do {
+        let link = try netlink.link(named: name)
+        if !link.isUp { warn("\(use) \(name) is down; set it up (ip link set \(name) up)") }
+        if use == "core-interface", link.mtu < Self.minimumCoreMTU {
+          fatal("\(use) \(name) has MTU \(link.mtu); a tunnel needs at least \(Self.minimumCoreMTU)")
+        }
+      } catch {
+        fatal("\(use) \(name): \(error.reason); check the name with `ip link`")
+      }
+    }
+    if let addresses = try? netlink.addresses(),
+      !addresses.contains(where: { $0.address == configuration.localAddress })
+    {
+      warn("the tunnel address \(configuration.localAddress) is not configured on this host (`ip -6 address`)")
+    }
+  }
+
+  /// The IPv6 minimum of 1280 must fit into the tunnel (RFC 8200 section 5).
+  private static let minimumCoreMTU = 1_280 + DatapathConfiguration.tunnelOverhead
+
+  private mutating func checkRules(_ netlink: RouteNetlink) throws(LinuxError) {
+    for rule in try netlink.rules() where rule.protocolNumber != configuration.routeProtocol {
+      if rule.priority == configuration.rulePriority {
+        warn("rule-priority-base \(rule.priority) is in use by other software: `\(rule)`")
+      }
+      if case .lookup(let table) = rule.action, configuration.tables.contains(table) {
+        fatal("table \(table) is in use by other software: rule `\(rule)`; choose other table numbers")
+      }
+      if case .anchor(let anchor) = configuration.role, let mark = rule.mark, mark.mask & anchor.markLayout.mask != 0 {
+        fatal(
+          "mark-mask 0x\(String(anchor.markLayout.mask, radix: 16)) overlaps the mark of the rule `\(rule)` of other "
+            + "software; choose other bits")
+      }
+    }
+  }
+
+  private mutating func checkTables(_ netlink: RouteNetlink) throws(LinuxError) {
+    for table in Set([configuration.tables.lowerBound, configuration.decapsulationTable]).sorted() {
+      let routes = try netlink.routes(table: table)
+      if let other = routes.first(where: { $0.protocolNumber != configuration.routeProtocol }) {
+        fatal("table \(table) is in use by other software: route `\(other)`; choose other table numbers")
+      }
+    }
+  }
+
+  private mutating func checkTunnels(_ netlink: RouteNetlink) throws(LinuxError) {
+    if configuration.encapsulation != .srv6 {
+      if try DeviceTunnels.isSupported(netlink) { return }
+      if configuration.encapsulation == .ip6tnl {
+        return fatal("the kernel has no ip6tnl devices; load the module ip6_tunnel or choose `encapsulation: srv6`")
+      }
+    }
+    try checkSegmentRouting(netlink)
+  }
+
+  /// Sets and removes an encapsulating route to an address of the discard prefix (RFC 6666).
+  private mutating func checkSegmentRouting(_ netlink: RouteNetlink) throws(LinuxError) {
+    let core = try netlink.link(named: configuration.coreInterface)
+    guard core.isUp else { return }  // no route can be set there yet; warned about
+    let discard = IPv6Address(high: 0x0100_0000_0000_0000, low: 1)
+    let probe = Route(
+      to: .host(discard), table: configuration.decapsulationTable, protocolNumber: configuration.routeProtocol,
+      interface: core.index, encapsulation: .segments([discard]))
+    do {
+      _ = try SegmentRoutingNetlink()
+      try netlink.run(probe.replacement)
+    } catch {
+      return fatal(
+        "the kernel cannot encapsulate by segment routing (\(error.reason)); it needs CONFIG_IPV6_SEG6_LWTUNNEL "
+          + "and Linux 6.1, or choose `encapsulation: ip6tnl`")
+    }
+    try netlink.run(probe.removal)
+  }
+}

@@ -1,0 +1,259 @@
+import DatapathModel
+import Glibc
+import LinuxNet
+import NetTypes
+
+/// The data plane in the Linux kernel, in the network namespace in which it was created. See `ObjectPlan` for what it
+/// installs.
+public final class KernelDatapath: Datapath {
+  public private(set) var configuration: DatapathConfiguration
+  public let encapsulation: EncapsulationMode
+  private let netlink: RouteNetlink
+  private var tunnels: [TunnelIdentifier: TunnelDescription] = [:]
+
+  /// Opens netlink and settles what `auto` means; changes nothing else. `reconcile` comes next.
+  public init(_ configuration: DatapathConfiguration) throws(LinuxError) {
+    self.configuration = configuration
+    netlink = try RouteNetlink()
+    switch configuration.encapsulation {
+    case .ip6tnl: encapsulation = .ip6tnl
+    case .srv6: encapsulation = .srv6
+    case .auto: encapsulation = try DeviceTunnels.isSupported(netlink) ? .ip6tnl : .srv6
+    }
+  }
+
+  private var plan: ObjectPlan { ObjectPlan(configuration: configuration, mode: encapsulation) }
+  private var devices: DeviceTunnels { DeviceTunnels(netlink: netlink, alias: configuration.deviceAlias) }
+  private var segmentRoutes: SegmentRouteTunnels {
+    SegmentRouteTunnels(netlink: netlink, configuration: configuration)
+  }
+
+  public func tunnelMTU() throws(LinuxError) -> UInt32 {
+    try netlink.link(named: configuration.coreInterface).mtu - DatapathConfiguration.tunnelOverhead
+  }
+
+  // MARK: Applying
+
+  public func apply(_ changes: [DatapathChange]) -> DatapathResult {
+    var run = ChangeRun(netlink: netlink)
+    for change in changes {
+      do {
+        try add(change, to: &run)
+      } catch {
+        run.fail(change, error)
+      }
+    }
+    run.flush()
+    return run.failures.isEmpty ? .applied : .failed(run.failures)
+  }
+
+  private func add(_ change: DatapathChange, to run: inout ChangeRun) throws(LinuxError) {
+    switch change {
+    case .addTunnel(let tunnel):
+      try check(tunnel)
+      // A number in new use must not keep what belonged to the earlier tunnel.
+      if let old = tunnels[tunnel.identifier], old != tunnel { try add(.removeTunnel(old.identifier), to: &run) }
+      if encapsulation == .ip6tnl {
+        run.flush()
+        _ = try devices.ensure(tunnel, mtu: try tunnelMTU())
+      }
+      tunnels[tunnel.identifier] = tunnel
+      let output = try output(of: tunnel, &run)
+      let core = try run.index(of: configuration.coreInterface)
+      for route in plan.routes(of: tunnel, output, core: core) { run.add(change, route.replacement) }
+      for rule in plan.rules(of: tunnel) { run.add(change, rule.addition) }
+
+    case .removeTunnel(let identifier):
+      guard let tunnel = tunnels.removeValue(forKey: identifier) else { return }
+      for rule in plan.rules(of: tunnel) { run.add(change, rule.removal) }
+      // Routes are removed by their key; the interface does not matter.
+      for var route in plan.routes(of: tunnel, TunnelOutput(interface: 0), core: 0) {
+        route.interface = nil
+        run.add(change, route.removal)
+      }
+      if encapsulation == .ip6tnl {
+        run.flush()
+        try devices.remove(identifier)
+      }
+
+    case .setPrefixRoute(let prefix, let identifier):
+      let output = try output(of: try tunnel(identifier, for: prefix), &run)
+      run.add(change, plan.prefixRoute(prefix, output).replacement)
+    case .removePrefixRoute(let prefix):
+      run.add(change, plan.prefixRoute(prefix, nil).removal)
+
+    case .setUplink(let prefix, let identifier):
+      let output = try output(of: try tunnel(identifier, for: prefix), &run)
+      run.add(change, try uplink(prefix, output).replacement)
+    case .removeUplink(let prefix):
+      run.add(change, try uplink(prefix, nil).removal)
+
+    case .setDownlink(let prefix, let link, let via):
+      run.add(change, plan.downlink(prefix, interface: try run.index(of: link), via: via).replacement)
+    case .removeDownlink(let prefix):
+      run.add(change, plan.downlink(prefix, interface: nil, via: nil).removal)
+    }
+  }
+
+  private func tunnel(
+    _ identifier: TunnelIdentifier, for prefix: IPv6Prefix
+  ) throws(LinuxError) -> TunnelDescription {
+    guard let tunnel = tunnels[identifier] else {
+      throw LinuxError(
+        "set route", "\(prefix) into tunnel \(identifier)", code: ENOENT, advice: "the tunnel was not installed")
+    }
+    return tunnel
+  }
+
+  private func uplink(_ prefix: IPv6Prefix, _ output: TunnelOutput?) throws(LinuxError) -> Route {
+    guard let route = plan.uplink(prefix, output) else {
+      throw LinuxError("set uplink", "\(prefix)", code: EINVAL, advice: "uplinks belong to gateways")
+    }
+    return route
+  }
+
+  private func check(_ tunnel: TunnelDescription) throws(LinuxError) {
+    if case .anchor(let anchor) = configuration.role {
+      guard (1...anchor.markLayout.maximumTunnels).contains(tunnel.identifier.rawValue) else {
+        throw LinuxError(
+          "add tunnel", "\(tunnel.identifier)", code: ERANGE,
+          advice: "the mark mask has room for tunnels 1...\(anchor.markLayout.maximumTunnels)")
+      }
+    }
+    guard encapsulation == .ip6tnl || tunnel.local == configuration.localAddress else {
+      throw LinuxError(
+        "add tunnel", "\(tunnel.local) -> \(tunnel.remote)", code: EADDRNOTAVAIL,
+        advice: "encapsulation srv6 can send from \(configuration.localAddress) only; use ip6tnl for several addresses")
+    }
+  }
+
+  private func output(of tunnel: TunnelDescription, _ run: inout ChangeRun) throws(LinuxError) -> TunnelOutput {
+    switch encapsulation {
+    case .ip6tnl: TunnelOutput(interface: try run.index(of: DeviceTunnels.name(tunnel.identifier)))
+    case .srv6:
+      TunnelOutput(
+        interface: try run.index(of: configuration.coreInterface), encapsulation: .segments([tunnel.remote]))
+    }
+  }
+
+  // MARK: Reconciling
+
+  public func reconfigure(
+    _ configuration: DatapathConfiguration, snapshot: DatapathSnapshot
+  ) throws(LinuxError) -> ReconcileReport {
+    self.configuration = configuration
+    return try reconcile(to: snapshot)
+  }
+
+  public func reconcile(to snapshot: DatapathSnapshot) throws(LinuxError) -> ReconcileReport {
+    var report = ReconcileReport()
+    tunnels = snapshot.tunnels
+    // An earlier run may have used the other encapsulation: what it has left goes, too.
+    if encapsulation == .srv6 {
+      report.set += try segmentRoutes.prepare()
+    } else {
+      report.removed += try segmentRoutes.restore()
+      for tunnel in snapshot.tunnels.values { ensureDevice(tunnel, &report) }
+    }
+    let wanted = wantedObjects(snapshot, &report)
+    // Those of priority 0 are the business of SegmentRouteTunnels.
+    let ourRules = try netlink.rules().filter {
+      $0.protocolNumber == configuration.routeProtocol && $0.priority != SegmentRouteTunnels.firstPriority
+    }
+    let ourRoutes = try netlink.routes(protocolNumber: configuration.routeProtocol)
+
+    let presentRules = Set(ourRules)
+    let presentRoutes = Set(ourRoutes)
+    let wantedKeys = Set(wanted.routes.map(RouteKey.init))
+    var setting = wanted.routes.filter { !presentRoutes.contains($0) }.map(\.replacement)
+    setting += wanted.rules.filter { !presentRules.contains($0) }.map(\.addition)
+    // What is not wanted goes after what is wanted has come; rules before the tables they lead to.
+    var sweeping = ourRules.filter { !wanted.rules.contains($0) }.map(\.removal)
+    sweeping += ourRoutes.filter { !wantedKeys.contains(RouteKey($0)) }.map(\.removal)
+
+    let failures = try netlink.batch(setting + sweeping)
+    report.failures += failures.map(\.error)
+    let refusedSettings = failures.count { $0.index < setting.count }
+    report.set += setting.count - refusedSettings
+    report.removed += sweeping.count - (failures.count - refusedSettings)
+    report.kept += wanted.routes.count + wanted.rules.count - setting.count
+    let kept = encapsulation == .ip6tnl ? Array(snapshot.tunnels.keys) : []
+    report.removed += try devices.sweep(except: kept)
+    return report
+  }
+
+  private func ensureDevice(_ tunnel: TunnelDescription, _ report: inout ReconcileReport) {
+    do {
+      switch try devices.ensure(tunnel, mtu: try tunnelMTU()) {
+      case .kept: report.kept += 1
+      case .set: report.set += 1
+      }
+    } catch {
+      report.failures.append(error)
+    }
+  }
+
+  /// Everything that `snapshot` stands for. An object whose interface is missing is a failure of the report.
+  private func wantedObjects(
+    _ snapshot: DatapathSnapshot, _ report: inout ReconcileReport
+  ) -> (routes: Set<Route>, rules: Set<RoutingRule>) {
+    var run = ChangeRun(netlink: netlink)
+    var routes = Set(plan.standingRoutes)
+    var rules = Set(plan.standingRules)
+    func attempt(_ body: () throws(LinuxError) -> Void) {
+      do { try body() } catch { report.failures.append(error) }
+    }
+    for tunnel in snapshot.tunnels.values {
+      attempt { () throws(LinuxError) in
+        try check(tunnel)
+        let core = try run.index(of: configuration.coreInterface)
+        routes.formUnion(plan.routes(of: tunnel, try output(of: tunnel, &run), core: core))
+        rules.formUnion(plan.rules(of: tunnel))
+      }
+    }
+    for (prefix, identifier) in snapshot.prefixRoutes {
+      attempt { () throws(LinuxError) in
+        routes.insert(plan.prefixRoute(prefix, try output(of: try tunnel(identifier, for: prefix), &run)))
+      }
+    }
+    for (prefix, identifier) in snapshot.uplinks {
+      attempt { () throws(LinuxError) in
+        routes.insert(try uplink(prefix, try output(of: try tunnel(identifier, for: prefix), &run)))
+      }
+    }
+    for (prefix, downlink) in snapshot.downlinks {
+      attempt { () throws(LinuxError) in
+        let interface = try run.index(of: downlink.link)
+        routes.insert(plan.downlink(prefix, interface: interface, via: downlink.via))
+      }
+    }
+    return (routes, rules)
+  }
+
+  // MARK: Leaving
+
+  public func teardown() throws(LinuxError) -> [LinuxError] {
+    tunnels = [:]
+    _ = try segmentRoutes.restore()
+    let rules = try netlink.rules().filter { $0.protocolNumber == configuration.routeProtocol }
+    let routes = try netlink.routes(protocolNumber: configuration.routeProtocol)
+    let failures = try netlink.batch(rules.map(\.removal) + routes.map(\.removal))
+    _ = try devices.sweep(except: [])
+    return failures.map(\.error)
+  }
+}
+
+/// What the kernel tells routes apart by, within one protocol.
+private struct RouteKey: Hashable {
+  var destination: IPv6Prefix
+  var source: IPv6Prefix?
+  var table: UInt32
+  var metric: UInt32
+
+  init(_ route: Route) {
+    destination = route.destination
+    source = route.source
+    table = route.table
+    metric = route.metric
+  }
+}
