@@ -12,15 +12,6 @@ public struct ControlSettings: Hashable, Sendable {
   }
 }
 
-/// How packets travel between anchor and gateway; which of them the kernel has is found out by the data plane.
-public enum EncapsulationChoice: String, Hashable, Sendable, Codable, CaseIterable {
-  case auto, ip6tnl, srv6
-}
-
-extension OptionType where Value == EncapsulationChoice {
-  public static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
-}
-
 extension OptionType where Value == Logger.Level {
   public static var logLevel: OptionType {
     .word([
