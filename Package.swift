@@ -75,7 +75,7 @@ let package = Package(
     tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
-    tests("DaemonKitTests", ["DaemonKit", "NetTypes"]),
+    tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests("ProgramTests", ["lmad", "magd", "FlowManager", "PMIPCore", "NetTypes", "DaemonKit"]),
   ],
   swiftLanguageModes: [.v6]

@@ -70,7 +70,9 @@ public struct DatapathPreflight {
         fatal("\(name): \(error.reason); expected an interface of this host (`ip link`)", key: key)
       }
     }
-    if let addresses = try? netlink.addresses(), !addresses.contains(where: { $0.address == configuration.localAddress }) {
+    if let addresses = try? netlink.addresses(),
+      !addresses.contains(where: { $0.address == configuration.localAddress })
+    {
       let key = if case .anchor = configuration.role { ".addresses" } else { ".proxy-care-of-address" }
       warn("\(configuration.localAddress) is not configured on this host (`ip -6 address`)", key: key)
     }

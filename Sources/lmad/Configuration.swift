@@ -21,7 +21,20 @@ struct LMADaemonConfiguration: DaemonConfiguration, Hashable {
 
   /// Problems of meaning.
   func problems() -> [SemanticProblem] {
-    []
+    core.problems().map { SemanticProblem(keyPath: $0.keyPath, message: $0.message) }
+  }
+}
+
+extension LMADaemonConfiguration {
+  /// What the data plane needs of all this.
+  var datapathConfiguration: DatapathConfiguration {
+    DatapathConfiguration(
+      encapsulation: datapath.encapsulation, coreInterface: datapath.coreInterface,
+      localAddress: core.addresses.first ?? .unspecified, routeTable: datapath.routeTable,
+      rulePriority: datapath.rulePriorityBase, routeProtocol: datapath.routeProtocol, owner: "lmad",
+      role: .anchor(
+        DatapathConfiguration.Anchor(
+          markLayout: core.markLayout, tableBase: datapath.tableBase, aggregates: core.prefixPools.map(\.prefix))))
   }
 }
 
@@ -63,7 +76,7 @@ extension LMADaemonConfiguration {
         [
           .option(
             "min-delay-before-bce-delete", \.core.timers.minDelayBeforeBCEDelete,
-            .duration(in: .zero ... .seconds(600)),
+            .duration(in: .zero ... .seconds(3_600)),
             help: "A de-registered binding is kept this long, for a registration through another gateway."),
           .option(
             "max-delay-before-new-bce-assign", \.core.timers.maxDelayBeforeNewBCEAssign,
@@ -81,7 +94,7 @@ extension LMADaemonConfiguration {
         "limits", help: "Bounds; what exceeds one is counted and refused with status 130.",
         [
           .option("bindings", \.core.limits.bindings, .integer(1...10_000_000), help: "Bindings in all."),
-          .option("bindings-per-node", \.core.limits.bindingsPerNode, .integer(1...255), help: "Bindings of one node."),
+          .option("bindings-per-node", \.core.limits.bindingsPerNode, .integer(1...64), help: "Bindings of one node."),
           .option(
             "prefixes-per-request", \.core.limits.prefixesPerRequest, .integer(1...64),
             help: "Home Network Prefix options in one Proxy Binding Update."),
@@ -168,6 +181,10 @@ extension LMADaemonConfiguration {
         "gateways", \.gateways, .list(of: .text("a gateway name", plural: "gateway names"), count: 0...4_095),
         help: "Names of the gateways it may use; none: all."),
     ])
+}
+
+extension OptionType where Value == EncapsulationChoice {
+  static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
 }
 
 extension OptionType where Value == MobileNodeIdentifier {

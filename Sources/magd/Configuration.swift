@@ -1,6 +1,5 @@
 import DaemonKit
 import Datapath
-import Foundation
 import Logging
 import MobilityWire
 import NetTypes
@@ -23,25 +22,30 @@ struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
 
   /// Reads and checks a file and the node map it names, structure and meaning. The result's `core` is complete.
   static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<MAGDaemonConfiguration> {
-    var nodes: [GatewayNodePolicy] = []
+    var map: [NodeMap.Line] = []
     var mapErrors: [ConfigurationError] = []
-    var result: Result<LoadedConfiguration<MAGDaemonConfiguration>, ConfigurationErrors>
+    let result: Result<LoadedConfiguration<MAGDaemonConfiguration>, ConfigurationErrors>
     do throws(ConfigurationErrors) {
       let loaded = try table.load(path: path) { configuration in
-        if let map = configuration.nodeMap {
-          let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
-          let file = map.hasPrefix("/") ? map : directory.appendingPathComponent(map).relativePath
+        if let name = configuration.nodeMap {
           do throws(ConfigurationErrors) {
-            nodes = try NodeMap.load(path: file)
+            map = try NodeMap.load(path: Self.resolve(name, besides: path))
           } catch {
             mapErrors = error.errors
           }
         }
-        var complete = configuration
-        complete.core.nodes = nodes
-        return complete.problems()
+        // Problems of nodes have their lines in the map.
+        var problems: [SemanticProblem] = []
+        for problem in configuration.completed(nodes: map.map(\.node)).problems() {
+          if let index = problem.nodeMapIndex, map.indices.contains(index) {
+            mapErrors.append(ConfigurationError(map[index].position, problem.message))
+          } else {
+            problems.append(problem)
+          }
+        }
+        return problems
       }
-      result = .success(loaded.mapped { $0.completed(nodes: nodes) })
+      result = .success(loaded.mapped { $0.completed(nodes: map.map(\.node)) })
     } catch {
       result = .failure(error)
     }
@@ -52,24 +56,46 @@ struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
     return try result.get()
   }
 
-  private func completed(nodes: [GatewayNodePolicy]) -> MAGDaemonConfiguration {
-    var result = self
-    result.core.nodes = nodes
-    switch unknownNodes {
-    case .refuse: result.core.unknownNodes = .refuse
-    case .derive: result.core.unknownNodes = .derive(realm: realm ?? "")
-    }
-    return result
-  }
-
   /// Problems of meaning.
   func problems() -> [SemanticProblem] {
-    var problems: [SemanticProblem] = []
+    var problems = core.problems().map { SemanticProblem(keyPath: $0.keyPath, message: $0.message) }
     if unknownNodes == .derive, realm == nil {
       problems.append(
         SemanticProblem(keyPath: "unknown-nodes", message: "derive needs a realm; expected the key realm as well"))
     }
     return problems
+  }
+
+  private func completed(nodes: [GatewayNodePolicy]) -> MAGDaemonConfiguration {
+    var result = self
+    result.core.nodes = nodes
+    if unknownNodes == .derive, let realm { result.core.unknownNodes = .derive(realm: realm) }
+    return result
+  }
+
+  private static func resolve(_ name: String, besides path: String) -> String {
+    guard !name.hasPrefix("/"), let slash = path.lastIndex(of: "/") else { return name }
+    return path[...slash] + name
+  }
+}
+
+extension SemanticProblem {
+  /// n when this is about `node-map[n]`.
+  fileprivate var nodeMapIndex: Int? {
+    guard keyPath.hasPrefix("node-map[") else { return nil }
+    return Int(keyPath.dropFirst("node-map[".count).prefix { $0.isNumber })
+  }
+}
+
+extension MAGDaemonConfiguration {
+  /// What the data plane needs of all this.
+  var datapathConfiguration: DatapathConfiguration {
+    DatapathConfiguration(
+      encapsulation: datapath.encapsulation, coreInterface: datapath.coreInterface,
+      localAddress: core.proxyCareOfAddress, routeTable: datapath.routeTable, rulePriority: datapath.rulePriorityBase,
+      routeProtocol: datapath.routeProtocol, owner: "magd",
+      role: .gateway(
+        DatapathConfiguration.Gateway(uplinkTable: datapath.uplinkTable, accessLinks: core.accessLinks.map(\.name))))
   }
 }
 
@@ -155,7 +181,7 @@ extension MAGDaemonConfiguration {
         [
           .option("attachments", \.core.limits.attachments, .integer(1...10_000_000), help: "Attachments in all."),
           .option(
-            "prefixes-per-node", \.core.limits.prefixesPerNode, .integer(1...255),
+            "prefixes-per-node", \.core.limits.prefixesPerNode, .integer(1...64),
             help: "Prefixes of one attachment that are served."),
         ]),
       .section(
@@ -203,6 +229,10 @@ extension MAGDaemonConfiguration {
         "access-technology", \.accessTechnology, .accessTechnology, required: true,
         help: "Name or number of RFC 5213 section 8.5."),
     ])
+}
+
+extension OptionType where Value == EncapsulationChoice {
+  static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
 }
 
 extension OptionType where Value == AccessTechnologyType {

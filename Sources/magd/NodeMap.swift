@@ -12,15 +12,20 @@ enum NodeMap {
   /// More lines than this are not a node map.
   static let maximumNodes = 1_000_000
 
-  static func load(path: String) throws(ConfigurationErrors) -> [GatewayNodePolicy] {
+  struct Line: Hashable, Sendable {
+    var node: GatewayNodePolicy
+    var position: SourcePosition
+  }
+
+  static func load(path: String) throws(ConfigurationErrors) -> [Line] {
     try parse(try ConfigurationText.read(path: path, expected: "a node map"), file: path)
   }
 
-  static func parse(_ text: String, file: String) throws(ConfigurationErrors) -> [GatewayNodePolicy] {
+  static func parse(_ text: String, file: String) throws(ConfigurationErrors) -> [Line] {
     var parser = Parser(file: file)
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
       parser.read(line, number: index + 1)
-      if parser.nodes.count > maximumNodes {
+      if parser.result.count > maximumNodes {
         throw ConfigurationErrors([
           ConfigurationError(
             SourcePosition(file: file), "has too many nodes", expected: "at most \(maximumNodes) lines")
@@ -28,12 +33,12 @@ enum NodeMap {
       }
     }
     guard parser.errors.isEmpty else { throw ConfigurationErrors(parser.errors) }
-    return parser.nodes
+    return parser.result
   }
 
   private struct Parser {
     let file: String
-    var nodes: [GatewayNodePolicy] = []
+    var result: [Line] = []
     var errors: [ConfigurationError] = []
     private var lines: [LinkLayerAddress: Int] = [:]
     private var kinds: [MobileNodeIdentifier: (kind: TerminalKind, line: Int)] = [:]
@@ -104,7 +109,7 @@ enum NodeMap {
         }
         node.anchorAddress = anchor
       }
-      nodes.append(node)
+      result.append(Line(node: node, position: position(0)))
     }
   }
 }
