@@ -1,6 +1,7 @@
 import DaemonKit
 import DatapathModel
 import FlowCore
+import Glibc
 import LinuxNet
 import Logging
 import NetTypes
@@ -62,11 +63,18 @@ final class FlowManagerDaemon {
   func run() throws {
     serve()
     try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
-    try loop.handleSignals([Signal.terminate, Signal.interrupt]) { [unowned self] _ in loop.stop() }
+    try loop.handleSignals { [unowned self] signal in
+      if signal == SIGHUP {
+        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+      } else {
+        loop.stop()
+      }
+    }
     loop.onDeadline = { [unowned self] in deadlineReached() }
     anchor.onSnapshot = { [unowned self] snapshot in
       log.info(
-        "anchor connected", metadata: ["bindings": "\(snapshot.bindings.count)", "tunnels": "\(snapshot.tunnels.count)"])
+        "anchor connected",
+        metadata: ["bindings": "\(snapshot.bindings.count)", "tunnels": "\(snapshot.tunnels.count)"])
       handle(.anchorSnapshot(snapshot))
     }
     anchor.onEvent = { [unowned self] event in take(event) }
