@@ -76,7 +76,7 @@ let package = Package(
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "NetTypes"]),
-    tests("ProgramTests", ["lmad", "magd", "FlowManager", "PMIPCore", "NetTypes", "DaemonKit"]),
+    tests("ProgramTests", ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "LinuxNet", "NetTypes", "DaemonKit"]),
   ],
   swiftLanguageModes: [.v6]
 )
