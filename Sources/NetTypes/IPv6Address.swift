@@ -22,6 +22,13 @@ public struct IPv6Address: Hashable, Sendable, Comparable {
   public var isLinkLocal: Bool { high >> 54 == 0x3fa }
   /// A unicast address that a router may forward to: not unspecified, loopback, multicast or link-local.
   public var isRoutableUnicast: Bool { !isUnspecified && !isLoopback && !isMulticast && !isLinkLocal }
+  /// `::ffff:0:0/96`.
+  public var isIPv4Mapped: Bool { high == 0 && low >> 32 == 0xffff }
+  /// The group `ff02::1:ffxx:xxxx` that Neighbor Solicitations for this address go to (RFC 4291 section 2.7.1).
+  public var solicitedNodeAddress: IPv6Address {
+    IPv6Address(high: 0xff02_0000_0000_0000, low: 0x1_ff00_0000 | low & 0xff_ffff)
+  }
+  public var isSolicitedNode: Bool { self == solicitedNodeAddress }
 
   public static func < (a: Self, b: Self) -> Bool { a.high == b.high ? a.low < b.low : a.high < b.high }
 }
@@ -45,7 +52,9 @@ extension IPv6Address {
     var result: [UInt8] = []
     result.reserveCapacity(16)
     for half in [high, low] {
-      for shift in stride(from: 56, through: 0, by: -8) { result.append(UInt8(truncatingIfNeeded: half >> UInt64(shift))) }
+      for shift in stride(from: 56, through: 0, by: -8) {
+        result.append(UInt8(truncatingIfNeeded: half >> UInt64(shift)))
+      }
     }
     return result
   }
@@ -68,8 +77,12 @@ extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
     self.init(high: halves.0, low: halves.1)
   }
 
-  /// The canonical text of RFC 5952: lower case, no leading zeros, the first longest run of zero groups as `::`.
+  /// The canonical text of RFC 5952: lower case, no leading zeros, the first longest run of zero groups as `::`,
+  /// IPv4-mapped addresses with a dotted quad.
   public var description: String {
+    if isIPv4Mapped {
+      return "::ffff:" + bytes[12...].map { String($0) }.joined(separator: ".")
+    }
     let groups = self.groups
     var best = 0..<0
     var start = 0
@@ -137,7 +150,10 @@ extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
     guard parts.count == 4 else { return nil }
     var octets: [UInt16] = []
     for part in parts {
-      guard (1...3).contains(part.count), part.allSatisfy({ (48...57).contains($0) }) else { return nil }
+      // A leading zero would be octal to some readers and decimal to others.
+      guard (1...3).contains(part.count), part.allSatisfy({ (48...57).contains($0) }),
+        part.count == 1 || part.first != UInt8(ascii: "0")
+      else { return nil }
       let value = part.reduce(0) { $0 * 10 + Int($1 - 48) }
       guard value <= 255 else { return nil }
       octets.append(UInt16(value))

@@ -46,7 +46,8 @@ public struct IPv6Prefix: Hashable, Sendable, Comparable {
 
   /// The `index`-th prefix of `newLength` bits inside this one; nil when there is none.
   public func subnet(_ index: UInt64, length newLength: Int) -> IPv6Prefix? {
-    guard newLength >= length, newLength <= 128, index < subnetCount(length: newLength) else { return nil }
+    guard newLength >= length, newLength <= 128 else { return nil }
+    guard newLength - length >= 64 || index < subnetCount(length: newLength) else { return nil }
     let shift = 128 - newLength
     let high = shift >= 64 ? index << UInt64(shift - 64) : shift == 0 ? 0 : index >> UInt64(64 - shift)
     let low = shift >= 64 ? 0 : index << UInt64(shift)
@@ -55,11 +56,12 @@ public struct IPv6Prefix: Hashable, Sendable, Comparable {
 
   /// The inverse of `subnet(_:length:)`; nil when `other` does not lie in this prefix or the index exceeds 64 bits.
   public func index(of other: IPv6Prefix) -> UInt64? {
-    guard contains(other), other.length - length <= 64 else { return nil }
+    guard contains(other) else { return nil }
     let shift = 128 - other.length
     let (high, low) = (other.address.high ^ address.high, other.address.low ^ address.low)
     if shift >= 64 { return high >> UInt64(shift - 64) }
-    return shift == 0 ? low : low >> UInt64(shift) | high << UInt64(64 - shift)
+    guard high >> UInt64(shift) == 0 else { return nil }
+    return low >> UInt64(shift) | high << UInt64(64 - shift)
   }
 
   public static func < (a: Self, b: Self) -> Bool {

@@ -1,6 +1,9 @@
 import NetTypes
 
 /// One mobility option. Padding is not a value: the encoder places it, the decoder skips it.
+///
+/// A new option is a file with its `MobilityOptionBody`, a case here, and one line in each of the two switches below.
+/// Its type number, name and alignment are in `MobilityOptionType` already.
 public enum MobilityOption: Hashable, Sendable {
   /// 2
   case bindingRefreshAdvice(UInt16)
@@ -28,82 +31,63 @@ public enum MobilityOption: Hashable, Sendable {
   case unknown(type: UInt8, data: [UInt8])
 }
 
-/// Numbers that IANA has not assigned and both ends agree on by configuration.
-public struct CodePoints: Hashable, Sendable {
-  /// Option type of the paper's flow-mob option; nil: not used. Must be unassigned (71...255).
-  public var flowMobilityOption: UInt8?
-  public init(flowMobilityOption: UInt8? = 200) { self.flowMobilityOption = flowMobilityOption }
+/// The data of one option behind Type and Length.
+protocol MobilityOptionBody {
+  /// Reads the whole of `body`, which is bounded by the Length octet: a wrong Length shows as a read past its end or as
+  /// octets left over, and both are reported as `option-length`. Any other fault throws `body.failure` with its code.
+  init(decoding body: inout ByteReader<DecodeError>) throws(DecodeError)
+
+  func encode(into writer: inout ByteWriter)
 }
 
-/// Options in wire order.
-public struct MobilityOptions: Hashable, Sendable, RandomAccessCollection, RangeReplaceableCollection {
-  private var storage: [MobilityOption]
-  public init() { storage = [] }
-  public init(_ options: [MobilityOption]) { storage = options }
-  public var startIndex: Int { storage.startIndex }
-  public var endIndex: Int { storage.endIndex }
-  public subscript(index: Int) -> MobilityOption { storage[index] }
-  public mutating func replaceSubrange<C: Collection>(_ range: Range<Int>, with new: C) where C.Element == MobilityOption {
-    storage.replaceSubrange(range, with: new)
-  }
-}
-
-// The first of each kind; a second instance of a "one" option is found by `duplicatesSingleton`.
-extension MobilityOptions {
-  public var mobileNodeIdentifier: MobileNodeIdentifier? {
-    for case .mobileNodeIdentifier(let value) in self { return value }
-    return nil
-  }
-  public var homeNetworkPrefixes: [HomeNetworkPrefixOption] {
-    compactMap { if case .homeNetworkPrefix(let value) = $0 { value } else { nil } }
-  }
-  public var flowMobilityPrefixes: [HomeNetworkPrefixOption] {
-    compactMap { if case .flowMobility(let value) = $0 { value } else { nil } }
-  }
-  public var handoffIndicator: HandoffIndicator? {
-    for case .handoffIndicator(let value) in self { return value }
-    return nil
-  }
-  public var accessTechnologyType: AccessTechnologyType? {
-    for case .accessTechnologyType(let value) in self { return value }
-    return nil
-  }
-  public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier? {
-    for case .mobileNodeLinkLayerIdentifier(let value) in self { return value }
-    return nil
-  }
-  public var linkLocalAddress: IPv6Address? {
-    for case .linkLocalAddress(let value) in self { return value }
-    return nil
-  }
-  public var timestamp: NTPTimestamp? {
-    for case .timestamp(let value) in self { return value }
-    return nil
-  }
-  public var alternateCareOfAddress: IPv6Address? {
-    for case .alternateCareOfAddress(let value) in self { return value }
-    return nil
-  }
-
-  /// An option that may stand once (RFC 5213 sections 8.1 and 8.2) stands twice: a protocol error.
-  public var duplicatesSingleton: Bool {
-    var seen: UInt16 = 0
-    for option in self {
-      let bit: UInt16
-      switch option {
-      case .mobileNodeIdentifier: bit = 1
-      case .handoffIndicator: bit = 2
-      case .accessTechnologyType: bit = 4
-      case .mobileNodeLinkLayerIdentifier: bit = 8
-      case .linkLocalAddress: bit = 16
-      case .timestamp: bit = 32
-      case .alternateCareOfAddress: bit = 64
-      case .bindingRefreshAdvice: bit = 128
-      case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown: continue
-      }
-      if seen & bit != 0 { return true }
-      seen |= bit
+extension MobilityOption {
+  init(
+    type: MobilityOptionType, decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints
+  ) throws(DecodeError) {
+    switch type {
+    case .bindingRefreshAdvice: self = .bindingRefreshAdvice(try BindingRefreshAdviceOption(decoding: &body).interval)
+    case .alternateCareOfAddress:
+      self = .alternateCareOfAddress(try AlternateCareOfAddressOption(decoding: &body).address)
+    case .mobileNodeIdentifier: self = .mobileNodeIdentifier(try MobileNodeIdentifier(decoding: &body))
+    case .vendorSpecific:
+      let option = try VendorSpecificOption(decoding: &body)
+      self = .vendorSpecific(vendor: option.vendor, subtype: option.subtype, data: option.data)
+    case .homeNetworkPrefix: self = .homeNetworkPrefix(try HomeNetworkPrefixOption(decoding: &body))
+    case .handoffIndicator: self = .handoffIndicator(try HandoffIndicator(decoding: &body))
+    case .accessTechnologyType: self = .accessTechnologyType(try AccessTechnologyType(decoding: &body))
+    case .mobileNodeLinkLayerIdentifier:
+      self = .mobileNodeLinkLayerIdentifier(try MobileNodeLinkLayerIdentifier(decoding: &body))
+    case .linkLocalAddress: self = .linkLocalAddress(try LinkLocalAddressOption(decoding: &body).address)
+    case .timestamp: self = .timestamp(try NTPTimestamp(decoding: &body))
+    case _ where type.rawValue == codePoints.flowMobilityOption:
+      self = .flowMobility(try HomeNetworkPrefixOption(decoding: &body))
+    default: self = .unknown(type: type.rawValue, data: Array(body.rest()))
     }
-    return false
+    guard body.isAtEnd else { throw body.failure }
+  }
+
+  func typeAndBody(_ codePoints: CodePoints) throws(EncodeError) -> (MobilityOptionType, any MobilityOptionBody) {
+    switch self {
+    case .bindingRefreshAdvice(let interval):
+      return (.bindingRefreshAdvice, BindingRefreshAdviceOption(interval: interval))
+    case .alternateCareOfAddress(let address):
+      return (.alternateCareOfAddress, AlternateCareOfAddressOption(address: address))
+    case .mobileNodeIdentifier(let body): return (.mobileNodeIdentifier, body)
+    case .vendorSpecific(let vendor, let subtype, let data):
+      return (.vendorSpecific, VendorSpecificOption(vendor: vendor, subtype: subtype, data: data))
+    case .homeNetworkPrefix(let body): return (.homeNetworkPrefix, body)
+    case .handoffIndicator(let body): return (.handoffIndicator, body)
+    case .accessTechnologyType(let body): return (.accessTechnologyType, body)
+    case .mobileNodeLinkLayerIdentifier(let body): return (.mobileNodeLinkLayerIdentifier, body)
+    case .linkLocalAddress(let address): return (.linkLocalAddress, LinkLocalAddressOption(address: address))
+    case .timestamp(let body): return (.timestamp, body)
+    case .flowMobility(let body):
+      guard let type = codePoints.flowMobilityOption else { throw .flowMobilityWithoutCodePoint }
+      return (MobilityOptionType(rawValue: type), body)
+    case .unknown(let type, let data):
+      let type = MobilityOptionType(rawValue: type)
+      guard !type.isPadding else { throw .paddingAsOption(type) }
+      return (type, UnknownOption(data: data))
+    }
   }
 }

@@ -1,0 +1,50 @@
+import NetTypes
+
+/// Every message that this suite sends or understands.
+///
+/// A new message is a file with its `MobilityMessageBody`, a case here, and one line in each of the two switches below;
+/// the framing does not change.
+public enum MobilityMessage: Hashable, Sendable {
+  case bindingUpdate(BindingUpdate)
+  case bindingAcknowledgement(BindingAcknowledgement)
+  case bindingError(BindingError)
+}
+
+/// What the framing needs to know of one message: the data between the checksum and the end of the Mobility Header.
+protocol MobilityMessageBody {
+  /// Offset in the Mobility Header at which the options begin; the minimum Header Len follows from it.
+  static var fixedPartEnd: Int { get }
+
+  var options: MobilityOptions { get }
+
+  /// Reads from offset 6 to the end of the header.
+  init(decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints) throws(DecodeError)
+
+  /// Writes from offset 6 up to `fixedPartEnd`; reserved fields as 0.
+  func encodeFixedPart(into writer: inout ByteWriter)
+
+  var message: MobilityMessage { get }
+}
+
+extension MobilityMessage {
+  /// The message that a type stands for; nil when this suite does not implement it.
+  static func body(of type: MobilityHeaderType) -> (any MobilityMessageBody.Type)? {
+    switch type {
+    case .bindingUpdate: BindingUpdate.self
+    case .bindingAcknowledgement: BindingAcknowledgement.self
+    case .bindingError: BindingError.self
+    default: nil
+    }
+  }
+
+  var typeAndBody: (MobilityHeaderType, any MobilityMessageBody) {
+    switch self {
+    case .bindingUpdate(let body): (.bindingUpdate, body)
+    case .bindingAcknowledgement(let body): (.bindingAcknowledgement, body)
+    case .bindingError(let body): (.bindingError, body)
+    }
+  }
+
+  public var type: MobilityHeaderType { typeAndBody.0 }
+  public var options: MobilityOptions { typeAndBody.1.options }
+}

@@ -1,0 +1,120 @@
+import NetTypes
+
+/// Options in wire order.
+public struct MobilityOptions: Hashable, Sendable, RandomAccessCollection, RangeReplaceableCollection {
+  private var storage: [MobilityOption]
+  public init() { storage = [] }
+  public init(_ options: [MobilityOption]) { storage = options }
+  public var startIndex: Int { storage.startIndex }
+  public var endIndex: Int { storage.endIndex }
+  public subscript(index: Int) -> MobilityOption { storage[index] }
+  public mutating func replaceSubrange<C: Collection>(_ range: Range<Int>, with new: C)
+  where C.Element == MobilityOption {
+    storage.replaceSubrange(range, with: new)
+  }
+}
+
+extension MobilityOptions {
+  /// Reads options up to the end of the header. Padding is dropped.
+  init(decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints) throws(DecodeError) {
+    var options: [MobilityOption] = []
+    while var element = try OptionElement(decoding: &body) {
+      if element.type.isPadding { continue }
+      options.append(try MobilityOption(type: element.type, decoding: &element.body, codePoints: codePoints))
+    }
+    self.init(options)
+  }
+
+  /// Writes the options in their order, each padded to its alignment, and fills up to a multiple of 8. `writer` holds
+  /// the Mobility Header from its first octet: alignments count from there (RFC 6275 section 6.2).
+  func encode(into writer: inout ByteWriter, codePoints: CodePoints) throws(EncodeError) {
+    var data = ByteWriter(capacity: 32)
+    for option in self {
+      let (type, body) = try option.typeAndBody(codePoints)
+      data.removeAll()
+      body.encode(into: &data)
+      guard let length = UInt8(exactly: data.count) else { throw .optionTooLong(type, octets: data.count) }
+      // The flow-mob option has the body of the Home Network Prefix option and stands like it.
+      let layout = if case .flowMobility = option { MobilityOptionType.homeNetworkPrefix } else { type }
+      writer.writePadding(layout.alignment(length: data.count).distance(from: writer.count))
+      writer.write(type.rawValue)
+      writer.write(length)
+      writer.write(data.bytes)
+    }
+    writer.writePadding(OptionAlignment(multiple: 8).distance(from: writer.count))
+  }
+}
+
+extension ByteWriter {
+  /// One Pad1 or one PadN (RFC 6275 sections 6.2.2 and 6.2.3); `count` is at most 7.
+  fileprivate mutating func writePadding(_ count: Int) {
+    switch count {
+    case 0: return
+    case 1: write(MobilityOptionType.pad1.rawValue)
+    default:
+      write(MobilityOptionType.padN.rawValue)
+      write(UInt8(count - 2))
+      writeZeros(count - 2)
+    }
+  }
+}
+
+// The first of each kind; a second instance of a "one" option is found by `duplicatesSingleton`.
+extension MobilityOptions {
+  public var mobileNodeIdentifier: MobileNodeIdentifier? {
+    for case .mobileNodeIdentifier(let value) in self { return value }
+    return nil
+  }
+  public var homeNetworkPrefixes: [HomeNetworkPrefixOption] {
+    compactMap { if case .homeNetworkPrefix(let value) = $0 { value } else { nil } }
+  }
+  public var flowMobilityPrefixes: [HomeNetworkPrefixOption] {
+    compactMap { if case .flowMobility(let value) = $0 { value } else { nil } }
+  }
+  public var handoffIndicator: HandoffIndicator? {
+    for case .handoffIndicator(let value) in self { return value }
+    return nil
+  }
+  public var accessTechnologyType: AccessTechnologyType? {
+    for case .accessTechnologyType(let value) in self { return value }
+    return nil
+  }
+  public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier? {
+    for case .mobileNodeLinkLayerIdentifier(let value) in self { return value }
+    return nil
+  }
+  public var linkLocalAddress: IPv6Address? {
+    for case .linkLocalAddress(let value) in self { return value }
+    return nil
+  }
+  public var timestamp: NTPTimestamp? {
+    for case .timestamp(let value) in self { return value }
+    return nil
+  }
+  public var alternateCareOfAddress: IPv6Address? {
+    for case .alternateCareOfAddress(let value) in self { return value }
+    return nil
+  }
+
+  /// An option that may stand once (RFC 5213 sections 8.1 and 8.2) stands twice: a protocol error.
+  public var duplicatesSingleton: Bool {
+    var seen: UInt16 = 0
+    for option in self {
+      let bit: UInt16
+      switch option {
+      case .mobileNodeIdentifier: bit = 1
+      case .handoffIndicator: bit = 2
+      case .accessTechnologyType: bit = 4
+      case .mobileNodeLinkLayerIdentifier: bit = 8
+      case .linkLocalAddress: bit = 16
+      case .timestamp: bit = 32
+      case .alternateCareOfAddress: bit = 64
+      case .bindingRefreshAdvice: bit = 128
+      case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown: continue
+      }
+      if seen & bit != 0 { return true }
+      seen |= bit
+    }
+    return false
+  }
+}

@@ -1,0 +1,154 @@
+import MobilityWire
+import NetTypes
+import Testing
+
+@Suite struct EncodingTests {
+  private static let source = IPv6Address(high: 0x2001_0db8_0002_0000, low: 1)
+  private static let destination = IPv6Address(high: 0x2001_0db8_0001_0000, low: 1)
+
+  private func encode(_ options: [MobilityOption], _ checksum: ChecksumOnSend = .compute) throws(EncodeError) -> [UInt8]
+  {
+    try MobilityHeader.encode(
+      .bindingUpdate(
+        BindingUpdate(sequence: 1, flags: [.acknowledge, .proxyRegistration], lifetime: .zero, options: .init(options))),
+      source: Self.source, destination: Self.destination, checksum: checksum)
+  }
+
+  @Test("No option: the fixed part is padded to 16 octets")
+  func empty() throws {
+    #expect(hex(try encode([], .zero)) == "3b010500" + "0000" + "0001" + "8200" + "0000" + "01020000")
+    let error = try MobilityHeader.encode(
+      .bindingError(BindingError(status: 2)), source: .allNodes, destination: .allNodes, checksum: .zero)
+    #expect(hex(error) == "3b020700" + "0000" + "0200" + String(repeating: "0", count: 32))
+  }
+
+  @Test("Padding of one octet is Pad1, of more one PadN")
+  func padding() throws {
+    // Option area from 12; the identifier option takes 3 + n octets, a prefix must stand at 8k + 4.
+    for count in 0...8 {
+      let identifier = MobileNodeIdentifier(subtype: 1, identifier: .init(repeating: 0x61, count: count))
+      let octets = try encode([.mobileNodeIdentifier(identifier), .homeNetworkPrefix(.allZero)])
+      let placed = try MobilityHeader.placedOptions(octets)
+      let gap = (8 - (3 + count) % 8) % 8
+      switch gap {
+      case 0: #expect(placed.map(\.type.rawValue) == [8, 22])
+      case 1: #expect(placed.map(\.type.rawValue) == [8, 0, 22] && placed[1].length == nil)
+      default: #expect(placed.map(\.type.rawValue) == [8, 1, 22] && placed[1].length == gap - 2)
+      }
+      #expect(placed.last?.offset == 15 + count + gap)
+    }
+  }
+
+  @Test("2048 octets are the most, and every header up to that has its length")
+  func maximum() throws {
+    func options(total: Int) -> [MobilityOption] {
+      // 12 octets of fixed part, then options of at most 257.
+      var left = total - 12
+      var result: [MobilityOption] = []
+      while left > 0 {
+        let octets = left - 257 == 1 ? 200 : min(left, 257)
+        result.append(.unknown(type: 99, data: .init(repeating: 7, count: octets - 2)))
+        left -= octets
+      }
+      return result
+    }
+    for total in stride(from: 16, through: 2048, by: 8) {
+      let octets = try encode(options(total: total))
+      #expect(octets.count == total && Int(octets[1]) == total / 8 - 1)
+      let decoded = try MobilityHeader.decode(octets, source: Self.source, destination: Self.destination)
+      #expect(Array(decoded.message.options) == options(total: total))
+    }
+    #expect(throws: EncodeError.messageTooLong(octets: 2056)) { try encode(options(total: 2049)) }
+  }
+
+  @Test("What no option can hold is refused")
+  func refusals() {
+    let long = [UInt8](repeating: 1, count: 255)
+    #expect(throws: EncodeError.optionTooLong(.mobileNodeIdentifier, octets: 256)) {
+      try encode([.mobileNodeIdentifier(MobileNodeIdentifier(subtype: 1, identifier: long))])
+    }
+    #expect(throws: EncodeError.optionTooLong(.vendorSpecific, octets: 260)) {
+      try encode([.vendorSpecific(vendor: 1, subtype: 1, data: long)])
+    }
+    #expect(throws: EncodeError.paddingAsOption(.padN)) { try encode([.unknown(type: 1, data: [])]) }
+    #expect(throws: EncodeError.paddingAsOption(.pad1)) { try encode([.unknown(type: 0, data: [])]) }
+  }
+
+  @Test("Generated messages: round trip, alignment, shortest padding, checksum")
+  func roundTrips() throws {
+    var generator = SeededGenerator.announced()
+    for _ in 0..<3000 {
+      let message = randomMessage(&generator)
+      let octets = try MobilityHeader.encode(message, source: Self.source, destination: Self.destination)
+      let decoded = try MobilityHeader.decode(octets, source: Self.source, destination: Self.destination)
+      #expect(decoded.message == message)
+      #expect(octets.count % 8 == 0 && decoded.header.octets == octets.count)
+
+      let placed = try MobilityHeader.placedOptions(octets)
+      #expect(placed.compactMap(\.option) == Array(message.options))
+      var wasPadding = false
+      for element in placed {
+        #expect(!(wasPadding && element.type.isPadding))
+        wasPadding = element.type.isPadding
+        if wasPadding {
+          #expect((element.length ?? -1) + 2 < 8)
+        } else {
+          let type = element.type.rawValue == 200 ? .homeNetworkPrefix : element.type
+          let alignment = type.alignment(length: element.length ?? 0)
+          #expect(element.offset % alignment.multiple == alignment.remainder)
+        }
+      }
+      let zero = try MobilityHeader.encode(message, source: Self.source, destination: Self.destination, checksum: .zero)
+      #expect(Array(zero[4...5]) == [0, 0] && zero[6...] == octets[6...])
+    }
+  }
+
+  private func randomMessage(_ generator: inout SeededGenerator) -> MobilityMessage {
+    let options = MobilityOptions((0..<Int.random(in: 0...7, using: &generator)).map { _ in randomOption(&generator) })
+    switch Int.random(in: 0...2, using: &generator) {
+    case 0:
+      return .bindingUpdate(
+        BindingUpdate(
+          sequence: .random(in: 0 ... .max, using: &generator),
+          flags: BindingUpdateFlags(rawValue: .random(in: 0 ... .max, using: &generator)),
+          lifetime: BindingLifetime(rawValue: .random(in: 0 ... .max, using: &generator)), options: options))
+    case 1:
+      return .bindingAcknowledgement(
+        BindingAcknowledgement(
+          status: BindingStatus(rawValue: .random(in: 0 ... .max, using: &generator)),
+          flags: BindingAcknowledgementFlags(rawValue: .random(in: 0 ... .max, using: &generator)),
+          sequence: .random(in: 0 ... .max, using: &generator),
+          lifetime: BindingLifetime(rawValue: .random(in: 0 ... .max, using: &generator)), options: options))
+    default:
+      return .bindingError(
+        BindingError(
+          status: .random(in: 0 ... .max, using: &generator), homeAddress: randomAddress(&generator), options: options))
+    }
+  }
+
+  private func randomAddress(_ generator: inout SeededGenerator) -> IPv6Address {
+    IPv6Address(high: generator.next(), low: generator.next())
+  }
+
+  private func randomOption(_ generator: inout SeededGenerator) -> MobilityOption {
+    let prefix = HomeNetworkPrefixOption(
+      offLink: .random(using: &generator), prefixLength: .random(in: 0...128, using: &generator),
+      address: randomAddress(&generator))
+    let data = generator.octets(Int.random(in: 0...40, using: &generator))
+    let octet = UInt8.random(in: 0 ... .max, using: &generator)
+    return switch Int.random(in: 0...11, using: &generator) {
+    case 0: .bindingRefreshAdvice(.random(in: 0 ... .max, using: &generator))
+    case 1: .alternateCareOfAddress(prefix.address)
+    case 2: .mobileNodeIdentifier(MobileNodeIdentifier(subtype: octet, identifier: data))
+    case 3: .vendorSpecific(vendor: .random(in: 0 ... .max, using: &generator), subtype: octet, data: data)
+    case 4: .homeNetworkPrefix(prefix)
+    case 5: .handoffIndicator(HandoffIndicator(rawValue: octet))
+    case 6: .accessTechnologyType(AccessTechnologyType(rawValue: octet))
+    case 7: .mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(identifier: data))
+    case 8: .linkLocalAddress(prefix.address)
+    case 9: .timestamp(NTPTimestamp(rawValue: generator.next()))
+    case 10: .flowMobility(prefix)
+    default: .unknown(type: UInt8.random(in: 28...199, using: &generator), data: data)
+    }
+  }
+}
