@@ -76,7 +76,9 @@ let package = Package(
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
-    tests("ProgramTests", ["lmad", "magd", "FlowManager", "PMIPCore", "NetTypes", "DaemonKit"]),
+    tests(
+      "ProgramTests",
+      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "LinuxNet", "NetTypes", "DaemonKit"]),
   ],
   swiftLanguageModes: [.v6]
 )
