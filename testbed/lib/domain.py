@@ -1,9 +1,10 @@
 """The whole domain: topology, daemons, the node's attachments and captures. Start with `with Domain(...) as domain`."""
 
-import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from . import pcap
@@ -11,7 +12,7 @@ from .capture import Capture, Trace
 from .daemons import Daemon, Reflector
 from .shell import wait_until
 from .topology import ACCESSES, GATEWAYS, NODE_MAC, Topology
-from .traffic import TCPDownload, UDPStream
+from .traffic import TCPTransfer, UDPStream
 
 PROTOCOL_NAMES = {pcap.TCP: "tcp", pcap.UDP: "udp"}
 
@@ -124,8 +125,8 @@ class Domain(Topology):
     def udp(self, address: str, **options) -> UDPStream:
         return UDPStream(self, self.results, address, **options)
 
-    def tcp(self, address: str, seconds: float, **options) -> TCPDownload:
-        return TCPDownload(self, self.results, address, seconds, **options)
+    def tcp(self, address: str, seconds: float, **options) -> TCPTransfer:
+        return TCPTransfer(self, self.results, address, seconds, **options)
 
     def capture(self, role: str, interface: str, expression: str = "ip6", snaplen: int = 128) -> Capture:
         capture = Capture(self.namespace(role), interface, self.results / f"{role}-{interface}.pcap", expression, snaplen)
@@ -139,14 +140,14 @@ class Domain(Topology):
         return Trace({"eth0": self.capture("cn", "eth0", "tcp or udp")})
 
     def kernel_state(self, role: str) -> dict[str, str]:
-        """Everything a daemon could leave in the kernel of one namespace."""
+        """Everything a daemon could leave in the kernel of one namespace, but for what changes by itself."""
         commands = {
             "rules": ["ip", "-6", "rule"], "routes": ["ip", "-6", "route", "show", "table", "all"],
             "links": ["ip", "-br", "link"], "addresses": ["ip", "-6", "-br", "addr"],
             "ruleset": ["nft", "list", "ruleset"], "neighbours": ["ip", "-6", "neigh", "show", "nud", "permanent"],
             "tunnel source": ["ip", "sr", "tunsrc", "show"],
         }
-        return {name: self.run(role, *command, check=False).stdout for name, command in commands.items()}
+        return {name: stable(self.run(role, *command, check=False).stdout) for name, command in commands.items()}
 
     def ping(self, role: str, address: str, *options: str) -> subprocess.CompletedProcess:
         return self.run(role, "ping", "-6", "-n", "-c", "3", "-i", "0.2", "-W", "2", *options, address, check=False)
@@ -154,14 +155,12 @@ class Domain(Topology):
 
 def matches(entry: dict, flow: pcap.Flow) -> bool:
     """Whether an entry of `flow-manager list` is `flow`, whatever its flow label."""
-    listed = (entry["source"], entry["destination"], str(entry["protocol"]).lower(), entry.get("sourcePort"),
-              entry.get("destinationPort"))
-    return any(
-        listed == (str(ipaddress(flow.source)), str(ipaddress(flow.destination)), protocol, flow.source_port,
-                   flow.destination_port)
-        for protocol in (PROTOCOL_NAMES[flow.protocol], str(flow.protocol)))
+    listed = (entry["source"], entry["destination"], entry["protocol"], entry["sourcePort"], entry["destinationPort"])
+    return listed == (str(IPv6Address(flow.source)), str(IPv6Address(flow.destination)),
+                      PROTOCOL_NAMES[flow.protocol], flow.source_port, flow.destination_port)
 
 
-def ipaddress(octets: bytes):
-    from ipaddress import IPv6Address
-    return IPv6Address(octets)
+def stable(text: str) -> str:
+    """Without remaining lifetimes, and without the device that loading ip6_tunnel makes in every namespace."""
+    lines = (re.sub(r" expires \d+sec", "", line).rstrip() for line in text.splitlines())
+    return "\n".join(line for line in lines if "ip6tnl0" not in line)

@@ -1,4 +1,4 @@
-"""The two flows of the testbed: a TCP download by iperf3 and a numbered UDP stream, correspondent to node."""
+"""The two flows of the testbed: a TCP transfer by iperf3 and a numbered UDP stream, correspondent to node."""
 
 import json
 import signal
@@ -50,11 +50,11 @@ class UDPStream:
         return udpstream.report(sender, self.log_path)
 
 
-class TCPDownload:
-    """iperf3 for `seconds`, the correspondent sending to `address` of the node."""
+class TCPTransfer:
+    """iperf3 for `seconds` between the correspondent and `address` of the node; `flow` is its downlink."""
 
-    def __init__(self, domain: Topology, results: Path, address: str, seconds: float, port: int = 5201,
-                 client_port: int = 40001, megabits: float = TCP_MEGABITS) -> None:
+    def __init__(self, domain: Topology, results: Path, address: str, seconds: float, download: bool = True,
+                 port: int = 5201, client_port: int = 40001, megabits: float = TCP_MEGABITS) -> None:
         self.flow = pcap.Flow.of(CORRESPONDENT, address, pcap.TCP, port, client_port)
         self.seconds = seconds
         self.log_path = results / f"iperf3-{port}.json"
@@ -69,7 +69,8 @@ class TCPDownload:
             self.client = subprocess.Popen(
                 in_namespace(domain.namespace("mn"),
                              ["iperf3", "-c", CORRESPONDENT, "-p", str(port), "-B", address, "--cport",
-                              str(client_port), "-R", "-t", str(int(seconds)), "-b", f"{megabits}M", "--json"]),
+                              str(client_port), *(["-R"] if download else []), "-l", "8K", "-t", str(int(seconds)),
+                              "-b", f"{megabits}M", "--json"]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def wait(self) -> dict:
@@ -80,7 +81,7 @@ class TCPDownload:
             self.client.kill()
             self.client.wait()
             self.server.kill()
-            raise AssertionError(f"the TCP download did not end: {self.log_path.read_text()[-500:]}") from None
+            raise AssertionError(f"the TCP transfer did not end: {self.log_path.read_text()[-500:]}") from None
         self.server.kill()
         self.server.wait()
         return json.loads(self.log_path.read_text())
