@@ -18,7 +18,7 @@ import Testing
     "Lengths: an option takes its own and no other",
     arguments: [
       (2, 2...2), (3, 16...16), (8, 1...255), (19, 5...255), (22, 18...18), (23, 2...2), (24, 2...2), (25, 2...255),
-      (26, 16...16), (27, 8...8), (200, 18...18),
+      (26, 16...16), (27, 8...8), (250, 18...18),
     ] as [(UInt8, ClosedRange<Int>)])
   func lengths(type: UInt8, allowed: ClosedRange<Int>) throws {
     for length in 0...255 {
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test("A prefix length above 128 is malformed", arguments: [22, 200] as [UInt8])
+  @Test("A prefix length above 128 is malformed", arguments: [22, 250] as [UInt8])
   func prefixLength(type: UInt8) throws {
     for length in [0, 64, 128, 129, 255] as [UInt8] {
       let area: [UInt8] = [0, 0, type, 18, 0, length] + IPv6Address.allNodes.bytes

@@ -26,10 +26,10 @@ public struct ControlCounters: Hashable, Sendable {
   /// For `show counters`.
   public var named: [String: UInt64] {
     [
-      "controlClientsAccepted": clientsAccepted, "controlClientsRefused": clientsRefused,
-      "controlSlowClientsDisconnected": slowClientsDisconnected, "controlRequestsAnswered": requestsAnswered,
-      "controlRequestsRefused": requestsRefused, "controlMalformedRequests": malformedRequests,
-      "controlOversizeRequests": oversizeRequests, "controlEventsPublished": eventsPublished,
+      "control-clients-accepted": clientsAccepted, "control-clients-refused": clientsRefused,
+      "control-slow-clients-disconnected": slowClientsDisconnected, "control-requests-answered": requestsAnswered,
+      "control-requests-refused": requestsRefused, "control-malformed-requests": malformedRequests,
+      "control-oversize-requests": oversizeRequests, "control-events-published": eventsPublished,
     ]
   }
 }

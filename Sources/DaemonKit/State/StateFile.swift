@@ -38,8 +38,8 @@ public final class StateFile<Record: Codable> {
     /// For `show counters`.
     public var named: [String: UInt64] {
       [
-        "stateTornLines": tornLines, "stateUnreadableLines": unreadableLines, "stateStaleJournals": staleJournals,
-        "stateCompactions": compactions, "stateFailedWrites": failedWrites,
+        "state-torn-lines": tornLines, "state-unreadable-lines": unreadableLines, "state-stale-journals": staleJournals,
+        "state-compactions": compactions, "state-failed-writes": failedWrites,
       ]
     }
   }

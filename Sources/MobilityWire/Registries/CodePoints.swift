@@ -2,5 +2,5 @@
 public struct CodePoints: Hashable, Sendable {
   /// Option type of the paper's flow-mob option; nil: not used. Must be unassigned (71...255).
   public var flowMobilityOption: UInt8?
-  public init(flowMobilityOption: UInt8? = 200) { self.flowMobilityOption = flowMobilityOption }
+  public init(flowMobilityOption: UInt8? = 250) { self.flowMobilityOption = flowMobilityOption }
 }
