@@ -18,7 +18,8 @@ struct CommandLineTests {
 
   private func outcome(_ arguments: [String]) -> (status: Int32, message: String) {
     do {
-      _ = try Sample.parseAsRoot(arguments)
+      var command = try Sample.parseAsRoot(arguments)
+      try command.run()
       return (0, "")
     } catch {
       return Program.outcome(of: error, Sample.self, name: "sample")
