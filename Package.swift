@@ -63,7 +63,7 @@ let package = Package(
     module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
 
     // Programs.
-    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath", "FlowCore"]),
     program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
@@ -76,7 +76,9 @@ let package = Package(
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
-    tests("ProgramTests", ["lmad", "magd", "FlowManager", "PMIPCore", "NetTypes", "DaemonKit"]),
+    tests(
+      "ProgramTests",
+      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "LinuxNet", "NetTypes", "DaemonKit"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -3,30 +3,17 @@ import Glibc
 import LinuxNet
 import NetTypes
 
-/// Something about this host that the data plane needs to be different, in words for the operator.
-public struct DatapathProblem: Hashable, Sendable, CustomStringConvertible {
-  public enum Severity: String, Hashable, Sendable, Codable {
-    /// The data plane cannot work.
-    case fatal
-    /// It works, but perhaps not as meant.
-    case warning
-  }
-  public var severity: Severity
-  /// What is wrong and what to do.
-  public var description: String
-}
-
 /// Checks a host before anything is changed on it: privileges, interfaces, forwarding, the kernel's tunnels, and whether
 /// other software uses our marks, rule priority or tables.
 public struct DatapathPreflight {
   private let configuration: DatapathConfiguration
-  private var problems: [DatapathProblem] = []
+  private var problems: [HostProblem] = []
 
   private init(_ configuration: DatapathConfiguration) { self.configuration = configuration }
 
   /// All problems found; none: go ahead. Makes and deletes a probe object to see whether the kernel has the wanted kind
   /// of tunnel.
-  public static func check(_ configuration: DatapathConfiguration) -> [DatapathProblem] {
+  public static func check(_ configuration: DatapathConfiguration) -> [HostProblem] {
     var preflight = DatapathPreflight(configuration)
     preflight.checkCapabilities()
     preflight.checkForwarding()
@@ -42,8 +29,13 @@ public struct DatapathPreflight {
     return preflight.problems
   }
 
-  private mutating func fatal(_ text: String) { problems.append(DatapathProblem(severity: .fatal, description: text)) }
-  private mutating func warn(_ text: String) { problems.append(DatapathProblem(severity: .warning, description: text)) }
+  /// `key` is a key of the section `datapath`, or a path from the top when it starts with a dot.
+  private mutating func report(_ severity: HostProblem.Severity, _ key: String, _ text: String) {
+    let path = key.hasPrefix(".") ? String(key.dropFirst()) : key.isEmpty ? "datapath" : "datapath.\(key)"
+    problems.append(HostProblem(severity, keyPath: path, message: text))
+  }
+  private mutating func fatal(_ text: String, key: String = "") { report(.fatal, key, text) }
+  private mutating func warn(_ text: String, key: String = "") { report(.warning, key, text) }
 
   private mutating func checkCapabilities() {
     for capability in Capability.allCases where !capability.isEffective {
@@ -63,41 +55,47 @@ public struct DatapathPreflight {
   }
 
   private mutating func checkInterfaces(_ netlink: RouteNetlink) {
-    var interfaces = [("core-interface", configuration.coreInterface)]
-    if case .gateway(let gateway) = configuration.role { interfaces += gateway.accessLinks.map { ("access link", $0) } }
-    for (use, name) in interfaces {
+    var interfaces = [(Self.coreKey, configuration.coreInterface)]
+    if case .gateway(let gateway) = configuration.role {
+      interfaces += gateway.accessLinks.enumerated().map { (".access-links[\($0.offset)].interface", $0.element) }
+    }
+    for (key, name) in interfaces {
       do {
         let link = try netlink.link(named: name)
-        if !link.isUp { warn("\(use) \(name) is down; set it up (ip link set \(name) up)") }
-        if use == "core-interface", link.mtu < Self.minimumCoreMTU {
-          fatal("\(use) \(name) has MTU \(link.mtu); a tunnel needs at least \(Self.minimumCoreMTU)")
+        if !link.isUp { warn("\(name) is down; set it up (ip link set \(name) up)", key: key) }
+        if key == Self.coreKey, link.mtu < Self.minimumCoreMTU {
+          fatal("\(name) has MTU \(link.mtu); a tunnel needs at least \(Self.minimumCoreMTU)", key: key)
         }
       } catch {
-        fatal("\(use) \(name): \(error.reason); check the name with `ip link`")
+        fatal("\(name): \(error.reason); expected an interface of this host (`ip link`)", key: key)
       }
     }
     if let addresses = try? netlink.addresses(),
       !addresses.contains(where: { $0.address == configuration.localAddress })
     {
-      warn("the tunnel address \(configuration.localAddress) is not configured on this host (`ip -6 address`)")
+      let key = if case .anchor = configuration.role { ".addresses" } else { ".proxy-care-of-address" }
+      warn("\(configuration.localAddress) is not configured on this host (`ip -6 address`)", key: key)
     }
   }
 
+  private static let coreKey = "core-interface"
   /// The IPv6 minimum of 1280 must fit into the tunnel (RFC 8200 section 5).
   private static let minimumCoreMTU = 1_280 + DatapathConfiguration.tunnelOverhead
+
+  private var tableKey: String { if case .anchor = configuration.role { "table-base" } else { "uplink-table" } }
 
   private mutating func checkRules(_ netlink: RouteNetlink) throws(LinuxError) {
     for rule in try netlink.rules() where rule.protocolNumber != configuration.routeProtocol {
       if rule.priority == configuration.rulePriority {
-        warn("rule-priority-base \(rule.priority) is in use by other software: `\(rule)`")
+        warn("\(rule.priority) is in use by other software: `\(rule)`", key: "rule-priority-base")
       }
       if case .lookup(let table) = rule.action, configuration.tables.contains(table) {
-        fatal("table \(table) is in use by other software: rule `\(rule)`; choose other table numbers")
+        fatal("table \(table) is in use by other software: rule `\(rule)`; choose other table numbers", key: tableKey)
       }
       if case .anchor(let anchor) = configuration.role, let mark = rule.mark, mark.mask & anchor.markLayout.mask != 0 {
         fatal(
-          "mark-mask 0x\(String(anchor.markLayout.mask, radix: 16)) overlaps the mark of the rule `\(rule)` of other "
-            + "software; choose other bits")
+          "0x\(String(anchor.markLayout.mask, radix: 16)) overlaps the mark of the rule `\(rule)` of other software; "
+            + "choose other bits", key: "mark-mask")
       }
     }
   }
@@ -106,7 +104,7 @@ public struct DatapathPreflight {
     for table in Set([configuration.tables.lowerBound, configuration.decapsulationTable]).sorted() {
       let routes = try netlink.routes(table: table)
       if let other = routes.first(where: { $0.protocolNumber != configuration.routeProtocol }) {
-        fatal("table \(table) is in use by other software: route `\(other)`; choose other table numbers")
+        fatal("table \(table) is in use by other software: route `\(other)`; choose other table numbers", key: tableKey)
       }
     }
   }
@@ -115,7 +113,7 @@ public struct DatapathPreflight {
     if configuration.encapsulation != .srv6 {
       if try DeviceTunnels.isSupported(netlink) { return }
       if configuration.encapsulation == .ip6tnl {
-        return fatal("the kernel has no ip6tnl devices; load the module ip6_tunnel or choose `encapsulation: srv6`")
+        return fatal("the kernel has no ip6tnl devices; load the module ip6_tunnel or choose `encapsulation: srv6`", key: "encapsulation")
       }
     }
     try checkSegmentRouting(netlink)
@@ -135,7 +133,7 @@ public struct DatapathPreflight {
     } catch {
       return fatal(
         "the kernel cannot encapsulate by segment routing (\(error.reason)); it needs CONFIG_IPV6_SEG6_LWTUNNEL "
-          + "and Linux 6.1, or choose `encapsulation: ip6tnl`")
+          + "and Linux 6.1, or choose `encapsulation: ip6tnl`", key: "encapsulation")
     }
     try netlink.run(probe.removal)
   }

@@ -28,6 +28,11 @@ public final class KernelDatapath: Datapath {
     SegmentRouteTunnels(netlink: netlink, configuration: configuration)
   }
 
+  /// The interface of a tunnel; nil when the encapsulation has none.
+  public func deviceName(of tunnel: TunnelIdentifier) -> String? {
+    encapsulation == .ip6tnl ? DeviceTunnels.name(tunnel) : nil
+  }
+
   public func tunnelMTU() throws(LinuxError) -> UInt32 {
     try netlink.link(named: configuration.coreInterface).mtu - DatapathConfiguration.tunnelOverhead
   }

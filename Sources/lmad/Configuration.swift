@@ -116,7 +116,7 @@ extension LMADaemonConfiguration {
         "datapath", help: "What goes into the kernel.",
         [
           .option(
-            "encapsulation", \.datapath.encapsulation, .encapsulation,
+            "encapsulation", \.datapath.encapsulation, .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]),
             help:
               "ip6tnl: a device per tunnel. srv6: routes only, same bytes on the wire. auto: ip6tnl where the kernel has it."
           ),

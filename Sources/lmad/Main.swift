@@ -1,4 +1,123 @@
+import ArgumentParser
+import DaemonKit
+import Datapath
+import LinuxNet
+import Logging
+import NetTypes
+
 @main
-struct Placeholder {
-  static func main() {}
+struct AnchorProgram: ParsableCommand {
+  static let daemon = DaemonDescription(name: "lmad", socket: LMADaemonConfiguration.table.initial.control.socket)
+  static let configuration = CommandConfiguration(
+    commandName: daemon.name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
+    discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
+    subcommands: [Run.self, Check.self, Show.self, Delete.self, Cleanup.self])
+
+  static func main() { Program.main(AnchorProgram.self, name: daemon.name) }
+}
+
+extension AnchorProgram {
+  struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the daemon in the foreground.")
+    @OptionGroup var file: ConfigurationFileOptions
+
+    func run() throws {
+      let path = file.path(default: daemon.configurationFile)
+      let loaded = try LMADaemonConfiguration.load(path: path)
+      try loaded.preflight()
+      StandardErrorLogHandler.bootstrap(level: loaded.value.logLevel)
+      try Daemon(loaded.value, file: path, log: Logger(label: daemon.name)).run()
+    }
+  }
+
+  struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Check the configuration file and this host, without changing anything.")
+    @OptionGroup var file: ConfigurationFileOptions
+    @Flag(help: "Print every key with its kind, default and meaning instead.")
+    var explain = false
+    @Flag(help: "Print the effective configuration, defaults included.")
+    var effective = false
+    @Flag(help: "Check the file only, not the kernel, interfaces and privileges of this host.")
+    var fileOnly = false
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+      if explain { return print(LMADaemonConfiguration.table.explanation) }
+      let path = file.path(default: daemon.configurationFile)
+      let loaded = try LMADaemonConfiguration.load(path: path)
+      if !fileOnly { try loaded.preflight() }
+      if effective { return print(try LMADaemonConfiguration.table.text(loaded.value), terminator: "") }
+      print(json ? try JSONText.format(CheckDocument(file: path)) : "\(path): no errors")
+    }
+  }
+
+  struct Cleanup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Remove the tunnels, routes and rules that a stopped lmad has left in the kernel.",
+      discussion: "A stopped daemon leaves them on purpose: traffic goes on. The state file is kept.")
+    @OptionGroup var file: ConfigurationFileOptions
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+      let loaded = try LMADaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
+      try daemon.requireStopped(socket: loaded.value.control.socket)
+      let failures = try KernelDatapath(loaded.value.datapathConfiguration).teardown()
+      guard failures.isEmpty else {
+        throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
+      }
+      if json { print(try JSONText.format(CleanupDocument())) }
+    }
+  }
+
+  struct Delete: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Delete a binding by hand.",
+      discussion: "Its flows move to another access of the node or end; the gateway registers again if the node is there.")
+    @OptionGroup var client: ClientOptions
+    @Argument(help: "Number of the binding, see `show bindings`.")
+    var binding: UInt32
+
+    func run() throws {
+      try client.show("delete", DeleteArguments(binding: binding), of: daemon, text: \BindingsDocument.text)
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what the running daemon knows.",
+      subcommands: [Bindings.self, Tunnels.self, Nodes.self, Gateways.self, Counters.self])
+
+    struct Bindings: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "The binding cache (RFC 5213 section 5.1).")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show bindings", of: daemon, text: \BindingsDocument.text) }
+    }
+
+    struct Tunnels: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Tunnels to gateways, with their marks.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show tunnels", of: daemon, text: \TunnelsDocument.text) }
+    }
+
+    struct Nodes: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Flow-mob lists: the bindings that belong to each node.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show nodes", of: daemon, text: \NodesDocument.text) }
+    }
+
+    struct Gateways: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Gateways that may register nodes.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show gateways", of: daemon, text: \GatewaysDocument.text) }
+    }
+
+    struct Counters: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Counters, one for each reason.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show counters", of: daemon, text: \CountersDocument.text) }
+    }
+  }
 }

@@ -1,4 +1,135 @@
+import ArgumentParser
+import DaemonKit
+import Datapath
+import LinuxNet
+import Logging
+import NetTypes
+
 @main
-struct Placeholder {
-  static func main() {}
+struct GatewayProgram: ParsableCommand {
+  static let daemon = DaemonDescription(name: "magd", socket: MAGDaemonConfiguration.table.initial.control.socket)
+  static let configuration = CommandConfiguration(
+    commandName: daemon.name, abstract: "Mobile Access Gateway of Proxy Mobile IPv6 with flow mobility.",
+    discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
+    subcommands: [Run.self, Check.self, Show.self, Attach.self, Detach.self, Cleanup.self])
+
+  static func main() { Program.main(GatewayProgram.self, name: daemon.name) }
+}
+
+extension GatewayProgram {
+  struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the daemon in the foreground.")
+    @OptionGroup var file: ConfigurationFileOptions
+
+    func run() throws {
+      let path = file.path(default: daemon.configurationFile)
+      let loaded = try MAGDaemonConfiguration.load(path: path)
+      try loaded.preflight()
+      StandardErrorLogHandler.bootstrap(level: loaded.value.logLevel)
+      try Daemon(loaded.value, file: path, log: Logger(label: daemon.name)).run()
+    }
+  }
+
+  struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Check the configuration files and this host, without changing anything.")
+    @OptionGroup var file: ConfigurationFileOptions
+    @Flag(help: "Print every key with its kind, default and meaning instead.")
+    var explain = false
+    @Flag(help: "Print the effective configuration, defaults included.")
+    var effective = false
+    @Flag(help: "Check the files only, not the kernel, interfaces and privileges of this host.")
+    var fileOnly = false
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+      if explain { return print(MAGDaemonConfiguration.table.explanation) }
+      let path = file.path(default: daemon.configurationFile)
+      let loaded = try MAGDaemonConfiguration.load(path: path)
+      if !fileOnly { try loaded.preflight() }
+      if effective { return print(try MAGDaemonConfiguration.table.text(loaded.value), terminator: "") }
+      print(json ? try JSONText.format(CheckDocument(file: path)) : "\(path): no errors")
+    }
+  }
+
+  struct Cleanup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Remove the tunnels, routes and rules that a stopped magd has left in the kernel.",
+      discussion: "A stopped daemon leaves them on purpose: traffic goes on. The state file is kept.")
+    @OptionGroup var file: ConfigurationFileOptions
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+      let loaded = try MAGDaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
+      try daemon.requireStopped(socket: loaded.value.control.socket)
+      let failures = try KernelDatapath(loaded.value.datapathConfiguration).teardown()
+      guard failures.isEmpty else {
+        throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
+      }
+      if json { print(try JSONText.format(CleanupDocument())) }
+    }
+  }
+
+  struct Attach: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Register a node that no trigger has shown.")
+    @OptionGroup var client: ClientOptions
+    @Option(help: "Access link that the node is on.")
+    var link: String
+    @Option(help: "Link-layer address of the node.", transform: linkLayerAddress)
+    var mac: LinkLayerAddress
+    @Option(help: ArgumentHelp("MN-ID; looked up in the node map when left out.", valueName: "nai"))
+    var id: String?
+
+    func run() throws {
+      try client.show(
+        "attach", AttachArguments(link: link, linkLayerAddress: mac, node: id), of: daemon, text: \AttachmentsDocument.text)
+    }
+  }
+
+  struct Detach: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "De-register a node; it stays away until it solicits or is attached again.")
+    @OptionGroup var client: ClientOptions
+    @Option(help: "Access link that the node is on.")
+    var link: String
+    @Option(help: "Link-layer address of the node.", transform: linkLayerAddress)
+    var mac: LinkLayerAddress
+
+    func run() throws {
+      try client.show(
+        "detach", DetachArguments(link: link, linkLayerAddress: mac), of: daemon, text: \AttachmentsDocument.text)
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what the running daemon knows.", subcommands: [Attachments.self, Links.self, Counters.self])
+
+    struct Attachments: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "The binding update list (RFC 5213 section 6.1).")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show attachments", of: daemon, text: \AttachmentsDocument.text) }
+    }
+
+    struct Links: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Access links, with the MTU they advertise.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show links", of: daemon, text: \LinksDocument.text) }
+    }
+
+    struct Counters: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Counters, one for each reason.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show counters", of: daemon, text: \CountersDocument.text) }
+    }
+  }
+
+  private static func linkLayerAddress(_ text: String) throws -> LinkLayerAddress {
+    guard let address = LinkLayerAddress(text) else {
+      throw ValidationError("'\(text)' is not a link-layer address; expected six octets such as 02:00:00:00:01:01")
+    }
+    return address
+  }
 }

@@ -65,7 +65,6 @@ extension LocalMobilityAnchor {
     counters.count(.acceptedDeregistration)
     var entry = old
     entry.lastAccepted = request.orderingMark
-    entry.lastUpdate = turn.now.wallClock
     let grant = Acknowledgement.Grant(
       lifetime: .zero, prefixes: entry.prefixes, offLinkPrefixes: [],
       gatewayLinkLocalAddress: linkLocalAddress(for: request, entry))
@@ -74,6 +73,7 @@ extension LocalMobilityAnchor {
       // The gateway has asked again; the delay goes on.
       return cache.store(entry)
     }
+    entry.lastUpdate = turn.now.wallClock
     let delay = configuration.timers.minDelayBeforeBCEDelete
     guard delay > .zero else {
       cache.store(entry)

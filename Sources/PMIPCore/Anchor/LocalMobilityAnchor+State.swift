@@ -6,10 +6,17 @@ import NetTypes
 extension LocalMobilityAnchor {
   /// Takes effect for the next request. Existing bindings keep their prefixes and stay until they expire; a gateway
   /// that is no longer listed gets status 154 when it refreshes one.
-  mutating func reconfigure(_ new: LMAConfiguration) {
+  mutating func reconfigure(_ new: LMAConfiguration, _ turn: inout Turn) {
+    let old = gateways
     configuration = new
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
+    guard gateways.mapValues(\.name) != old.mapValues(\.name) else { return }
+    // Subscribers know gateways by name.
+    for entry in cache.all.sorted(by: { $0.identifier < $1.identifier }) {
+      let gateway = entry.attachment.proxyCareOfAddress
+      if gateways[gateway]?.name != old[gateway]?.name { turn.notify(.bindingChanged(summary(entry))) }
+    }
   }
 
   mutating func indexConfiguration() {

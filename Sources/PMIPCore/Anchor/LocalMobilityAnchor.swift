@@ -73,7 +73,7 @@ public struct LocalMobilityAnchor: Sendable {
     case .bindingError: counters.count(.bindingErrorsReceived)
     case .deadlineReached: break
     case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
-    case .configurationChanged(let configuration): reconfigure(configuration)
+    case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
     }

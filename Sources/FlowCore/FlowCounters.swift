@@ -1,0 +1,67 @@
+/// What the engine counts. Every reason to refuse or to leave a packet alone has a counter of its own.
+public struct FlowCounters: Hashable, Sendable {
+  /// Packets that came by the queue.
+  public var queuedPackets: UInt64 = 0
+  public var flowsAdded: UInt64 = 0
+  public var flowsRestored: UInt64 = 0
+  public var flowsMovedByOperator: UInt64 = 0
+  public var flowsMovedByBinding: UInt64 = 0
+  public var flowsRemovedIdle: UInt64 = 0
+  public var flowsRemovedByOperator: UInt64 = 0
+  public var flowsRemovedWithoutTunnel: UInt64 = 0
+  /// Packets of a flow that got its element while they waited in the queue.
+  public var packetsOfKnownFlows: UInt64 = 0
+  public var icmpErrorsMatched: UInt64 = 0
+  /// ICMPv6 errors about no flow that we know: default binding.
+  public var icmpErrorsUnmatched: UInt64 = 0
+  public var laterFragments: UInt64 = 0
+  public var malformedTruncated: UInt64 = 0
+  public var malformedNotIPv6: UInt64 = 0
+  public var malformedTooManyExtensionHeaders: UInt64 = 0
+  /// No active binding covers the destination.
+  public var packetsWithoutBinding: UInt64 = 0
+  public var packetsWithoutTunnel: UInt64 = 0
+  public var refusedTableFull: UInt64 = 0
+  /// Elements that the kernel did not take; their flows stay on the default binding.
+  public var refusedByKernel: UInt64 = 0
+  /// Transactions that had to be tried change by change.
+  public var transactionsSplit: UInt64 = 0
+  public var restoredFlowsRefused: UInt64 = 0
+  public var commandsRefused: UInt64 = 0
+  public var anchorSnapshots: UInt64 = 0
+  public var anchorEvents: UInt64 = 0
+  public var anchorLost: UInt64 = 0
+
+  public init() {}
+
+  /// For `show counters`.
+  public var named: [String: UInt64] {
+    [
+      "queuedPackets": queuedPackets,
+      "flowsAdded": flowsAdded,
+      "flowsRestored": flowsRestored,
+      "flowsMovedByOperator": flowsMovedByOperator,
+      "flowsMovedByBinding": flowsMovedByBinding,
+      "flowsRemovedIdle": flowsRemovedIdle,
+      "flowsRemovedByOperator": flowsRemovedByOperator,
+      "flowsRemovedWithoutTunnel": flowsRemovedWithoutTunnel,
+      "packetsOfKnownFlows": packetsOfKnownFlows,
+      "icmpErrorsMatched": icmpErrorsMatched,
+      "icmpErrorsUnmatched": icmpErrorsUnmatched,
+      "laterFragments": laterFragments,
+      "malformedTruncated": malformedTruncated,
+      "malformedNotIPv6": malformedNotIPv6,
+      "malformedTooManyExtensionHeaders": malformedTooManyExtensionHeaders,
+      "packetsWithoutBinding": packetsWithoutBinding,
+      "packetsWithoutTunnel": packetsWithoutTunnel,
+      "refusedTableFull": refusedTableFull,
+      "refusedByKernel": refusedByKernel,
+      "transactionsSplit": transactionsSplit,
+      "restoredFlowsRefused": restoredFlowsRefused,
+      "commandsRefused": commandsRefused,
+      "anchorSnapshots": anchorSnapshots,
+      "anchorEvents": anchorEvents,
+      "anchorLost": anchorLost,
+    ]
+  }
+}

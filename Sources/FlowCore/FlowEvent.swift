@@ -1,0 +1,197 @@
+import DatapathModel
+import NetTypes
+
+/// The clocks, read once by the shell for each event: activity is monotonic, creation times are wall time.
+public struct FlowMoment: Hashable, Sendable {
+  /// Since an arbitrary start; never goes back.
+  public var monotonic: Duration
+  public var secondsSince1970: UInt32
+
+  public init(monotonic: Duration, secondsSince1970: UInt32) {
+    self.monotonic = monotonic
+    self.secondsSince1970 = secondsSince1970
+  }
+
+  var monotonicSeconds: UInt32 { UInt32(clamping: monotonic.components.seconds) }
+}
+
+/// Everything that can happen to a Flow Manager.
+public enum FlowEvent: Sendable {
+  /// At start, before anything else: what an earlier run left in the kernel.
+  case kernelState(flows: [KernelFlow], chains: [TunnelIdentifier])
+  case anchorSnapshot(AnchorSnapshot)
+  case anchorEvent(AnchorEvent)
+  /// The anchor's socket has closed.
+  case anchorLost
+  /// What one read of the queue brought.
+  case queuedPackets([QueuedPacket])
+  case command(CommandToken, FlowCommand)
+  /// Element counters, all (the poll for idle flows) or those of some flows.
+  case counters([KernelCounter])
+  /// Outcome of the `apply` effect with that identifier.
+  case kernelOutcome(TransactionIdentifier, KernelOutcome)
+}
+
+/// What the shell must do, in this order.
+public enum FlowEffect: Hashable, Sendable {
+  /// All in one kernel transaction; the shell answers every one with `.kernelOutcome`.
+  case apply(TransactionIdentifier, [FlowMapChange])
+  /// Accepts a queued packet, with this mark; nil leaves its mark alone.
+  case verdict(PacketToken, mark: UInt32?)
+  case reply(CommandToken, Result<FlowReply, FlowRefusal>)
+  case notify(FlowNotification)
+}
+
+public struct TransactionIdentifier: RawRepresentable, Hashable, Sendable {
+  public let rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// What the kernel said to an `apply` effect: all of it, or none.
+public enum KernelOutcome: Hashable, Sendable {
+  case applied
+  case refused(String)
+}
+
+/// The number of a packet in the kernel's queue.
+public struct PacketToken: RawRepresentable, Hashable, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+}
+
+public struct QueuedPacket: Hashable, Sendable {
+  public var token: PacketToken
+  /// What the packet carries already; bits outside our mask belong to others.
+  public var mark: UInt32
+  public var dissection: Result<Dissection, DissectionError>
+  /// Of the whole packet, in octets.
+  public var length: Int
+
+  public init(token: PacketToken, mark: UInt32, dissection: Result<Dissection, DissectionError>, length: Int) {
+    self.token = token
+    self.mark = mark
+    self.dissection = dissection
+    self.length = length
+  }
+}
+
+/// A flow as the kernel's map holds it.
+public struct KernelFlow: Hashable, Sendable {
+  public var identifier: FlowIdentifier
+  public var tuple: FlowSixTuple
+  public var tunnel: TunnelIdentifier
+  public var createdAt: UInt32
+  public var count: TrafficCount
+
+  public init(
+    identifier: FlowIdentifier, tuple: FlowSixTuple, tunnel: TunnelIdentifier, createdAt: UInt32, count: TrafficCount
+  ) {
+    self.identifier = identifier
+    self.tuple = tuple
+    self.tunnel = tunnel
+    self.createdAt = createdAt
+    self.count = count
+  }
+}
+
+public struct KernelCounter: Hashable, Sendable {
+  public var flow: FlowIdentifier
+  public var count: TrafficCount
+
+  public init(flow: FlowIdentifier, count: TrafficCount) {
+    self.flow = flow
+    self.count = count
+  }
+}
+
+/// One step in the kernel's table. `set` of a flow that has an element replaces it: within a transaction no packet sees
+/// the flow without one.
+public enum FlowMapChange: Hashable, Sendable {
+  /// The rules, for this mark mask and these home prefixes; keeps the elements. Creates the table when there is none.
+  case ruleset(FlowRuleset)
+  /// The chain that marks packets for a tunnel.
+  case setTunnelChain(TunnelIdentifier, mark: UInt32, mask: UInt32)
+  case removeTunnelChain(TunnelIdentifier)
+  case set(KernelFlow, replacing: Bool)
+  case remove(FlowSixTuple)
+}
+
+public struct FlowRuleset: Hashable, Sendable {
+  public var markMask: UInt32
+  /// Sorted.
+  public var homePrefixes: [IPv6Prefix]
+
+  public init(markMask: UInt32, homePrefixes: [IPv6Prefix]) {
+    self.markMask = markMask
+    self.homePrefixes = homePrefixes
+  }
+}
+
+// MARK: Commands
+
+/// Names a command of an operator, so that its answer finds the way back.
+public struct CommandToken: RawRepresentable, Hashable, Sendable {
+  public let rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+public enum FlowReference: Hashable, Sendable {
+  case identifier(FlowIdentifier)
+  /// Must choose exactly one flow.
+  case selector(FlowSelector)
+}
+
+/// What an operator can order (paper annex A.1). `target` is a gateway name or a tunnel number.
+public enum FlowCommand: Hashable, Sendable {
+  /// A selector that leaves nothing open makes a flow; any other becomes a standing order for new flows.
+  case add(FlowSelector, target: String)
+  case move(FlowReference, target: String)
+  case remove(FlowReference)
+  case removeSelector(UInt32)
+}
+
+public enum FlowReply: Hashable, Sendable {
+  case flow(Flow)
+  case selector(FlowSelectorEntry)
+}
+
+/// Why a command was not carried out; the text says what to do next.
+public struct FlowRefusal: Error, Hashable, Sendable {
+  public enum Reason: String, Hashable, Sendable, Codable {
+    case noSuchFlow = "no-such-flow"
+    case ambiguousFlow = "ambiguous-flow"
+    case flowExists = "flow-exists"
+    case noSuchSelector = "no-such-selector"
+    case noBinding = "no-binding"
+    case noSuchTunnel = "no-such-tunnel"
+    case prefixNotServed = "prefix-not-served"
+    case limitReached = "limit-reached"
+    case kernelRefused = "kernel-refused"
+  }
+
+  public var reason: Reason
+  public var message: String
+}
+
+/// For subscribers of the control socket and the log.
+public enum FlowNotification: Hashable, Sendable {
+  case flowAdded(Flow)
+  case flowMoved(Flow, from: TunnelIdentifier, cause: MoveCause)
+  case flowRemoved(Flow, cause: RemovalCause)
+  /// The kernel did not take a change; its words.
+  case kernelRefused(String)
+
+  public enum MoveCause: String, Hashable, Sendable, Codable {
+    case operatorRequest = "operator-request"
+    /// The binding that carried it is gone or changed.
+    case bindingLost = "binding-lost"
+  }
+
+  public enum RemovalCause: String, Hashable, Sendable, Codable {
+    case idle
+    case operatorRequest = "operator-request"
+    /// No tunnel of the node can carry it any more.
+    case bindingLost = "binding-lost"
+    case kernelRefused = "kernel-refused"
+  }
+}

@@ -1,0 +1,343 @@
+import DaemonKit
+import DatapathModel
+import FlowCore
+import Glibc
+import LinuxNet
+import Logging
+import NetTypes
+
+/// The Flow Manager as a process: one thread on one event loop owns the engine, our nftables table, the packet queue,
+/// the control socket and the subscription to the anchor.
+///
+/// Each event goes to the engine; its effects run here in order. The kernel answers a transaction at once, so its
+/// outcome goes back to the engine before anything else happens, and a command is answered in the call that brought it.
+///
+/// Order at start: read the table (flows keep their tunnels all the while), then open the queue, then serve. The rules
+/// are written when the anchor has told its mark mask and home prefixes; those of an earlier run are valid until then.
+final class FlowManagerDaemon {
+  private let configuration: FlowManagerConfiguration
+  private let log: Logger
+  private let loop: EventLoop
+  private let kernel: KernelFlowTable
+  private let queue: PacketQueue
+  private let anchor: ControlSubscriber<AnchorSnapshot>
+  private let control: ControlServer
+  private var engine: FlowManagerEngine
+
+  private var nextPoll: Duration
+  private var lastReading = Duration.zero
+  private var replies: [CommandToken: Result<FlowReply, FlowRefusal>] = [:]
+  private var nextCommand: UInt64 = 1
+  /// Of the counter in the kernel, when we began to listen.
+  private var offeredBefore: UInt64 = 0
+  private var anchorEventsNotUnderstood: UInt64 = 0
+  private var queueFailures: UInt64 = 0
+  private var kernelReadFailures: UInt64 = 0
+
+  private static let topic = "flows"
+  /// Counters younger than this are fresh enough for `list` and `watch`.
+  private static let readingAge = Duration.milliseconds(500)
+  /// With more flows a command shows the counters of the last poll, rather than hold up first packets.
+  private static let liveReadingLimit = 100_000
+
+  init(_ configuration: FlowManagerConfiguration, log: Logger) throws {
+    self.configuration = configuration
+    self.log = log
+    loop = try EventLoop()
+    kernel = try KernelFlowTable(configuration)
+    engine = FlowManagerEngine(configuration.flows)
+    let found = try kernel.adopt()
+    queue = try PacketQueue(
+      number: configuration.queueNumber, copyRange: PacketDissector.usefulLength,
+      maximumLength: configuration.queueLength)
+    control = try ControlServer(
+      loop: loop, path: configuration.control.socket, group: configuration.control.group)
+    anchor = try ControlSubscriber(loop: loop, path: configuration.anchorSocket, command: "subscribe")
+    nextPoll = SystemClock.monotonic + configuration.pollInterval
+    offeredBefore = try kernel.chainCounters().offeredToQueue
+    handle(.kernelState(flows: found.flows, chains: found.chains))
+    log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
+  }
+
+  /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
+  func run() throws {
+    serve()
+    try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
+    try loop.handleSignals { [unowned self] signal in
+      if signal == SIGHUP {
+        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+      } else {
+        loop.stop()
+      }
+    }
+    loop.onDeadline = { [unowned self] in deadlineReached() }
+    anchor.onSnapshot = { [unowned self] snapshot in
+      log.info(
+        "anchor connected",
+        metadata: ["bindings": "\(snapshot.bindings.count)", "tunnels": "\(snapshot.tunnels.count)"])
+      handle(.anchorSnapshot(snapshot))
+    }
+    anchor.onEvent = { [unowned self] event in take(event) }
+    anchor.onDisconnect = { [unowned self] reason in
+      guard !engine.mirror.isStale || anchor.failures == 1 else { return }
+      log.warning("anchor away, its last word stays valid: \(reason)")
+      handle(.anchorLost)
+    }
+    anchor.onChange = { [unowned self] in armTimer() }
+    anchor.start()
+    armTimer()
+    ServiceNotifier.ready()
+    try loop.run()
+    log.info("stopped; flows stay in the kernel (`flow-manager cleanup` removes them)")
+  }
+
+  private static var now: FlowMoment {
+    FlowMoment(
+      monotonic: SystemClock.monotonic, secondsSince1970: UInt32(clamping: SystemClock.wallClock.seconds))
+  }
+
+  // MARK: Events
+
+  private func handle(_ first: FlowEvent) {
+    var events = [first]
+    var next = 0
+    while next < events.count {
+      for effect in engine.handle(events[next], at: Self.now) {
+        switch effect {
+        case .apply(let identifier, let changes):
+          events.append(.kernelOutcome(identifier, kernel.apply(changes)))
+        case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+        case .reply(let token, let result): replies[token] = result
+        case .notify(let notification): publish(notification)
+        }
+      }
+      next += 1
+    }
+  }
+
+  private func readQueue() {
+    var packets: [FlowCore.QueuedPacket] = []
+    do {
+      try queue.receive { packet in
+        let dissection: Result<Dissection, DissectionError>
+        do throws(DissectionError) {
+          dissection = .success(try PacketDissector.dissect(packet.payload.span.bytes))
+        } catch {
+          dissection = .failure(error)
+        }
+        packets.append(
+          FlowCore.QueuedPacket(
+            token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
+            length: packet.length))
+      }
+    } catch {
+      queueFailures += 1
+      log.error("\(error)")
+    }
+    guard !packets.isEmpty else { return }
+    handle(.queuedPackets(packets))
+    do {
+      try queue.sendVerdicts()
+    } catch {
+      queueFailures += 1
+      log.error("\(error)")
+    }
+  }
+
+  private func take(_ event: ControlEvent) {
+    do throws(ControlClientError) {
+      switch AnchorEvent.Name(rawValue: event.name) {
+      case .tunnelAdded: handle(.anchorEvent(.tunnelAdded(try event.data())))
+      case .tunnelRemoved: handle(.anchorEvent(.tunnelRemoved(try event.data())))
+      case .bindingChanged: handle(.anchorEvent(.bindingChanged(try event.data())))
+      case .bindingRemoved: handle(.anchorEvent(.bindingRemoved(try event.data())))
+      case nil: throw .failed("unknown event '\(event.name)'")
+      }
+    } catch {
+      // An anchor of another version; what we cannot read we do not act on.
+      anchorEventsNotUnderstood += 1
+      log.warning("event of the anchor ignored: \(error)")
+    }
+  }
+
+  private func publish(_ notification: FlowNotification) {
+    switch notification {
+    case .flowAdded(let flow):
+      log.debug("flow \(flow.identifier) added on tunnel \(flow.tunnel): \(flow.tuple)")
+      publish("flow-added", flow)
+    case .flowMoved(let flow, let from, let cause):
+      log.info("flow \(flow.identifier) moved from tunnel \(from) to \(flow.tunnel) (\(cause.rawValue)): \(flow.tuple)")
+      publish("flow-moved", flow, from: from, cause: cause.rawValue)
+    case .flowRemoved(let flow, let cause):
+      log.debug("flow \(flow.identifier) removed (\(cause.rawValue)): \(flow.tuple)")
+      publish("flow-removed", flow, cause: cause.rawValue)
+    case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
+    }
+  }
+
+  private func publish(_ event: String, _ flow: Flow, from: TunnelIdentifier? = nil, cause: String? = nil) {
+    guard control.subscriberCount(topic: Self.topic) > 0 else { return }
+    control.publish(
+      event, topic: Self.topic,
+      FlowEventDocument(flow: FlowDocument(flow, in: engine, now: Self.now), from: from, cause: cause))
+  }
+
+  // MARK: Time
+
+  private func armTimer() {
+    do {
+      try loop.setDeadline(min(nextPoll, anchor.nextDeadline ?? nextPoll))
+    } catch {
+      log.critical("\(error)")
+      loop.stop()
+    }
+  }
+
+  private func deadlineReached() {
+    anchor.deadlineReached()
+    if SystemClock.monotonic >= nextPoll {
+      nextPoll = SystemClock.monotonic + configuration.pollInterval
+      readCounters()
+    }
+    armTimer()
+  }
+
+  private func readCounters() {
+    do throws(LinuxError) {
+      let counters = try kernel.counters()
+      lastReading = SystemClock.monotonic
+      handle(.counters(counters))
+    } catch {
+      kernelReadFailures += 1
+      log.error("\(error)")
+    }
+  }
+
+  /// For commands that show counters.
+  private func refreshCounters() {
+    guard engine.table.count <= Self.liveReadingLimit, SystemClock.monotonic - lastReading >= Self.readingAge else {
+      return
+    }
+    readCounters()
+  }
+
+  // MARK: Control socket
+
+  private func serve() {
+    control.handleSubscription("subscribe", topic: Self.topic, NoArguments.self) { [unowned self] _, _ in flows }
+    control.handle("list", NoArguments.self) { [unowned self] _, _ in
+      refreshCounters()
+      return flows
+    }
+    control.handle("show flow", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      refreshCounters()
+      do throws(FlowRefusal) {
+        return FlowDocument(try engine.flow(reference(arguments.flow, arguments.selector)), in: engine, now: Self.now)
+      } catch {
+        throw ControlError(error)
+      }
+    }
+    control.handle("show selectors", NoArguments.self) { [unowned self] _, _ in
+      SelectorsDocument(selectors: engine.selectors.map(SelectorDocument.init))
+    }
+    control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
+    control.handle("show nodes", NoArguments.self) { [unowned self] _, _ in nodes }
+    control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
+    control.handle("add", AddArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try carryOut(.add(arguments.selector, target: arguments.to))
+    }
+    control.handle("move", MoveArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      // The element's counter goes along, so it should be read as late as possible.
+      refreshCounters()
+      return try carryOut(.move(reference(arguments.flow, arguments.selector), target: arguments.to))
+    }
+    control.handle("del", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try carryOut(.remove(reference(arguments.flow, arguments.selector)))
+    }
+    control.handle("del selector", SelectorArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try carryOut(.removeSelector(arguments.id))
+    }
+  }
+
+  private func reference(_ flow: FlowIdentifier?, _ selector: FlowSelector?) -> FlowReference {
+    flow.map(FlowReference.identifier) ?? .selector(selector ?? FlowSelector())
+  }
+
+  private func carryOut(_ command: FlowCommand) throws(ControlError) -> ChangeDocument {
+    let token = CommandToken(rawValue: nextCommand)
+    nextCommand += 1
+    handle(.command(token, command))
+    switch replies.removeValue(forKey: token) {
+    case .success(.flow(let flow)):
+      return ChangeDocument(flow: FlowDocument(flow, in: engine, now: Self.now), selector: nil)
+    case .success(.selector(let entry)): return ChangeDocument(flow: nil, selector: SelectorDocument(entry))
+    case .failure(let refusal): throw ControlError(refusal)
+    case nil:
+      throw ControlError(
+        code: ControlError.internalError, message: "the command was not answered", hint: "please report this")
+    }
+  }
+
+  // MARK: Documents
+
+  private var flows: FlowsDocument {
+    let now = Self.now
+    return FlowsDocument(
+      flows: engine.table.sorted.map { FlowDocument($0, in: engine, now: now) },
+      anchorConnected: !engine.mirror.isStale)
+  }
+
+  private var tunnels: TunnelsDocument {
+    let counters = chainCounters()
+    return TunnelsDocument(
+      tunnels: engine.mirror.tunnels.values.sorted { $0.id < $1.id }.map { tunnel in
+        let count = counters.tunnels[tunnel.id] ?? .zero
+        return TunnelsDocument.Tunnel(
+          id: tunnel.id, gateway: tunnel.gateway, local: tunnel.local, remote: tunnel.remote,
+          mark: "0x" + String(tunnel.mark, radix: 16), interface: tunnel.interface,
+          flows: engine.table.count(on: tunnel.id), packets: count.packets, octets: count.octets)
+      }, anchorConnected: !engine.mirror.isStale)
+  }
+
+  private var nodes: NodesDocument {
+    NodesDocument(
+      nodes: engine.mirror.bindingsByNode.map { node, bindings in
+        NodesDocument.Node(
+          node: node, kind: bindings.first?.kind ?? "", flows: engine.flowCount(ofNode: node), bindings: bindings)
+      }, anchorConnected: !engine.mirror.isStale)
+  }
+
+  private func chainCounters() -> KernelFlowTable.ChainCounters {
+    do throws(LinuxError) {
+      return try kernel.chainCounters()
+    } catch {
+      kernelReadFailures += 1
+      log.error("\(error)")
+      return KernelFlowTable.ChainCounters()
+    }
+  }
+
+  private var counters: CountersDocument {
+    var result = engine.counters.named
+    result.merge(control.counters.named) { own, _ in own }
+    let offered = chainCounters().offeredToQueue
+    // The rules may have been written anew since, and their counter with them.
+    let offeredToUs = offered >= offeredBefore ? offered - offeredBefore : offered
+    let waiting = (try? queue.statistics()).flatMap { $0 }?.length ?? 0
+    let taken = engine.counters.queuedPackets + UInt64(waiting)
+    result["packetsOfferedToQueue"] = offered
+    result["packetsPassedUndecided"] = offeredToUs > taken ? offeredToUs - taken : 0
+    result["queueOverruns"] = queue.overruns
+    result["queueVerdictsRefused"] = queue.refusedVerdicts
+    result["queueFailures"] = queueFailures
+    result["kernelReadFailures"] = kernelReadFailures
+    result["anchorConnectFailures"] = anchor.failures
+    result["anchorEventsNotUnderstood"] = anchorEventsNotUnderstood
+    result["flows"] = UInt64(engine.table.count)
+    return CountersDocument(counters: result)
+  }
+}
+
+extension ControlError {
+  init(_ refusal: FlowRefusal) { self.init(code: refusal.reason.rawValue, message: refusal.message) }
+}

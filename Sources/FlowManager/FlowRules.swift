@@ -1,0 +1,203 @@
+import DatapathModel
+import FlowCore
+import LinuxNet
+import NetTypes
+
+/// The nftables rules that take a packet to its tunnel's mark. What each chain does:
+///
+///     prerouting   (hook prerouting, priority mangle) to a home prefix? → classify; everything else passes
+///     classify     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
+///     ports        key with the first four octets of the transport header: in `flows`? → chain of the tunnel
+///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
+///     echo, other  key with the identifier, with nothing: in `flows`? → chain of the tunnel
+///     unknown      count and queue; passes when nobody listens or the queue is full
+///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
+///     marked       a first fragment leaves its mark for the later ones; accept
+///
+/// `flows` is a verdict map and not a map to marks, because a rule cannot merge a mark from a map with the foreign bits
+/// of a packet's mark before Linux 6.14; the tunnel's own chain can, and counts the tunnel's packets besides.
+///
+/// Elements carry a counter and no kernel timeout: a lookup does not refresh a timeout, only an update from the packet
+/// path does, and that takes a lock per packet. The Flow Manager reads the counters and removes what is idle. So when it
+/// dies, every flow keeps its tunnel.
+struct FlowRules {
+  /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
+  private static let version = 1
+
+  static let flows = "flows"
+  static let fragments = NftFragmentMap(name: "fragments")
+  static let prerouting = "prerouting"
+  static let unknown = "unknown"
+  private static let marked = "marked"
+  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked]
+
+  var key: FlowKeyKind
+  var maximumFlows: Int
+  var queueNumber: UInt16
+  var queue: NftExpression
+
+  private var flowKey: NftFlowKey { NftFlowKey(hasFlowLabel: key == .sixTuple) }
+
+  var flowMap: NftSet {
+    NftSet(
+      name: Self.flows, key: flowKey.fields, value: .verdict, countsHits: true,
+      maximumElements: UInt32(clamping: maximumFlows))
+  }
+
+  /// What a rule in the kernel says about the rest, so that a restart replaces only what differs.
+  func tag(_ ruleset: FlowRuleset) -> RulesetTag {
+    RulesetTag(map: mapTag, rules: "\(Self.version) \(queueNumber) \(queue) \(ruleset)")
+  }
+
+  var mapTag: String { "\(key.rawValue):\(maximumFlows)" }
+
+  // MARK: Steps of a transaction
+
+  /// Makes table, map and rules. Elements and tunnel chains stay, unless `rebuildMapWith` gives elements for a new map.
+  func write(_ ruleset: FlowRuleset, into transaction: inout NftTransaction, rebuildMapWith elements: [NftElement]?) {
+    transaction.addTable()
+    if elements == nil { transaction.addSet(flowMap) }
+    transaction.addSet(Self.fragments.set)
+    for chain in Self.structure {
+      let base = NftBaseChain(hook: .prerouting, priority: NftBaseChain.manglePriority)
+      transaction.addChain(chain, base: chain == Self.prerouting ? base : nil)
+      transaction.flushChain(chain)
+    }
+    if let elements {
+      transaction.deleteSet(Self.flows)
+      transaction.addSet(flowMap)
+      transaction.addElements(elements, to: Self.flows)
+    }
+    let tag = tag(ruleset).comment
+    // One rule always, so that there is a place for the tag.
+    transaction.addRule(chain: Self.prerouting, [.counter], comment: tag)
+    for prefix in ruleset.homePrefixes {
+      transaction.addRule(
+        chain: Self.prerouting,
+        NftExpression.matchPrefix(prefix, in: .destinationAddress) + [.verdict(.goTo("classify"))])
+    }
+    writeClassification(into: &transaction)
+    writeLookups(into: &transaction)
+    transaction.addRule(chain: Self.unknown, [.counter, queue])
+    transaction.addRule(chain: Self.marked, Self.fragments.recordMark(mask: ruleset.markMask))
+    transaction.addRule(chain: Self.marked, [.verdict(.accept)])
+  }
+
+  private func writeClassification(into transaction: inout NftTransaction) {
+    transaction.addRule(chain: "classify", Self.fragments.restoreMark + [.verdict(.accept)])
+    // A later fragment whose first one is not known takes the default binding.
+    transaction.addRule(
+      chain: "classify",
+      [
+        .extensionHeaderLoad(type: 44, offset: 2, length: 2, into: .word(0)),
+        .bitwise(.word(0), into: .word(0), mask: [0xff, 0xf8], xor: [0, 0]),
+        .compare(.word(0), .notEqual, [0, 0]), .verdict(.accept),
+      ])
+    for transport in TransportProtocol.withLeadingPorts {
+      transaction.addRule(
+        chain: "classify",
+        NftExpression.matchTransportProtocol(transport.rawValue) + [.verdict(.goTo("ports"))])
+    }
+    transaction.addRule(
+      chain: "classify",
+      NftExpression.matchTransportProtocol(TransportProtocol.icmpv6.rawValue) + [.verdict(.goTo("icmp"))])
+    transaction.addRule(chain: "classify", [.verdict(.goTo("other"))])
+  }
+
+  private func writeLookups(into transaction: inout NftTransaction) {
+    for (types, chain) in [
+      (PacketDissector.icmpEchoTypes, "echo"), (PacketDissector.icmpErrorTypes, Self.unknown),
+    ] {
+      transaction.addRule(
+        chain: "icmp",
+        [
+          .payloadLoad(base: .transport, offset: 0, length: 1, into: .word(0)),
+          .range(.word(0), from: [types.lowerBound], through: [types.upperBound], inverted: false),
+          .verdict(.goTo(chain)),
+        ])
+    }
+    transaction.addRule(chain: "icmp", [.verdict(.goTo("other"))])
+    for (chain, ports) in [("ports", NftFlowKey.Ports.leading), ("echo", .echoIdentifier), ("other", .none)] {
+      transaction.addRule(
+        chain: chain,
+        flowKey.load(ports) + [.lookup(set: Self.flows, key: .word(0), into: .verdict, inverted: false)])
+      transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])
+    }
+  }
+
+  /// The chain of a tunnel; its rule's comment tells what it does.
+  static func writeTunnelChain(
+    _ tunnel: TunnelIdentifier, mark: UInt32, mask: UInt32, into transaction: inout NftTransaction
+  ) {
+    transaction.addChain(chainName(tunnel))
+    transaction.flushChain(chainName(tunnel))
+    transaction.addRule(
+      chain: chainName(tunnel),
+      NftExpression.mergeMark(mark, mask: mask) + [.counter, .verdict(.goTo(marked))],
+      comment: tunnelComment(mark: mark, mask: mask))
+  }
+
+  static func tunnelComment(mark: UInt32, mask: UInt32) -> String {
+    "mark 0x\(String(mark, radix: 16)) mask 0x\(String(mask, radix: 16))"
+  }
+
+  // MARK: Names
+
+  static func chainName(_ tunnel: TunnelIdentifier) -> String { "t\(tunnel)" }
+
+  static func tunnel(ofChain name: String) -> TunnelIdentifier? {
+    guard name.first == "t", let number = UInt32(name.dropFirst()) else { return nil }
+    return TunnelIdentifier(rawValue: number)
+  }
+}
+
+/// What the first rule says about the table: that it is ours, which map it has, and which rules.
+struct RulesetTag: Hashable {
+  private static let start = "flowmob"
+  /// Key and size of the map.
+  var map: String
+  /// A digest of the rules.
+  var rules: String
+
+  init(map: String, rules: String) {
+    self.map = map
+    // FNV-1a: only to see whether something has changed.
+    let digest = rules.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x0100_0000_01b3 }
+    self.rules = String(digest, radix: 16)
+  }
+
+  init?(comment: String) {
+    let parts = comment.split(separator: " ")
+    guard parts.count == 3, parts[0] == Self.start else { return nil }
+    map = String(parts[1])
+    rules = String(parts[2])
+  }
+
+  var comment: String { "\(Self.start) \(map) \(rules)" }
+}
+
+/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it.
+struct FlowElementTag: Hashable {
+  var flow: FlowIdentifier
+  /// Seconds since 1970.
+  var createdAt: UInt32
+
+  init(flow: FlowIdentifier, createdAt: UInt32) {
+    self.flow = flow
+    self.createdAt = createdAt
+  }
+
+  init?(userData: [UInt8]) {
+    guard userData.count > 2, userData[0] == 0 else { return nil }
+    let parts = String(decoding: userData[2...].prefix { $0 != 0 }, as: UTF8.self).split(separator: " ")
+    guard parts.count == 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
+      let createdAt = UInt32(parts[3])
+    else { return nil }
+    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt)
+  }
+
+  var userData: [UInt8] {
+    let text = Array("flow \(flow) since \(createdAt)".utf8) + [0]
+    return [0, UInt8(text.count)] + text
+  }
+}

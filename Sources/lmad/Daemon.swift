@@ -1,0 +1,307 @@
+import DaemonKit
+import Datapath
+import DatapathModel
+import FlowCore
+import Glibc
+import LinuxNet
+import Logging
+import MobilityWire
+import NetTypes
+import PMIPCore
+
+/// The anchor as a process: one thread on one event loop owns the protocol core and everything it touches.
+///
+/// Each event goes to the core; its effects run here in order. An `install` is answered at once with its outcome, whose
+/// effects (the acknowledgement first) run before the rest of the list. What is slow and may be lost, the state file,
+/// waits until everything that was received together has been answered.
+final class Daemon {
+  private let configuration: LMADaemonConfiguration
+  private let file: String
+  private let log: Logger
+  private let loop: EventLoop
+  private let mobility: MobilityEndpoint
+  private let control: ControlServer
+  private let state: StateFile<BindingRecord>
+  private var core: LocalMobilityAnchor
+  private let datapath: KernelDatapath
+  private let monitor: InterfaceMonitor
+  private var unwritten: [PersistenceChange] = []
+  private var strayAcknowledgements: UInt64 = 0
+  private var datapathFailures: UInt64 = 0
+  private var stateFailures: UInt64 = 0
+
+  /// Topic of the control socket that the Flow Manager follows.
+  private static let bindingsTopic = "bindings"
+
+  /// Takes over what an earlier run left in the state directory and in the kernel; traffic goes on meanwhile.
+  init(_ configuration: LMADaemonConfiguration, file: String, log: Logger) throws {
+    self.configuration = configuration
+    self.file = file
+    self.log = log
+    loop = try EventLoop()
+    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints)
+    datapath = try KernelDatapath(configuration.datapathConfiguration)
+    monitor = try InterfaceMonitor()
+    state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
+    control = try ControlServer(
+      loop: loop, path: configuration.control.socket, group: configuration.control.group)
+    core = LocalMobilityAnchor(configuration: configuration.core)
+  }
+
+  func run() throws {
+    handle(.restore(state.takeRecords()))
+    _ = try monitor.resynchronize()
+    try reconcile()
+    log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
+    serve()
+    try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
+    try loop.add(mobility.descriptor) { [unowned self] _ in receive() }
+    loop.onDeadline = { [unowned self] in
+      handle(.deadlineReached)
+      settle()
+    }
+    try loop.handleSignals { [unowned self] signal in received(signal: signal) }
+    settle()
+    ServiceNotifier.ready()
+    try loop.run()
+    log.info("stopped; tunnels and routes stay in the kernel (`lmad cleanup` removes them)")
+  }
+
+  private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
+
+  private func reconcile() throws(LinuxError) {
+    let report = try datapath.reconcile(to: core.desiredDatapath)
+    log.info("data plane: \(report.kept) objects kept, \(report.set) set, \(report.removed) removed")
+    for failure in report.failures {
+      datapathFailures += 1
+      log.error("\(failure)")
+    }
+  }
+
+  // MARK: Events
+
+  private func receive() {
+    do {
+      try mobility.receive { message, source, destination in
+        switch message {
+        case .bindingUpdate(let update): handle(.bindingUpdate(update, source: source, destination: destination))
+        case .bindingError(let error): handle(.bindingError(error, source: source))
+        // Acknowledgements go to gateways; nobody has reason to send us one.
+        case .bindingAcknowledgement: strayAcknowledgements += 1
+        }
+      }
+    } catch {
+      log.error("\(error)")
+    }
+    settle()
+  }
+
+  /// The kernel drops routes of an interface that goes down; they come back with it.
+  private func receiveInterfaceEvents() {
+    do throws(LinuxError) {
+      var isBack = false
+      try monitor.receive { event in
+        if case .link(let link) = event, link.name == configuration.datapath.coreInterface { isBack = link.hasCarrier }
+      }
+      if isBack { try reconcile() }
+    } catch {
+      log.error("\(error)")
+    }
+  }
+
+  private func received(signal: Int32) {
+    if signal == SIGHUP { reload() } else { loop.stop() }
+  }
+
+  private func reload() {
+    do throws(ConfigurationErrors) {
+      let loaded = try LMADaemonConfiguration.load(path: file)
+      var core = loaded.value.core
+      core.markLayout = configuration.core.markLayout  // kernel state of this run depends on it: needs a restart
+      handle(.configurationChanged(core))
+      mobility.codePoints = core.codePoints
+      settle()
+      log.info("configuration reloaded")
+    } catch {
+      log.error("configuration not reloaded, the old one stays:\n\(error)")
+    }
+  }
+
+  private func handle(_ event: LMAEvent) {
+    run(core.handle(event, at: Self.now))
+  }
+
+  private func run(_ effects: [LMAEffect]) {
+    for effect in effects {
+      switch effect {
+      case .send(let message, let source, let destination):
+        do {
+          try mobility.send(message, source: source, destination: destination)
+        } catch {
+          log.warning("\(error)")
+        }
+      case .install(let identifier, let changes):
+        handle(.datapathOutcome(identifier, apply(changes)))
+      case .notify(let notification):
+        publish(notification)
+      case .persist(let change):
+        unwritten.append(change)
+      }
+    }
+  }
+
+  private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
+    switch datapath.apply(changes) {
+    case .applied: return .installed
+    case .failed(let failures):
+      datapathFailures += UInt64(failures.count)
+      for failure in failures { log.error("\(failure)") }
+      return .failed(failures.map(\.description).joined(separator: "; "))
+    }
+  }
+
+  /// After a batch of events: writes the state file and arms the timer.
+  private func settle() {
+    do {
+      for change in unwritten {
+        switch change {
+        case .store(let record): try state.store(record, key: "\(record.identifier)")
+        case .remove(let identifier): try state.remove(key: "\(identifier)")
+        }
+      }
+      unwritten.removeAll(keepingCapacity: true)
+      try state.flush()
+    } catch {
+      // Bindings live on in memory; a restart would lose the ones not written.
+      stateFailures += 1
+      log.error("\(error)")
+    }
+    do {
+      try loop.setDeadline(core.nextDeadline)
+    } catch {
+      log.critical("\(error)")
+      loop.stop()
+    }
+  }
+
+  // MARK: Control socket
+
+  private func publish(_ notification: LMANotification) {
+    let event: AnchorEvent
+    switch notification {
+    case .tunnelAdded(let tunnel):
+      log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
+      event = .tunnelAdded(anchorTunnel(tunnel))
+    case .tunnelRemoved(let tunnel):
+      log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) removed")
+      event = .tunnelRemoved(anchorTunnel(tunnel))
+    case .bindingChanged(let binding):
+      log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
+      event = .bindingChanged(AnchorBindingChange(binding: AnchorBinding(binding)))
+    case .bindingRemoved(let binding, let cause):
+      log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
+      event = .bindingRemoved(AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue))
+    }
+    switch event {
+    case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel):
+      control.publish(event.name.rawValue, topic: Self.bindingsTopic, tunnel)
+    case .bindingChanged(let change), .bindingRemoved(let change):
+      control.publish(event.name.rawValue, topic: Self.bindingsTopic, change)
+    }
+  }
+
+  private func serve() {
+    control.handleSubscription("subscribe", topic: Self.bindingsTopic, NoArguments.self) { [unowned self] _, _ in
+      snapshot
+    }
+    control.handle("show bindings", NoArguments.self) { [unowned self] _, _ in
+      let now = Self.now
+      return BindingsDocument(bindings: core.bindings.map { BindingsDocument.Binding($0, now: now) })
+    }
+    control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
+    control.handle("show nodes", NoArguments.self) { [unowned self] _, _ in nodes }
+    control.handle("show gateways", NoArguments.self) { [unowned self] _, _ in gateways }
+    control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
+    control.handle("delete", DeleteArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try delete(arguments.binding)
+    }
+  }
+
+  private func delete(_ number: UInt32) throws(ControlError) -> BindingsDocument {
+    let identifier = BindingIdentifier(rawValue: number)
+    guard let binding = core.binding(identifier) else {
+      throw ControlError(
+        code: "no-such-binding", message: "there is no binding \(number)", hint: "`lmad show bindings` lists them")
+    }
+    handle(.deleteBinding(identifier))
+    settle()
+    return BindingsDocument(bindings: [BindingsDocument.Binding(binding, now: Self.now)])
+  }
+
+  private var snapshot: AnchorSnapshot {
+    AnchorSnapshot(
+      markMask: configuration.core.markLayout.mask, homePrefixes: core.configuration.prefixPools.map(\.prefix),
+      tunnels: core.tunnels.map(anchorTunnel), bindings: core.bindings.map(AnchorBinding.init))
+  }
+
+  private func anchorTunnel(_ tunnel: TunnelDescription) -> AnchorTunnel {
+    AnchorTunnel(
+      id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
+      mark: configuration.core.markLayout.mark(of: tunnel.identifier),
+      interface: datapath.deviceName(of: tunnel.identifier))
+  }
+
+  private func gatewayName(_ address: IPv6Address) -> String {
+    core.configuration.gateways.first { $0.address == address }?.name ?? address.description
+  }
+
+  private var tunnels: TunnelsDocument {
+    let users = Dictionary(grouping: core.bindings, by: \.tunnel).mapValues(\.count)
+    return TunnelsDocument(
+      tunnels: core.tunnels.map { tunnel in
+        TunnelsDocument.Tunnel(
+          id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
+          mark: "0x" + String(configuration.core.markLayout.mark(of: tunnel.identifier), radix: 16),
+          encapsulation: datapath.encapsulation.rawValue, mtu: try? datapath.tunnelMTU(),
+          bindings: users[tunnel.identifier, default: 0])
+      })
+  }
+
+  private var nodes: NodesDocument {
+    NodesDocument(
+      nodes: Dictionary(grouping: core.bindings, by: \.node).values.compactMap { bindings in
+        bindings.first.map { first in
+          NodesDocument.Node(
+            node: first.node.displayText, kind: first.kind.rawValue, bindings: bindings.map(\.identifier.rawValue),
+            gateways: bindings.map(\.gatewayName), prefixes: Set(bindings.flatMap(\.prefixes)).sorted())
+        }
+      }.sorted { $0.node < $1.node })
+  }
+
+  private var gateways: GatewaysDocument {
+    let bindings = Dictionary(grouping: core.bindings, by: \.proxyCareOfAddress)
+    return GatewaysDocument(
+      gateways: core.configuration.gateways.map { gateway in
+        GatewaysDocument.Gateway(
+          name: gateway.name, address: gateway.address, ordering: gateway.ordering.rawValue,
+          tunnel: core.tunnels.first { $0.remote == gateway.address }?.identifier,
+          bindings: bindings[gateway.address]?.count ?? 0)
+      })
+  }
+
+  private var counters: CountersDocument {
+    var result = mobility.counters
+    for (name, value) in core.counters.list { result[name] = value }
+    result.merge(control.counters.named) { own, _ in own }
+    result["stray-acknowledgements"] = strayAcknowledgements
+    result["datapath-failures"] = datapathFailures
+    result["state-write-failures"] = stateFailures
+    result["bindings"] = UInt64(core.bindings.count)
+    result["pending-registrations"] = UInt64(core.pendingRegistrations)
+    return CountersDocument(counters: result)
+  }
+}
+
+struct DeleteArguments: Codable {
+  var binding: UInt32
+}

@@ -1,0 +1,441 @@
+import DaemonKit
+import Datapath
+import DatapathModel
+import Glibc
+import LinuxNet
+import Logging
+import MobilityWire
+import NetTypes
+import PMIPCore
+
+/// The gateway as a process: one thread on one event loop owns the protocol core and everything it touches.
+///
+/// Three sources tell it who is there: Router Solicitations on the access links, the kernel's link and neighbour events,
+/// and the operator. A neighbour entry that the kernel has not verified is probed first, so a stale one never registers
+/// a node that left long ago; a node that the operator has detached does not come back by a mere neighbour event.
+final class Daemon {
+  private let configuration: MAGDaemonConfiguration
+  private let file: String
+  private let log: Logger
+  private let loop: EventLoop
+  private let kernel: RouteNetlink
+  private let monitor: InterfaceMonitor
+  private let mobility: MobilityEndpoint
+  private let control: ControlServer
+  private let state: StateFile<AttachmentRecord>
+  private let ports: [String: AccessLinkPort]
+  private var core: MobileAccessGateway
+  private let datapath: KernelDatapath
+  /// Verified neighbours on access links.
+  private var neighbours: Set<Station> = []
+  private var unwritten: [AttachmentPersistenceChange] = []
+  private var advertisementsSent: UInt64 = 0
+  private var advertisementFailures: UInt64 = 0
+  private var datapathFailures: UInt64 = 0
+  private var stateFailures: UInt64 = 0
+  private var strayUpdates: UInt64 = 0
+
+  private struct Station: Hashable {
+    var interface: UInt32
+    var address: IPv6Address
+  }
+
+  /// Takes over what an earlier run left in the state directory and in the kernel; traffic goes on meanwhile.
+  init(_ configuration: MAGDaemonConfiguration, file: String, log: Logger) throws {
+    self.configuration = configuration
+    self.file = file
+    self.log = log
+    loop = try EventLoop()
+    kernel = try RouteNetlink()
+    monitor = try InterfaceMonitor()
+    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints)
+    datapath = try KernelDatapath(configuration.datapathConfiguration)
+    state = try StateFile(directory: configuration.stateDirectory, name: "magd")
+    control = try ControlServer(
+      loop: loop, path: configuration.control.socket, group: configuration.control.group)
+    ports = Dictionary(
+      configuration.core.accessLinks.map { ($0.name, AccessLinkPort(name: $0.name)) }, uniquingKeysWith: { first, _ in first })
+    core = MobileAccessGateway(configuration: configuration.core)
+  }
+
+  func run() throws {
+    handle(.restore(state.takeRecords()))
+    try reconcile()
+    for event in try monitor.resynchronize() { handle(event) }
+    log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.encapsulation.rawValue)")
+    serve()
+    try loop.add(mobility.descriptor) { [unowned self] _ in receiveMobility() }
+    try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
+    loop.onDeadline = { [unowned self] in
+      handle(.deadlineReached)
+      settle()
+    }
+    try loop.handleSignals { [unowned self] signal in received(signal: signal) }
+    settle()
+    ServiceNotifier.ready()
+    try loop.run()
+    log.info("stopped; tunnels and routes stay in the kernel (`magd cleanup` removes them)")
+  }
+
+  private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
+
+  private func reconcile() throws(LinuxError) {
+    let report = try datapath.reconcile(to: core.desiredDatapath)
+    log.info("data plane: \(report.kept) objects kept, \(report.set) set, \(report.removed) removed")
+    for failure in report.failures {
+      datapathFailures += 1
+      log.error("\(failure)")
+    }
+  }
+
+  // MARK: Events
+
+  private func receiveMobility() {
+    do {
+      try mobility.receive { message, source, destination in
+        switch message {
+        case .bindingAcknowledgement(let acknowledgement):
+          handle(.bindingAcknowledgement(acknowledgement, source: source, destination: destination))
+        case .bindingError(let error): handle(.bindingError(error, source: source))
+        // Updates go to anchors; nobody has reason to send us one.
+        case .bindingUpdate: strayUpdates += 1
+        }
+      }
+    } catch {
+      log.error("\(error)")
+    }
+    settle()
+  }
+
+  private func receiveInterfaceEvents() {
+    do {
+      try monitor.receive { handle($0) }
+    } catch {
+      log.error("\(error)")
+    }
+    settle()
+  }
+
+  private func receiveSolicitations(_ port: AccessLinkPort) {
+    do {
+      try port.receive { node, source in
+        handle(
+          .attached(
+            Attachment(
+              link: port.name, linkLayerAddress: node, linkLocalAddress: source.isLinkLocal ? source : nil,
+              trigger: .routerSolicitation)))
+      }
+    } catch {
+      log.error("\(error)")
+    }
+    settle()
+  }
+
+  private func handle(_ event: InterfaceEvent) {
+    switch event {
+    case .link(let link): changed(link)
+    case .linkRemoved(let link): removed(link)
+    case .neighbour(let neighbour): changed(neighbour)
+    case .neighbourRemoved(let neighbour):
+      neighbours.remove(Station(interface: neighbour.interface, address: neighbour.address))
+    case .address, .addressRemoved: break
+    }
+  }
+
+  private func changed(_ link: Link) {
+    if link.name == configuration.datapath.coreInterface {
+      // The kernel drops routes of an interface that goes down; they come back with it. Its MTU is the tunnels'.
+      if link.hasCarrier { reconcileOrLog() }
+      for port in ports.values { advertiseMTU(port) }
+    }
+    guard let port = ports[link.name] else { return }
+    if port.link?.index != link.index {
+      open(port, link)
+      reconcileOrLog()  // the rule of the access link names an interface that was not there
+    } else {
+      port.update(link)
+    }
+    if link.hasCarrier { advertiseMTU(port) } else { handle(.linkDown(link.name)) }
+  }
+
+  private func reconcileOrLog() {
+    do {
+      try reconcile()
+    } catch {
+      log.error("\(error)")
+    }
+  }
+
+  private func open(_ port: AccessLinkPort, _ link: Link) {
+    if let socket = port.socket { loop.remove(socket.descriptor.rawValue) }
+    do {
+      try port.open(
+        link, fixedLinkLayer: configuration.core.fixedLinkLayerAddress,
+        fixedLinkLocal: configuration.core.fixedLinkLocalAddress, kernel: kernel)
+      if let socket = port.socket {
+        try loop.add(socket.descriptor.rawValue) { [unowned self] _ in receiveSolicitations(port) }
+      }
+    } catch {
+      log.error("access link \(port.name) is not served: \(error)")
+    }
+  }
+
+  private func removed(_ link: Link) {
+    guard let port = ports[link.name], port.link?.index == link.index else { return }
+    if let socket = port.socket { loop.remove(socket.descriptor.rawValue) }
+    port.close()
+    handle(.linkDown(link.name))
+  }
+
+  private func advertiseMTU(_ port: AccessLinkPort) {
+    guard let mtu = advertisedMTU(port) else { return }
+    handle(.linkMTU(port.name, mtu))
+  }
+
+  private func advertisedMTU(_ port: AccessLinkPort) -> UInt32? {
+    guard let link = port.link, let tunnel = try? datapath.tunnelMTU() else { return nil }
+    return min(link.mtu, tunnel)
+  }
+
+  private func changed(_ neighbour: Neighbour) {
+    guard neighbour.address.isLinkLocal,
+      let port = ports.values.first(where: { $0.link?.index == neighbour.interface })
+    else { return }
+    let station = Station(interface: neighbour.interface, address: neighbour.address)
+    switch neighbour.state {
+    case .reachable:
+      guard let address = neighbour.linkLayerAddress, neighbours.insert(station).inserted else { return }
+      handle(
+        .attached(
+          Attachment(
+            link: port.name, linkLayerAddress: address, linkLocalAddress: neighbour.address, trigger: .neighbour)))
+    case .stale:
+      if !neighbours.contains(station) { probe(neighbour) }
+    case .failed:
+      neighbours.remove(station)
+      let gone = core.attachments.filter { $0.link == port.name && $0.linkLocalAddress == neighbour.address }
+      for attachment in gone {
+        handle(.detached(link: port.name, attachment.linkLayerAddress, .neighbourUnreachable))
+      }
+    case .incomplete, .delay, .probe, .permanent, .other: break
+    }
+  }
+
+  private func probe(_ neighbour: Neighbour) {
+    do {
+      try kernel.run(neighbour.probe)
+    } catch {
+      log.warning("\(error)")
+    }
+  }
+
+  private func received(signal: Int32) {
+    if signal == SIGHUP { reload() } else { loop.stop() }
+  }
+
+  private func reload() {
+    do throws(ConfigurationErrors) {
+      let loaded = try MAGDaemonConfiguration.load(path: file)
+      var core = loaded.value.core
+      core.accessLinks = configuration.core.accessLinks  // their sockets and rules belong to this run
+      handle(.configurationChanged(core))
+      mobility.codePoints = core.codePoints
+      settle()
+      log.info("configuration reloaded")
+    } catch {
+      log.error("configuration not reloaded, the old one stays:\n\(error)")
+    }
+  }
+
+  // MARK: Effects
+
+  private func handle(_ event: MAGEvent) {
+    run(core.handle(event, at: Self.now))
+  }
+
+  private func run(_ effects: [MAGEffect]) {
+    for effect in effects {
+      switch effect {
+      case .send(let message, let source, let destination):
+        do {
+          try mobility.send(message, source: source, destination: destination)
+        } catch {
+          log.warning("\(error)")
+        }
+      case .install(let identifier, let changes):
+        handle(.datapathOutcome(identifier, apply(changes)))
+      case .advertise(let plan):
+        advertise(plan)
+      case .probe(let link, let linkLayerAddress, let address):
+        guard let interface = ports[link]?.link?.index else { continue }
+        probe(Neighbour(interface: interface, address: address, linkLayerAddress: linkLayerAddress, state: .probe))
+      case .notify(let notification):
+        publish(notification)
+      case .persist(let change):
+        unwritten.append(change)
+      }
+    }
+  }
+
+  private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
+    switch datapath.apply(changes) {
+    case .applied: return .installed
+    case .failed(let failures):
+      datapathFailures += UInt64(failures.count)
+      for failure in failures { log.error("\(failure)") }
+      return .failed(failures.map(\.description).joined(separator: "; "))
+    }
+  }
+
+  private func advertise(_ plan: AdvertisementPlan) {
+    do {
+      try ports[plan.link]?.send(plan)
+      advertisementsSent += 1
+    } catch {
+      // The node solicits again, and the core advertises at intervals.
+      advertisementFailures += 1
+      log.warning("\(error)")
+    }
+  }
+
+  /// After a batch of events: writes the state file and arms the timer.
+  private func settle() {
+    do {
+      for change in unwritten {
+        switch change {
+        case .store(let record):
+          try state.store(record, key: "\(record.link)/\(record.linkLayerAddress)")
+        case .remove(let link, let address): try state.remove(key: "\(link)/\(address)")
+        }
+      }
+      unwritten.removeAll(keepingCapacity: true)
+      try state.flush()
+    } catch {
+      // Attachments live on in memory; a restart would have to see those nodes anew.
+      stateFailures += 1
+      log.error("\(error)")
+    }
+    do {
+      try loop.setDeadline(core.nextDeadline)
+    } catch {
+      log.critical("\(error)")
+      loop.stop()
+    }
+  }
+
+  // MARK: Control socket
+
+  private func publish(_ notification: MAGNotification) {
+    switch notification {
+    case .attachmentChanged(let attachment):
+      log.info("\(attachment.node.displayText) on \(attachment.link): \(attachment.state.rawValue)")
+      control.publish("attachment-changed", topic: "attachments", entry(attachment))
+    case .attachmentRemoved(let attachment, let cause):
+      log.info("\(attachment.node.displayText) on \(attachment.link): gone (\(cause.rawValue))")
+      control.publish("attachment-removed", topic: "attachments", entry(attachment))
+    }
+  }
+
+  private func entry(_ attachment: AttachmentSummary) -> AttachmentsDocument.Entry {
+    AttachmentsDocument.Entry(attachment, now: Self.now)
+  }
+
+  private var attachments: AttachmentsDocument { AttachmentsDocument(attachments: core.attachments.map(entry)) }
+
+  private func serve() {
+    control.handleSubscription("subscribe", topic: "attachments", NoArguments.self) { [unowned self] _, _ in
+      attachments
+    }
+    control.handle("show attachments", NoArguments.self) { [unowned self] _, _ in attachments }
+    control.handle("show links", NoArguments.self) { [unowned self] _, _ in links }
+    control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
+    control.handle("attach", AttachArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try attach(arguments)
+    }
+    control.handle("detach", DetachArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try detach(arguments)
+    }
+  }
+
+  private func attach(_ arguments: AttachArguments) throws(ControlError) -> AttachmentsDocument {
+    try requireLink(arguments.link)
+    handle(
+      .attached(
+        Attachment(
+          link: arguments.link, linkLayerAddress: arguments.linkLayerAddress, trigger: .operatorRequest,
+          identifier: arguments.node.map(MobileNodeIdentifier.init(nai:)))))
+    settle()
+    let result = of(arguments.link, arguments.linkLayerAddress)
+    guard !result.attachments.isEmpty else {
+      throw ControlError(
+        code: "unknown-node",
+        message: "\(arguments.linkLayerAddress) is not in the node map and unknown nodes are refused",
+        hint: "name the node with --id, add it to the node map, or set unknown-nodes: derive")
+    }
+    return result
+  }
+
+  private func detach(_ arguments: DetachArguments) throws(ControlError) -> AttachmentsDocument {
+    try requireLink(arguments.link)
+    let before = of(arguments.link, arguments.linkLayerAddress)
+    guard !before.attachments.isEmpty else {
+      throw ControlError(
+        code: "no-such-attachment", message: "\(arguments.linkLayerAddress) is not attached on \(arguments.link)",
+        hint: "`magd show attachments` lists what is")
+    }
+    handle(.detached(link: arguments.link, arguments.linkLayerAddress, .operatorRequest))
+    settle()
+    return of(arguments.link, arguments.linkLayerAddress)
+  }
+
+  private func of(_ link: String, _ address: LinkLayerAddress) -> AttachmentsDocument {
+    AttachmentsDocument(
+      attachments: core.attachments.filter { $0.link == link && $0.linkLayerAddress == address }.map(entry))
+  }
+
+  private func requireLink(_ name: String) throws(ControlError) {
+    guard ports[name] == nil else { return }
+    throw ControlError(
+      code: "no-such-link", message: "'\(name)' is not an access link",
+      hint: "the access links are \(ports.keys.sorted().joined(separator: ", "))")
+  }
+
+  private var links: LinksDocument {
+    let users = Dictionary(grouping: core.attachments, by: \.link).mapValues(\.count)
+    return LinksDocument(
+      links: configuration.core.accessLinks.map { access in
+        let port = ports[access.name]
+        return LinksDocument.Link(
+          link: access.name, accessTechnology: access.accessTechnology.rawValue,
+          isUp: port?.link?.hasCarrier ?? false, mtu: port?.link?.mtu, advertisedMTU: port.flatMap(advertisedMTU),
+          attachments: users[access.name, default: 0])
+      })
+  }
+
+  private var counters: CountersDocument {
+    var result = mobility.counters
+    for (name, value) in core.counters.named { result[name] = value }
+    result.merge(control.counters.named) { own, _ in own }
+    result["stray-updates"] = strayUpdates
+    result["advertisements-sent"] = advertisementsSent
+    result["advertisement-failures"] = advertisementFailures
+    result["datapath-failures"] = datapathFailures
+    result["state-write-failures"] = stateFailures
+    result["interface-event-overruns"] = monitor.overruns
+    result["malformed-solicitations"] = ports.values.reduce(0) { $0 + $1.malformedPackets }
+    result["attachments"] = UInt64(core.attachments.count)
+    return CountersDocument(counters: result)
+  }
+}
+
+struct AttachArguments: Codable {
+  var link: String
+  var linkLayerAddress: LinkLayerAddress
+  /// NAI; looked up by link-layer address when absent.
+  var node: String?
+}
+
+struct DetachArguments: Codable {
+  var link: String
+  var linkLayerAddress: LinkLayerAddress
+}

@@ -1,0 +1,74 @@
+import DatapathModel
+import NetTypes
+import Testing
+
+@testable import FlowCore
+
+@Suite("Flow table") struct FlowTableTests {
+  static func tuple(_ number: Int) -> FlowSixTuple {
+    FlowSixTuple(
+      source: IPv6Address(high: 1, low: UInt64(number)), destination: IPv6Address(high: 2, low: UInt64(number % 7)),
+      flowLabel: UInt32(number), transport: .tcp, sourcePort: UInt16(number & 0xffff), destinationPort: 80)
+  }
+
+  @Test("Agrees with a dictionary through 50,000 random changes") func model() {
+    var generator = SeededGenerator(state: 2026)
+    var table = FlowTable(maximum: 500)
+    var model: [FlowSixTuple: (FlowIdentifier, TunnelIdentifier, NodeIndex?)] = [:]
+    for round in 0..<50_000 {
+      let tuple = Self.tuple(Int.random(in: 0..<800, using: &generator))
+      let tunnel = TunnelIdentifier(rawValue: .random(in: 1...5, using: &generator))
+      let node = Bool.random(using: &generator) ? NodeIndex(rawValue: .random(in: 1...9, using: &generator)) : nil
+      if let slot = table.slot(of: tuple) {
+        switch Int.random(in: 0..<3, using: &generator) {
+        case 0:
+          table.remove(slot)
+          model[tuple] = nil
+        case 1:
+          table.setTunnel(tunnel, of: slot)
+          model[tuple]?.1 = tunnel
+        default:
+          table.setNode(node, of: slot)
+          model[tuple]?.2 = node
+        }
+      } else {
+        let slot = table.insert(
+          tuple, tunnel: tunnel, node: node, createdAt: 0, lastActive: 0, count: .zero)
+        #expect((slot == nil) == (model.count == 500))
+        if let slot { model[tuple] = (table[slot].identifier, tunnel, node) }
+      }
+      #expect(table.count == model.count)
+      guard round % 500 == 0 else { continue }
+      for number in 0..<800 {
+        let tuple = Self.tuple(number)
+        #expect(table.flow(tuple)?.identifier == model[tuple]?.0)
+      }
+      for tunnel in (1...5).map(TunnelIdentifier.init(rawValue:)) {
+        let expected = Set(model.filter { $0.value.1 == tunnel }.keys)
+        #expect(Set(table.slots(on: tunnel).map { table[$0].tuple }) == expected)
+        #expect(table.count(on: tunnel) == expected.count)
+      }
+      for node in [nil] + (1...9).map(NodeIndex.init(rawValue:)) {
+        let expected = Set(model.filter { $0.value.2 == node }.keys)
+        #expect(Set(table.slots(ofNode: node).map { table[$0].tuple }) == expected)
+      }
+    }
+    #expect(table.sorted.map(\.identifier) == model.values.map(\.0).sorted())
+  }
+
+  @Test("Restored identifiers stay, new ones do not repeat them") func identifiers() {
+    var table = FlowTable(maximum: 10)
+    let tunnel = TunnelIdentifier(rawValue: 1)
+    func flow(_ number: UInt32, _ tuple: FlowSixTuple) -> Flow {
+      Flow(
+        identifier: FlowIdentifier(rawValue: number), tuple: tuple, tunnel: tunnel, node: nil, createdAt: 0,
+        lastActive: 0, count: .zero)
+    }
+    #expect(table.insert(flow(7, Self.tuple(1))) != nil)
+    #expect(table.insert(flow(.max, Self.tuple(2))) != nil)
+    #expect(table.insert(flow(7, Self.tuple(3))) == nil, "the identifier is taken")
+    #expect(table.insert(flow(8, Self.tuple(1))) == nil, "the tuple is taken")
+    let slot = table.insert(Self.tuple(4), tunnel: tunnel, node: nil, createdAt: 0, lastActive: 0, count: .zero)
+    #expect(slot.map { table[$0].identifier.rawValue } == 1, "after the greatest number comes 1")
+  }
+}

@@ -1,0 +1,114 @@
+"""The daemons of the domain: their configuration, their start and their end."""
+
+import json
+import signal
+import string
+import subprocess
+from pathlib import Path
+from typing import IO
+
+from . import topology
+from .shell import CommandError, in_namespace, run, wait_until
+
+TESTBED = Path(__file__).resolve().parent.parent
+PROGRAMS = TESTBED.parent / ".build/release"
+
+
+class Daemon:
+    """One daemon in its namespace. `name` names its files: configuration, socket and log."""
+
+    def __init__(self, domain: topology.Topology, results: Path, role: str, program: str, name: str,
+                 ready: list[str]) -> None:
+        self.namespace = domain.namespace(role)
+        self.directory = domain.directory
+        self.program = program
+        self.name = name
+        self.ready = ready
+        self.log_path = results / f"{name}.log"
+        self.socket = domain.directory / f"{name}.sock"
+        self.configuration = domain.directory / f"{name}.yaml"
+        self.process: subprocess.Popen | None = None
+        self.write_configuration()
+
+    def write_configuration(self, replace: dict[str, str] | None = None) -> None:
+        """From the template of the program; `replace` changes text of the result."""
+        values = {
+            "lma": topology.LMA, **topology.GATEWAYS, "home_pool": topology.HOME_POOL, "node": topology.NODE,
+            "home_prefix1": topology.HOME_PREFIXES[0], "home_prefix2": topology.HOME_PREFIXES[1],
+            "run": str(self.directory), "gateway": self.name, "address": topology.GATEWAYS.get(self.name, ""),
+            "if1_mac": topology.NODE_MAC["if1"], "if2_mac": topology.NODE_MAC["if2"],
+        }
+        for template, target in [(f"{self.program}.yaml", self.configuration),
+                                 ("nodes.map", self.directory / "nodes.map")]:
+            text = string.Template((TESTBED / "config" / template).read_text()).substitute(values)
+            for old, new in (replace or {}).items():
+                text = text.replace(old, new)
+            target.write_text(text)
+
+    def start(self) -> None:
+        assert self.process is None, f"{self.name} runs already"
+        log: IO = self.log_path.open("a")
+        self.process = subprocess.Popen(
+            in_namespace(self.namespace, [str(PROGRAMS / self.program), "run", "-c", str(self.configuration)]),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        log.close()
+        wait_until(f"{self.name} is ready", self.is_ready, seconds=15)
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        if (status := self.process.poll()) is not None:
+            raise AssertionError(f"{self.name} ended with status {status}: {self.last_words()}")
+        return self.command(*self.ready, check=False).returncode == 0
+
+    def last_words(self) -> str:
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-15:])
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """A command of the daemon's own CLI, to this instance."""
+        return run(str(PROGRAMS / self.program), *arguments, "--socket", str(self.socket), namespace=self.namespace,
+                   check=check)
+
+    def document(self, *arguments: str) -> dict:
+        return json.loads(self.command(*arguments, "--json").stdout)
+
+    def counters(self) -> dict[str, int]:
+        return self.document("show", "counters")["counters"]
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to tidy up."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end within 20 s of SIGTERM") from None
+        self.process = None
+        return status
+
+    def cleanup(self) -> None:
+        """`PROGRAM cleanup`: removes the kernel state that a stopped daemon leaves for its successor."""
+        run(str(PROGRAMS / self.program), "cleanup", "-c", str(self.configuration), namespace=self.namespace)
+
+
+class Reflector(Daemon):
+    """The packet reflector has no show command; it is ready when its table is in the kernel."""
+
+    def __init__(self, domain: topology.Topology, results: Path) -> None:
+        super().__init__(domain, results, "mn", "packet-reflector", "packet-reflector", [])
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        if (status := self.process.poll()) is not None:
+            raise AssertionError(f"{self.name} ended with status {status}: {self.last_words()}")
+        try:
+            return "flowmob_reflector" in run("nft", "list", "tables", namespace=self.namespace).stdout
+        except CommandError:
+            return False

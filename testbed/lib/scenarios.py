@@ -1,0 +1,94 @@
+"""Runs the scenarios, each in a process of its own and bounded in time.
+
+A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
+(bound natively; the guest gets more).
+"""
+
+import argparse
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from .daemons import TESTBED
+from .domain import Domain
+from .shell import PATIENCE
+from .topology import delete_run, RUNS
+
+DEFAULT_SECONDS = 60
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in (TESTBED / "scenarios").glob("*.py") if path.stem != "__init__")
+
+
+def run_one(name: str, results: Path) -> int:
+    """In a process of its own."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: the scenario took too long"))
+    scenario = importlib.import_module(f"scenarios.{name}")
+    with Domain(results) as domain:
+        try:
+            scenario.run(domain)
+        except AssertionError as error:
+            where = traceback.extract_tb(error.__traceback__)
+            line = next(frame.lineno for frame in reversed(where) if "/scenarios/" in frame.filename)
+            print(f"{name}.py:{line}: {error}")
+            return 1
+    return 0
+
+
+def run_bounded(name: str, tier: str, results: Path) -> bool:
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    scenario = importlib.import_module(f"scenarios.{name}")
+    bound = getattr(scenario, "SECONDS", DEFAULT_SECONDS) * min(PATIENCE, 4)
+    started = time.monotonic()
+    child = subprocess.Popen([sys.executable, "-m", "lib.scenarios", "--tier", tier, "--one", name, "--results",
+                              str(results)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = child.communicate(timeout=bound)
+    except subprocess.TimeoutExpired:
+        child.terminate()
+        try:
+            output, _ = child.communicate(timeout=20 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            output, _ = child.communicate()
+        output = f"not over within {bound:.0f} s\n{output}"
+    # Nothing is left when the child ended in order.
+    delete_run(RUNS / str(child.pid))
+    passed = child.returncode == 0
+    seconds = f"{time.monotonic() - started:.0f} s"
+    print(f"{'PASS' if passed else 'FAIL'} {name} ({tier}, {seconds})", flush=True)
+    if not passed:
+        print("".join(f"     {line}\n" for line in output.strip().splitlines()) + f"     logs: {results}", flush=True)
+    return passed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tier", choices=["native", "guest"], required=True)
+    parser.add_argument("--tally", type=Path, help="file for the numbers of passed and failed scenarios")
+    parser.add_argument("--one", help="run this scenario in this process")
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    sys.path.insert(0, str(TESTBED))
+    os.chdir(TESTBED)
+    if arguments.one:
+        return run_one(arguments.one, arguments.results)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = arguments.names or names()
+    outcomes = [run_bounded(name, arguments.tier, TESTBED / "results" / arguments.tier / name) for name in chosen]
+    if arguments.tally:
+        arguments.tally.write_text(f"{outcomes.count(True)} {outcomes.count(False)}\n")
+    return 0 if all(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

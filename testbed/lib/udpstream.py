@@ -1,0 +1,172 @@
+"""A numbered UDP stream whose every packet is accounted for.
+
+The sender numbers its packets and keeps a rate; the receiver logs each arrival with its time and interface and sends
+the packet back, so that the uplink can be watched too. The stream ends with a packet that the sender repeats until
+it is echoed: nobody has to guess when the last packet has arrived.
+"""
+
+import argparse
+import array
+import json
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+# Sequence number, time of sending in ns since 1970.
+HEADER = struct.Struct(">QQ")
+END = 2**64 - 1
+RECEIVE_BUFFER = 8 << 20
+
+
+def open_socket(port: int) -> socket.socket:
+    opened = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE if hasattr(socket, "SO_RCVBUFFORCE") else 33,
+                      RECEIVE_BUFFER)
+    opened.bind(("::", port))
+    return opened
+
+
+def receive(port: int, log_path: Path) -> None:
+    """Until the end packet; the log is an array of (sequence number, ns, interface index)."""
+    stop_on_terminate()
+    opened = open_socket(port)
+    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    log = array.array("Q")
+    ended = False
+    print("ready", flush=True)
+    try:
+        # After the end packet, stay for its repetitions: the echo of the first may be under way still.
+        while not ended or select.select([opened], [], [], 1)[0]:
+            data, ancillary, _, peer = opened.recvmsg(2048, 64)
+            now = time.time_ns()
+            destination, index = struct.unpack("16sI", ancillary[0][2])
+            number = HEADER.unpack_from(data)[0]
+            if number == END:
+                ended = True
+            else:
+                log.extend((number, now, index))
+            # The source must be the address that was written to; the kernel chooses the interface.
+            source = struct.pack("16sI", destination, 0)
+            opened.sendmsg([data], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source)], 0, peer)
+    finally:
+        with log_path.open("wb") as file:
+            log.tofile(file)
+        Path(f"{log_path}.interfaces").write_text(json.dumps(dict(socket.if_nameindex())))
+
+
+def send(destination: str, port: int, source_port: int, rate: float, octets: int) -> None:
+    """Until SIGTERM; prints what was sent and what came back."""
+    stopping = False
+
+    def stop(*_) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    opened = open_socket(source_port)
+    opened.connect((destination, port))
+    opened.setblocking(False)
+    padding = bytes(octets - HEADER.size)
+    sent = 0
+    echoes = bytearray()
+    end_echoed = False
+
+    def drain() -> None:
+        nonlocal end_echoed
+        while True:
+            try:
+                number = HEADER.unpack_from(opened.recv(2048))[0]
+            except (BlockingIOError, ConnectionRefusedError):
+                return
+            if number == END:
+                end_echoed = True
+            elif number < len(echoes):
+                echoes[number] = 1
+
+    started = time.monotonic()
+    while not stopping:
+        due = started + sent / rate
+        if (wait := due - time.monotonic()) > 0:
+            time.sleep(wait)
+        opened.send(HEADER.pack(sent, time.time_ns()) + padding)
+        sent += 1
+        echoes.append(0)
+        drain()
+    deadline = time.monotonic() + 5
+    while not end_echoed and time.monotonic() < deadline:
+        opened.send(HEADER.pack(END, 0))
+        select.select([opened], [], [], 0.1)
+        drain()
+    print(json.dumps({"sent": sent, "echoed": sum(echoes), "ended": end_echoed}), flush=True)
+
+
+def stop_on_terminate() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+@dataclass
+class Report:
+    sent: int
+    received: int
+    lost: int
+    duplicated: int
+    reordered: int
+    # Seconds between two arrivals.
+    longest_gap: float
+    per_interface: dict[str, int]
+    # Echoes that did not come back although the packet arrived.
+    lost_uplink: int
+    # (sequence number, seconds since 1970, interface)
+    arrivals: list[tuple[int, float, str]]
+
+    def lost_numbers(self) -> list[int]:
+        return sorted(set(range(self.sent)) - {number for number, _, _ in self.arrivals})
+
+
+def report(sender: dict, log_path: Path) -> Report:
+    values = array.array("Q")
+    with log_path.open("rb") as file:
+        values.frombytes(file.read())
+    names = json.loads(Path(f"{log_path}.interfaces").read_text())
+    arrivals = [(values[i], values[i + 1] / 1e9, names[str(values[i + 2])]) for i in range(0, len(values), 3)]
+    distinct = len({number for number, _, _ in arrivals})
+    highest = -1
+    reordered = 0
+    for number, _, _ in arrivals:
+        reordered += number < highest
+        highest = max(highest, number)
+    gaps = [later[1] - earlier[1] for earlier, later in zip(arrivals, arrivals[1:])]
+    return Report(
+        sent=sender["sent"], received=distinct, lost=sender["sent"] - distinct, duplicated=len(arrivals) - distinct,
+        reordered=reordered, longest_gap=max(gaps, default=float("inf")),
+        per_interface=dict(Counter(interface for _, _, interface in arrivals)),
+        lost_uplink=distinct - sender["echoed"], arrivals=arrivals)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    roles = parser.add_subparsers(dest="role", required=True)
+    receiver = roles.add_parser("receive")
+    receiver.add_argument("--port", type=int, required=True)
+    receiver.add_argument("--log", type=Path, required=True)
+    sender = roles.add_parser("send")
+    sender.add_argument("destination")
+    sender.add_argument("--port", type=int, required=True)
+    sender.add_argument("--source-port", type=int, required=True)
+    sender.add_argument("--rate", type=float, required=True, help="packets per second")
+    sender.add_argument("--octets", type=int, default=200, help="UDP payload")
+    arguments = parser.parse_args()
+    if arguments.role == "receive":
+        receive(arguments.port, arguments.log)
+    else:
+        send(arguments.destination, arguments.port, arguments.source_port, arguments.rate, arguments.octets)
+
+
+if __name__ == "__main__":
+    main()
