@@ -96,7 +96,7 @@ extension LMADaemonConfiguration {
           .option("bindings", \.core.limits.bindings, .integer(1...10_000_000), help: "Bindings in all."),
           .option("bindings-per-node", \.core.limits.bindingsPerNode, .integer(1...64), help: "Bindings of one node."),
           .option(
-            "prefixes-per-request", \.core.limits.prefixesPerRequest, .integer(1...64),
+            "prefixes-per-request", \.core.limits.prefixesPerRequest, .integer(1...60),
             help: "Home Network Prefix options in one Proxy Binding Update."),
           .option(
             "pending-registrations", \.core.limits.pendingRegistrations, .integer(1...1_000_000),

@@ -1,0 +1,79 @@
+import DatapathModel
+import MobilityWire
+import NetTypes
+import PMIPCore
+
+/// A `BindingRecord` as it stands in lmad's state file. The keys may be extended (with optional ones), never renamed:
+/// a new lmad reads the file of an old one.
+struct StoredBinding: Codable, Hashable {
+  var id: UInt32
+  var node: StoredNodeIdentifier
+  var kind: TerminalKind
+  /// Octets of the Mobile Node Link-layer Identifier option.
+  var linkLayerIdentifier: [UInt8]?
+  var accessTechnology: UInt8
+  var proxyCareOfAddress: IPv6Address
+  var anchorAddress: IPv6Address
+  var gatewayLinkLocalAddress: IPv6Address?
+  var tunnel: TunnelIdentifier
+  var prefixes: [IPv6Prefix]
+  var offLinkPrefixes: [IPv6Prefix]
+  var isDefault: Bool
+  var sequence: UInt16
+  /// Raw value of RFC 5213 section 8.8, as all times here.
+  var timestamp: UInt64?
+  /// Units of 4 s.
+  var lifetime: UInt16
+  var expiresAt: UInt64
+  var registeredAt: UInt64
+  var lastUpdate: UInt64
+
+  /// The key of a record in the state file.
+  static func key(_ identifier: BindingIdentifier) -> String { identifier.description }
+
+  init(_ record: BindingRecord) {
+    id = record.identifier.rawValue
+    node = StoredNodeIdentifier(record.node)
+    kind = record.kind
+    linkLayerIdentifier = record.linkLayerIdentifier?.identifier
+    accessTechnology = record.accessTechnology.rawValue
+    proxyCareOfAddress = record.proxyCareOfAddress
+    anchorAddress = record.anchorAddress
+    gatewayLinkLocalAddress = record.gatewayLinkLocalAddress
+    tunnel = record.tunnel
+    prefixes = record.prefixes
+    offLinkPrefixes = record.offLinkPrefixes
+    isDefault = record.isDefault
+    sequence = record.sequence
+    timestamp = record.timestamp?.rawValue
+    lifetime = record.lifetime.rawValue
+    expiresAt = record.expiresAt.rawValue
+    registeredAt = record.registeredAt.rawValue
+    lastUpdate = record.lastUpdate.rawValue
+  }
+
+  var record: BindingRecord {
+    BindingRecord(
+      identifier: BindingIdentifier(rawValue: id), node: node.identifier, kind: kind,
+      linkLayerIdentifier: linkLayerIdentifier.map { MobileNodeLinkLayerIdentifier(identifier: $0) },
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), proxyCareOfAddress: proxyCareOfAddress,
+      anchorAddress: anchorAddress, gatewayLinkLocalAddress: gatewayLinkLocalAddress, tunnel: tunnel,
+      prefixes: prefixes, offLinkPrefixes: offLinkPrefixes, isDefault: isDefault, sequence: sequence,
+      timestamp: timestamp.map { NTPTimestamp(rawValue: $0) }, lifetime: BindingLifetime(rawValue: lifetime),
+      expiresAt: NTPTimestamp(rawValue: expiresAt), registeredAt: NTPTimestamp(rawValue: registeredAt),
+      lastUpdate: NTPTimestamp(rawValue: lastUpdate))
+  }
+}
+
+/// An MN-ID, octet by octet: it need not be text.
+struct StoredNodeIdentifier: Codable, Hashable {
+  var subtype: UInt8
+  var octets: [UInt8]
+
+  init(_ identifier: MobileNodeIdentifier) {
+    subtype = identifier.subtype
+    octets = identifier.identifier
+  }
+
+  var identifier: MobileNodeIdentifier { MobileNodeIdentifier(subtype: subtype, identifier: octets) }
+}
