@@ -21,7 +21,7 @@ final class Daemon {
   private let loop: EventLoop
   private let mobility: MobilityEndpoint
   private let control: ControlServer
-  private let state: StateFile<BindingRecord>
+  private let state: StateFile<StoredBinding>
   private var core: LocalMobilityAnchor
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
@@ -49,7 +49,7 @@ final class Daemon {
   }
 
   func run() throws {
-    handle(.restore(state.takeRecords()))
+    handle(.restore(state.takeRecords().map(\.record)))
     _ = try monitor.resynchronize()
     try reconcile()
     log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
@@ -165,8 +165,8 @@ final class Daemon {
     do {
       for change in unwritten {
         switch change {
-        case .store(let record): try state.store(record, key: "\(record.identifier)")
-        case .remove(let identifier): try state.remove(key: "\(identifier)")
+        case .store(let record): try state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+        case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
         }
       }
       unwritten.removeAll(keepingCapacity: true)

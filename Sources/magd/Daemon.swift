@@ -22,7 +22,7 @@ final class Daemon {
   private let monitor: InterfaceMonitor
   private let mobility: MobilityEndpoint
   private let control: ControlServer
-  private let state: StateFile<AttachmentRecord>
+  private let state: StateFile<StoredAttachment>
   private let ports: [String: AccessLinkPort]
   private var core: MobileAccessGateway
   private let datapath: KernelDatapath
@@ -59,7 +59,7 @@ final class Daemon {
   }
 
   func run() throws {
-    handle(.restore(state.takeRecords()))
+    handle(.restore(state.takeRecords().map(\.record)))
     try reconcile()
     for event in try monitor.resynchronize() { handle(event) }
     log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.encapsulation.rawValue)")
@@ -304,8 +304,10 @@ final class Daemon {
       for change in unwritten {
         switch change {
         case .store(let record):
-          try state.store(record, key: "\(record.link)/\(record.linkLayerAddress)")
-        case .remove(let link, let address): try state.remove(key: "\(link)/\(address)")
+          try state.store(
+            StoredAttachment(record),
+            key: StoredAttachment.key(link: record.link, linkLayerAddress: record.linkLayerAddress))
+        case .remove(let link, let address): try state.remove(key: StoredAttachment.key(link: link, linkLayerAddress: address))
         }
       }
       unwritten.removeAll(keepingCapacity: true)

@@ -11,7 +11,7 @@ import NetTypes
 //  +---------------+-----------------------------------
 
 /// Identity of a mobile node, RFC 4283: compared as (subtype, octets), never interpreted, echoed exactly.
-public struct MobileNodeIdentifier: Hashable, Sendable, Codable {
+public struct MobileNodeIdentifier: Hashable, Sendable {
   /// 1 = NAI, see RFC 8371 for the others.
   public var subtype: UInt8
   /// May be empty only in an answer to a PBU that had none (status 160).

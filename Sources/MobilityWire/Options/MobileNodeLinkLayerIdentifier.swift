@@ -11,7 +11,7 @@ import NetTypes
 //  +-------------------------------+------------------------
 
 /// Identity of the attached interface, RFC 5213 section 8.6: usually its MAC address, without padding.
-public struct MobileNodeLinkLayerIdentifier: Hashable, Sendable, Codable {
+public struct MobileNodeLinkLayerIdentifier: Hashable, Sendable {
   public var identifier: [UInt8]
   public init(identifier: [UInt8]) { self.identifier = identifier }
   public init(_ address: LinkLayerAddress) { identifier = address.bytes }

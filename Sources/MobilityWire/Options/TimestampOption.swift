@@ -13,7 +13,7 @@ import NetTypes
 //  +-------------------------------+-------------------------------+
 
 /// RFC 5213 section 8.8: upper 48 bits seconds since 1970-01-01T00:00Z, lower 16 bits 1/65536 s. Compared unsigned.
-public struct NTPTimestamp: RawRepresentable, Hashable, Sendable, Comparable, Codable {
+public struct NTPTimestamp: RawRepresentable, Hashable, Sendable, Comparable {
   public let rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }

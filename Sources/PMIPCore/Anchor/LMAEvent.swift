@@ -43,7 +43,7 @@ public enum RemovalCause: String, Hashable, Sendable, Codable {
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.
-public struct BindingIdentifier: RawRepresentable, Hashable, Sendable, Comparable, Codable, CustomStringConvertible {
+public struct BindingIdentifier: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible {
   public let rawValue: UInt32
   public init(rawValue: UInt32) { self.rawValue = rawValue }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
@@ -113,7 +113,7 @@ public enum PersistenceChange: Hashable, Sendable {
 }
 
 /// What must survive a restart of the anchor.
-public struct BindingRecord: Hashable, Sendable, Codable {
+public struct BindingRecord: Hashable, Sendable {
   public var identifier: BindingIdentifier
   public var node: MobileNodeIdentifier
   public var kind: TerminalKind

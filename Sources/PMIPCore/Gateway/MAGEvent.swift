@@ -163,7 +163,7 @@ public enum AttachmentPersistenceChange: Hashable, Sendable {
 }
 
 /// What must survive a restart of the gateway.
-public struct AttachmentRecord: Hashable, Sendable, Codable {
+public struct AttachmentRecord: Hashable, Sendable {
   public var node: MobileNodeIdentifier
   public var kind: TerminalKind
   public var link: String
