@@ -78,12 +78,36 @@ struct AnchorLab {
     check()
   }
 
-  /// The slow kernel answers what is open, in order; what the answers lead to is answered as `kernel` says.
-  mutating func answer(_ outcome: DatapathOutcome = .installed) {
+  /// The slow kernel answers what is open, in order; what the answers lead to is answered as `kernel` says. Removals
+  /// succeed if `removesAll`: a removal that fails leaves something behind that only a reconciliation finds.
+  mutating func answer(_ outcome: DatapathOutcome = .installed, removesAll: Bool = false) {
     effects = []
     let open = unanswered
     unanswered = []
-    for (effect, changes) in open { self.answer(effect, changes, outcome) }
+    for (effect, changes) in open {
+      self.answer(effect, changes, removesAll && anchor.removals[effect] != nil ? .installed : outcome)
+    }
+    check()
+  }
+
+  /// Another process with the same configuration, state file and kernel, `pause` of wall-clock time later.
+  func restarted(after pause: Duration) -> AnchorLab {
+    var lab = AnchorLab()
+    lab.anchor = LocalMobilityAnchor(configuration: anchor.configuration)
+    lab.now.wallClock =
+      pause < .zero
+      ? NTPTimestamp(rawValue: now.wallClock.rawValue - NTPTimestamp.units(.zero - pause))
+      : now.wallClock.advanced(by: pause)
+    lab.adopt(records.values.sorted { $0.identifier < $1.identifier })
+    return lab
+  }
+
+  /// Restores from a state file; the shell makes the kernel what the anchor wants.
+  mutating func adopt(_ stored: [BindingRecord]) {
+    records = Dictionary(stored.map { ($0.identifier, $0) }) { first, _ in first }
+    effects = []
+    run(anchor.handle(.restore(stored), at: now))
+    datapath = anchor.desiredDatapath
     check()
   }
 
