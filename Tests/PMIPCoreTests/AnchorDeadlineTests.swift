@@ -40,8 +40,8 @@ struct AnchorDeadlineTests {
     var random = SplitMix(state: 42)
     var table = DeadlineTable<UInt64>()
     var model: [UInt64: (Duration, Int)] = [:]
-    for round in 0..<20_000 {
-      let key = random.next() % 200
+    for round in 0..<4_000 {
+      let key = random.next() % 100
       switch random.next() % 4 {
       case 0, 1:
         let deadline = Duration.milliseconds(Int64(round) + Int64(random.next() % 500))

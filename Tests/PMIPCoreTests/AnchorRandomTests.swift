@@ -66,7 +66,7 @@ struct AnchorRandomTests {
   }
 
   @Test(
-    "Everything agrees at every moment, and nothing is left when all is over", arguments: 1...20 as ClosedRange<UInt64>)
+    "Everything agrees at every moment, and nothing is left when all is over", arguments: 1...12 as ClosedRange<UInt64>)
   func invariants(seed: UInt64) {
     var lab = Self.run(seed: seed, events: 600)
     while !lab.unanswered.isEmpty { lab.answer() }
