@@ -78,12 +78,36 @@ struct AnchorLab {
     check()
   }
 
-  /// The slow kernel answers what is open, in order; what the answers lead to is answered as `kernel` says.
-  mutating func answer(_ outcome: DatapathOutcome = .installed) {
+  /// The slow kernel answers what is open, in order; what the answers lead to is answered as `kernel` says. Removals
+  /// succeed if `removesAll`: a removal that fails leaves something behind that only a reconciliation finds.
+  mutating func answer(_ outcome: DatapathOutcome = .installed, removesAll: Bool = false) {
     effects = []
     let open = unanswered
     unanswered = []
-    for (effect, changes) in open { self.answer(effect, changes, outcome) }
+    for (effect, changes) in open {
+      self.answer(effect, changes, removesAll && anchor.removals[effect] != nil ? .installed : outcome)
+    }
+    check()
+  }
+
+  /// Another process with the same configuration, state file and kernel, `pause` of wall-clock time later.
+  func restarted(after pause: Duration) -> AnchorLab {
+    var lab = AnchorLab()
+    lab.anchor = LocalMobilityAnchor(configuration: anchor.configuration)
+    lab.now.wallClock =
+      pause < .zero
+      ? NTPTimestamp(rawValue: now.wallClock.rawValue - NTPTimestamp.units(.zero - pause))
+      : now.wallClock.advanced(by: pause)
+    lab.adopt(records.values.sorted { $0.identifier < $1.identifier })
+    return lab
+  }
+
+  /// Restores from a state file; the shell makes the kernel what the anchor wants.
+  mutating func adopt(_ stored: [BindingRecord]) {
+    records = Dictionary(stored.map { ($0.identifier, $0) }) { first, _ in first }
+    effects = []
+    run(anchor.handle(.restore(stored), at: now))
+    datapath = anchor.desiredDatapath
     check()
   }
 
@@ -131,29 +155,34 @@ struct AnchorLab {
   }
 
   /// What must hold after every event.
-  private func check(_ location: SourceLocation = #_sourceLocation) {
+  private func check() {
+    var wrong: [String] = []
+    func require(_ holds: Bool, _ rule: String) {
+      if !holds { wrong.append(rule) }
+    }
     let bindings = anchor.bindings
     if unanswered.isEmpty, kernel == .obeys {
-      #expect(datapath == anchor.desiredDatapath)
-      #expect(subscribedTunnels == Set(anchor.tunnels))
+      require(datapath == anchor.desiredDatapath, "the kernel holds what it should")
+      require(subscribedTunnels == Set(anchor.tunnels), "subscribers know the tunnels")
     }
-    #expect(Dictionary(uniqueKeysWithValues: bindings.map { ($0.identifier, $0) }) == subscriber)
-    #expect(Set(records.keys) == Set(bindings.filter { $0.state == .active }.map(\.identifier)))
-    for record in records.values {
-      #expect(record.isDefault == anchor.binding(record.identifier)?.isDefault)
-    }
+    require(
+      Dictionary(uniqueKeysWithValues: bindings.map { ($0.identifier, $0) }) == subscriber,
+      "subscribers know the bindings")
+    let stored = Dictionary(uniqueKeysWithValues: records.map { ($0, $1.isDefault) })
+    let active = bindings.filter { $0.state == .active }
+    require(
+      stored == Dictionary(uniqueKeysWithValues: active.map { ($0.identifier, $0.isDefault) }),
+      "the active bindings are stored")
     var owners: [IPv6Prefix: MobileNodeIdentifier] = [:]
-    var defaults: [IPv6Prefix: Int] = [:]
-    var active: Set<IPv6Prefix> = []
     for binding in bindings {
       for prefix in binding.prefixes {
-        #expect(owners.updateValue(binding.node, forKey: prefix) ?? binding.node == binding.node)
-        if binding.isDefault { defaults[prefix, default: 0] += 1 }
-        if binding.state == .active { active.insert(prefix) }
+        require(owners.updateValue(binding.node, forKey: prefix) ?? binding.node == binding.node, "one owner")
       }
     }
-    #expect(Set(defaults.keys) == active)
-    #expect(defaults.values.allSatisfy { $0 == 1 })
+    let defaults = bindings.filter(\.isDefault).flatMap(\.prefixes)
+    require(Set(defaults).count == defaults.count, "at most one default attachment of a prefix")
+    require(Set(defaults) == Set(active.flatMap(\.prefixes)), "a default attachment of every active prefix")
+    #expect(wrong.isEmpty)
   }
 
   func count(_ name: LMACounters.Name) -> UInt64 { anchor.counters[name] }
