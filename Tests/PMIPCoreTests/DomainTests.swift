@@ -17,6 +17,7 @@ struct DomainTests {
     var domain = DomainSimulation(seed: seed, isTracing: Self.chosenSeed != nil)
     domain.run()
     if Self.chosenSeed != nil { print(domain.trace.joined(separator: "\n")) }
+    #expect(domain.checker.checks > 100)
     #expect(domain.checker.violations.isEmpty, "seed \(seed): run again with FLOWMOB_SEED=\(seed)")
   }
 

@@ -139,7 +139,7 @@ struct GatewayRegistrationTests {
   @Test(
     "HI, access technology or link-layer identifier other than sent: ignored, and silence until an operator acts",
     arguments: [
-      MobilityOption.handoffIndicator(.betweenGateways), .accessTechnologyType(.ethernet),
+      MobilityOption.handoffIndicator(.betweenInterfaces), .accessTechnologyType(.ethernet),
       .mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(identifier: [1, 2, 3])),
     ])
   func contradiction(wrong: MobilityOption) {

@@ -168,8 +168,8 @@ struct GatewayRouteTests {
   @Test("A new link MTU is advertised to everybody on the link, the same one is not")
   func linkMTU() {
     var ladder = Ladder.registered()
-    ladder.step(.linkMTU("acc0", 1_460))
     ladder.step(.linkMTU("eth9", 1_460))
+    ladder.step(.linkMTU("acc0", 1_460))
     let effects = ladder.advance(by: .seconds(1))
     #expect(effects.advertisements.map(\.mtu) == [1_460])
     ladder.step(.linkMTU("acc0", 1_460))

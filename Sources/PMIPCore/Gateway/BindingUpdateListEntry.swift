@@ -69,6 +69,9 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   /// As seen on the link; nil until then.
   var linkLocalAddress: IPv6Address?
   let attachedAt: NTPTimestamp
+  /// Rises with every sign of the node at this gateway: of two links that say they have the same interface, the one
+  /// with the last word has it.
+  var lastSeen: UInt64
 
   var state: State = .registering
   var request: OutstandingRequest?
@@ -100,7 +103,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
 
   init(
     key: AttachmentKey, identity: NodeIdentity, accessTechnology: AccessTechnologyType, trigger: Attachment.Trigger,
-    linkLocalAddress: IPv6Address?, attachedAt: NTPTimestamp, sequence: UInt16
+    linkLocalAddress: IPv6Address?, attachedAt: NTPTimestamp, lastSeen: UInt64, sequence: UInt16
   ) {
     self.key = key
     self.identity = identity
@@ -108,6 +111,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     self.trigger = trigger
     self.linkLocalAddress = linkLocalAddress
     self.attachedAt = attachedAt
+    self.lastSeen = lastSeen
     self.sequence = sequence
   }
 

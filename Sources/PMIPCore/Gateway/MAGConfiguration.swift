@@ -93,7 +93,7 @@ public struct MAGTimers: Hashable, Sendable {
   public var routerLifetime: Duration = .seconds(1_800)
   /// Unsolicited unicast advertisements while registered.
   public var advertisementInterval: Duration = .seconds(600)
-  /// Neighbour probes while registered, to notice a silent departure; zero: none.
+  /// Neighbour probes while attached, to notice a silent departure; zero: none.
   public var probeInterval: Duration = .seconds(10)
   public init() {}
 }

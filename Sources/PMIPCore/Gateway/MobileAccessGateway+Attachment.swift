@@ -39,7 +39,8 @@ extension MobileAccessGateway {
     counters.count(.attachments)
     let entry = BindingUpdateListEntry(
       key: key, identity: identity, accessTechnology: accessTechnology, trigger: attachment.trigger,
-      linkLocalAddress: usable(attachment.linkLocalAddress), attachedAt: turn.now.wallClock, sequence: sequence)
+      linkLocalAddress: usable(attachment.linkLocalAddress), attachedAt: turn.now.wallClock,
+      lastSeen: nextSign(), sequence: currentSequence(at: turn.now.wallClock))
     register(entry, naming: [], &turn)
   }
 
@@ -52,6 +53,8 @@ extension MobileAccessGateway {
       depart(entry, .attachAgain(attachment), &turn)
       return
     }
+    entry.lastSeen = nextSign()
+    list[entry.key] = entry
     if let address = usable(attachment.linkLocalAddress), address != entry.linkLocalAddress {
       entry.linkLocalAddress = address
       reroute(&entry, &turn)
@@ -148,7 +151,7 @@ extension MobileAccessGateway {
     // What observers see last is what the attachment had.
     let summary = entry.summary
     dropBinding(of: &entry, tellingNode: tellingNode, &turn)
-    cancelTimers([.request, .retry], of: entry.key)
+    cancelTimers([.request, .retry, .probe], of: entry.key)
     list[entry.key] = nil
     counters.count(.attachmentsRemoved)
     turn.perform(.notify(.attachmentRemoved(summary, cause)))

@@ -20,7 +20,7 @@ extension MobileAccessGateway {
         continue
       }
       counters.count(.attachmentsRestored)
-      raiseSequence(to: record.sequence)
+      raiseSequence(to: record.sequence, at: now.wallClock)
       list[entry.key] = entry
       setTimer(.refresh, of: entry.key, to: deadline)
       setTimer(.advertisement, of: entry.key, to: deadline + configuration.timers.advertisementInterval)
@@ -47,7 +47,7 @@ extension MobileAccessGateway {
         isMapped: looked?.isMapped == true && looked?.node == record.node,
         isNamedByOperator: looked?.node != record.node),
       accessTechnology: record.accessTechnology, trigger: record.trigger, linkLocalAddress: record.linkLocalAddress,
-      attachedAt: record.attachedAt, sequence: record.sequence)
+      attachedAt: record.attachedAt, lastSeen: nextSign(), sequence: record.sequence)
     let (tunnel, added) = tunnels.acquire(
       local: configuration.proxyCareOfAddress, remote: record.anchorAddress, preferring: record.tunnel)
     let binding = BindingUpdateListEntry.Binding(

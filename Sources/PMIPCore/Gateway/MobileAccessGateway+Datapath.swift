@@ -12,6 +12,12 @@ extension MobileAccessGateway {
     _ granted: (onLink: [IPv6Prefix], offLink: [IPv6Prefix]), _ lifetime: BindingLifetime,
     _ acknowledgement: BindingAcknowledgement, _ turn: inout Turn
   ) {
+    let otherLinks = otherLinks(ofSession: known)
+    if otherLinks.contains(where: { $0.lastSeen > known.lastSeen && $0.binding != nil }) {
+      // The node was seen elsewhere since, and the anchor's binding serves it there.
+      remove(known, .moved, tellingNode: false, &turn)
+      return
+    }
     var entry = known
     let old = entry.binding
     let (tunnel, added) = tunnels.acquire(local: request.source, remote: request.anchorAddress)
@@ -41,7 +47,9 @@ extension MobileAccessGateway {
     if entry.isServed { serve(entry, &turn) }
 
     // The same session on another of our links: the anchor's binding is this one now.
-    for other in otherLinks(ofSession: entry) { remove(other, .moved, tellingNode: false, &turn) }
+    for other in otherLinks where other.lastSeen < entry.lastSeen {
+      remove(other, .moved, tellingNode: false, &turn)
+    }
     if mustPropose, let entry = list[entry.key] { refresh(entry, &turn) }
   }
 
@@ -157,7 +165,6 @@ extension MobileAccessGateway {
     persist(&entry, &turn)
     list[entry.key] = entry
     if entry.needsAdvertisement || !entry.isAdvertised { advertise(entry, &turn) }
-    startProbing(entry, &turn)
     turn.perform(.notify(.attachmentChanged(entry.summary)))
   }
 
@@ -176,7 +183,7 @@ extension MobileAccessGateway {
     entry.isAdvertised = false
     entry.needsAdvertisement = false
     entry.withdrawnPrefixes = []
-    cancelTimers([.refresh, .expiry, .advertisement, .probe], of: entry.key)
+    cancelTimers([.refresh, .expiry, .advertisement], of: entry.key)
     forget(&entry, &turn)
   }
 
@@ -221,7 +228,9 @@ extension MobileAccessGateway {
     }
   }
 
-  private mutating func startProbing(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
+  /// From the first PBU on, whatever becomes of it: RFC 5213 section 6.9.4 wants to know before each retransmission
+  /// that the node is still attached.
+  mutating func startProbing(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
     guard configuration.timers.probeInterval > .zero,
       timers.deadline(of: Timer(key: entry.key, kind: .probe)) == nil
     else { return }
@@ -229,7 +238,7 @@ extension MobileAccessGateway {
   }
 
   mutating func probe(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
-    if let address = entry.linkLocalAddress, entry.isServed {
+    if let address = entry.linkLocalAddress {
       counters.count(.probesSent)
       turn.perform(.probe(link: entry.key.link, entry.key.linkLayerAddress, address))
     }

@@ -30,7 +30,8 @@ extension MobileAccessGateway {
     var entry = known
     entry.state = .registering
     entry.departure = nil
-    cancelTimers([.retry, .refresh, .advertisement, .probe], of: entry.key)
+    cancelTimers([.retry, .refresh, .advertisement], of: entry.key)
+    startProbing(entry, &turn)
     entry.request = request(
       .registration, for: entry, handoffIndicator: handoffIndicator(of: entry.identity), prefixes: prefixes,
       retransmission: Retransmission(
@@ -94,9 +95,9 @@ extension MobileAccessGateway {
   /// Sends the entry's request, for the first time or again: always with a new number and a fresh timestamp.
   private mutating func transmit(_ entry: inout BindingUpdateListEntry, _ turn: inout Turn) {
     guard var request = entry.request else { return }
-    let number = nextSequence(of: &entry)
+    let number = nextSequence(of: &entry, at: turn.now.wallClock)
     let timestamp = configuration.useTimestamps ? nextTimestamp(of: &entry, at: turn.now.wallClock) : nil
-    request.transmitted(number, at: turn.now.monotonic)
+    request.transmitted(number, timestamp, at: turn.now.monotonic)
     let message = request.bindingUpdate(
       node: entry.identity.node, accessTechnology: entry.accessTechnology,
       linkLayerAddress: entry.key.linkLayerAddress, sequence: number, timestamp: timestamp)
@@ -109,20 +110,22 @@ extension MobileAccessGateway {
   /// With timestamps the number only matches answers, and one counter for the gateway makes it unique (RFC 5213
   /// section 6.9.1.1). Without them the anchor compares it with the last one *of the session*: there it must not run
   /// ahead by the requests of thousands of other nodes, so each session counts for itself.
-  private mutating func nextSequence(of entry: inout BindingUpdateListEntry) -> UInt16 {
-    if configuration.useTimestamps {
-      sequence &+= 1
-      entry.sequence = sequence
-    } else {
-      entry.sequence &+= 1
-      raiseSequence(to: entry.sequence)
-    }
+  private mutating func nextSequence(of entry: inout BindingUpdateListEntry, at wallClock: NTPTimestamp) -> UInt16 {
+    entry.sequence = (configuration.useTimestamps ? currentSequence(at: wallClock) : entry.sequence) &+ 1
+    raiseSequence(to: entry.sequence, at: wallClock)
     return entry.sequence
   }
 
   /// RFC 6275 section 9.5.1: numbers compare modulo 2^16.
-  mutating func raiseSequence(to number: UInt16) {
-    if Int16(bitPattern: number &- sequence) > 0 { sequence = number }
+  mutating func raiseSequence(to number: UInt16, at wallClock: NTPTimestamp) {
+    let current = currentSequence(at: wallClock)
+    sequence = Int16(bitPattern: number &- current) > 0 ? number : current
+  }
+
+  /// The first number is taken from the clock, in steps of 1/16 s: answers to requests of the time before a restart
+  /// may still be under way, and must not fit ours.
+  func currentSequence(at wallClock: NTPTimestamp) -> UInt16 {
+    sequence ?? UInt16(truncatingIfNeeded: wallClock.rawValue >> 12)
   }
 
   private func nextTimestamp(of entry: inout BindingUpdateListEntry, at wallClock: NTPTimestamp) -> NTPTimestamp {
@@ -138,7 +141,10 @@ extension MobileAccessGateway {
 
   mutating func requestUnanswered(_ waiting: BindingUpdateListEntry, _ turn: inout Turn) {
     switch waiting.state {
-    case .registering, .refreshing: transmitAgain(waiting, &turn)
+    case .registering, .refreshing:
+      var entry = waiting
+      entry.request?.resumeImmediateRetries()
+      transmitAgain(entry, &turn)
     case .deregistering:
       counters.count(.deregistrationsUnanswered)
       departed(waiting, &turn)
@@ -208,7 +214,11 @@ extension MobileAccessGateway {
   }
 
   /// By MN-ID, sequence number and addresses; the link-layer identifier and the access technology tell the interfaces
-  /// of one node apart. Status 135 carries the number that the anchor accepted last instead of ours.
+  /// of one node apart, and the echoed timestamp of an acceptance tells two requests with one number apart. Status 135
+  /// carries the number that the anchor accepted last instead of ours.
+  ///
+  /// A contradiction silences a session until an operator acts, so it must be none that a late answer to another
+  /// request of ours could cause: a number comes round again, or was adopted from the anchor.
   private func match(
     _ acknowledgement: BindingAcknowledgement, node: MobileNodeIdentifier, source: IPv6Address,
     destination: IPv6Address
@@ -224,6 +234,7 @@ extension MobileAccessGateway {
         guard Int16(bitPattern: newest.sequence &- acknowledgement.sequence) <= 0 else { continue }
         candidates.append((entry, request, newest))
       } else if let transmission = request.transmission(numbered: acknowledgement.sequence) {
+        if acknowledgement.status.isAccepted, let echo = options.timestamp, echo != transmission.timestamp { continue }
         candidates.append((entry, request, transmission))
       }
     }
@@ -235,10 +246,24 @@ extension MobileAccessGateway {
     guard let (entry, request, transmission) = exact ?? (candidates.count == 1 ? candidates[0] : nil) else {
       return .none
     }
-    guard exact != nil, (options.handoffIndicator ?? request.handoffIndicator) == request.handoffIndicator else {
-      return .contradiction(entry)
+    if exact != nil, (options.handoffIndicator ?? request.handoffIndicator) == request.handoffIndicator {
+      return .answer(entry, request, transmission)
     }
-    return .answer(entry, request, transmission)
+    return couldAnswerOtherRequest(options, of: entry) ? .none : .contradiction(entry)
+  }
+
+  /// The gateway may have sent these values in another request of this node.
+  private func couldAnswerOtherRequest(_ options: MobilityOptions, of entry: BindingUpdateListEntry) -> Bool {
+    let identity = entry.identity
+    if let indicator = options.handoffIndicator,
+      ![handoffIndicator(of: identity), .noChange, .unknown, .betweenGateways].contains(indicator)
+    {
+      return false
+    }
+    if let technology = options.accessTechnologyType, !directory.hasLink(of: technology) { return false }
+    guard let identifier = options.linkLayerIdentifier else { return true }
+    guard let address = LinkLayerAddress(bytes: identifier.identifier) else { return false }
+    return address == entry.key.linkLayerAddress || directory.identify(address, named: nil)?.node == identity.node
   }
 
   private mutating func accepted(
@@ -302,7 +327,7 @@ extension MobileAccessGateway {
     switch status {
     case .sequenceNumberOutOfWindow:
       entry.sequence = acknowledgement.sequence
-      raiseSequence(to: acknowledgement.sequence)
+      raiseSequence(to: acknowledgement.sequence, at: turn.now.wallClock)
       transmitAtOnceOrLater(entry, &turn)
     case .timestampLowerThanPreviousAccepted: transmitAtOnceOrLater(entry, &turn)
     case .timestampMismatch:

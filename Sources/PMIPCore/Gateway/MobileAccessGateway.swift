@@ -15,7 +15,7 @@ import NetTypes
 /// routes, and never while a registration is refused. Restart and reconfiguration are in `+Configuration`.
 ///
 /// Left out: DHCP relay, local routing, IPv4, revocation and Update Notifications (RFC 5213 sections 6.11 and 6.10.3,
-/// RFC 5844, 5846, 7077). MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only three
+/// RFC 5844, 5846, 7077). MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only two
 /// answers in a row may cause another PBU at once.
 public struct MobileAccessGateway: Sendable {
   /// A timer of one attachment.
@@ -79,8 +79,10 @@ public struct MobileAccessGateway: Sendable {
   var pendingInstalls: [EffectID: PendingInstall] = [:]
   private var lastEffectID: UInt64 = 0
   private var lastClaim: UInt64 = 0
+  private var lastSign: UInt64 = 0
   /// Not less than any number used by a session (modulo 2^16), so that an answer to an ended session fits no new one.
-  var sequence: UInt16 = 0
+  /// nil: nothing was sent since the start.
+  var sequence: UInt16?
 
   /// `configuration` must have no `problems()`.
   public init(configuration: MAGConfiguration) {
@@ -145,5 +147,11 @@ public struct MobileAccessGateway: Sendable {
   mutating func nextClaim() -> UInt64 {
     lastClaim += 1
     return lastClaim
+  }
+
+  /// `BindingUpdateListEntry.lastSeen` of a node that has just been seen.
+  mutating func nextSign() -> UInt64 {
+    lastSign += 1
+    return lastSign
   }
 }

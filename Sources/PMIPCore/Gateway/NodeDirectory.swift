@@ -23,6 +23,9 @@ struct NodeDirectory: Sendable {
   /// nil: not an access link.
   func accessTechnology(of link: String) -> AccessTechnologyType? { accessTechnologies[link] }
 
+  /// Some access link has this technology.
+  func hasLink(of technology: AccessTechnologyType) -> Bool { accessTechnologies.values.contains(technology) }
+
   /// nil: an unknown node that gets no service. A node named by the operator takes kind and anchor from the map if it
   /// stands there with any address.
   func identify(_ address: LinkLayerAddress, named identifier: MobileNodeIdentifier?) -> NodeIdentity? {

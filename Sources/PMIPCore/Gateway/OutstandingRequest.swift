@@ -19,14 +19,17 @@ struct OutstandingRequest: Hashable, Sendable {
 
   struct Transmission: Hashable, Sendable {
     var sequence: UInt16
+    /// nil: sequence numbers order the requests.
+    var timestamp: NTPTimestamp?
     /// Monotonic.
     var sentAt: Duration
   }
 
   /// Older transmissions are forgotten. At doubling intervals from 1 s the eighth is sent a minute after the first.
   static let maximumTransmissions = 8
-  /// Answers that ask for another try at once (135, 155, 157), before the retransmission timer paces the rest.
-  static let maximumImmediateRetries = 3
+  /// After an answer that asks for another try at once (135, 157). With the transmission that the timer paced these are
+  /// three messages in a row, MAX_UPDATE_RATE of RFC 6275 section 12.
+  static let maximumImmediateRetries = 2
 
   let purpose: Purpose
   let source: IPv6Address
@@ -61,10 +64,13 @@ struct OutstandingRequest: Hashable, Sendable {
 
   func isNewest(_ transmission: Transmission) -> Bool { transmissions.last == transmission }
 
-  mutating func transmitted(_ sequence: UInt16, at now: Duration) {
+  mutating func transmitted(_ sequence: UInt16, _ timestamp: NTPTimestamp?, at now: Duration) {
     if transmissions.count == Self.maximumTransmissions { transmissions.removeFirst() }
-    transmissions.append(Transmission(sequence: sequence, sentAt: now))
+    transmissions.append(Transmission(sequence: sequence, timestamp: timestamp, sentAt: now))
   }
+
+  /// The timer has paced this transmission.
+  mutating func resumeImmediateRetries() { immediateRetries = 0 }
 
   /// false when the retransmission timer must pace the next try.
   mutating func mayRetryAtOnce() -> Bool {
