@@ -10,7 +10,7 @@ struct DeviceTunnelTests {
   private func snapshot() throws -> DatapathSnapshot {
     var snapshot = DatapathSnapshot()
     for number in 1...2 as ClosedRange<UInt32> {
-      snapshot.apply(.addTunnel(try tunnel(number, "2001:db8:1::1", "2001:db8:1::1\(number)")))
+      snapshot.apply(.addTunnel(try tunnel(number, to: "2001:db8:1::1\(number)")))
     }
     snapshot.apply(.setPrefixRoute(try prefix("2001:db8:100:1::/64"), TunnelIdentifier(rawValue: 1)))
     return snapshot
@@ -22,19 +22,19 @@ struct DeviceTunnelTests {
     try host.run { netlink in
       let datapath = try KernelDatapath(try anchorConfiguration(.auto))
       #expect(datapath.encapsulation == .ip6tnl)
-      let tunnel = try tunnel(3, "2001:db8:1::1", "2001:db8:1::11")
-      #expect(datapath.apply([.addTunnel(tunnel)]) == .applied)
+      let first = try tunnel(3, to: "2001:db8:1::11")
+      #expect(datapath.apply([.addTunnel(first)]) == .applied)
       let link = try netlink.link(named: "flm3")
       #expect(link.kind == "ip6tnl" && link.alias == "flowmob:lmad" && link.isUp && link.mtu == 1_460)
-      #expect(link.tunnel == IPv6Tunnel(local: tunnel.local, remote: tunnel.remote))
+      #expect(link.tunnel == IPv6Tunnel(local: first.local, remote: first.remote))
       #expect(try netlink.addresses().allSatisfy { $0.interface != link.index })
       // Same again, and the same number for another gateway.
-      #expect(datapath.apply([.addTunnel(tunnel)]) == .applied)
+      #expect(datapath.apply([.addTunnel(first)]) == .applied)
       #expect(try netlink.link(named: "flm3").index == link.index)
-      let moved = try self.tunnel(3, to: "2001:db8:1::12")
+      let moved = try tunnel(3, to: "2001:db8:1::12")
       #expect(datapath.apply([.addTunnel(moved)]) == .applied)
       #expect(try netlink.link(named: "flm3").tunnel?.remote == moved.remote)
-      #expect(datapath.apply([.removeTunnel(tunnel.identifier), .removeTunnel(tunnel.identifier)]) == .applied)
+      #expect(datapath.apply([.removeTunnel(first.identifier), .removeTunnel(first.identifier)]) == .applied)
       let error = #expect(throws: LinuxError.self) { try netlink.link(named: "flm3") }
       #expect(error?.code == ENODEV)
     }
@@ -43,11 +43,6 @@ struct DeviceTunnelTests {
   private func tunnel(_ number: UInt32, to remote: String) throws -> TunnelDescription {
     TunnelDescription(
       identifier: TunnelIdentifier(rawValue: number), local: try address("2001:db8:1::1"), remote: try address(remote))
-  }
-
-  private func tunnel(_ number: UInt32, _ local: String, _ remote: String) throws -> TunnelDescription {
-    TunnelDescription(
-      identifier: TunnelIdentifier(rawValue: number), local: try address(local), remote: try address(remote))
   }
 
   @Test("A restart keeps the devices; a device that is not wanted goes, a foreign one stays")
@@ -72,6 +67,23 @@ struct DeviceTunnelTests {
       #expect(try names().filter { $0 != "ip6tnl0" } == ["flm1", "vpn0"])
       #expect(try datapath.teardown() == [])
       #expect(try names().filter { $0 != "ip6tnl0" } == ["vpn0"])
+    }
+  }
+
+  @Test("Tunnel numbers may be exchanged between two runs")
+  func exchangedNumbers() throws {
+    let host = try AnchorHost()
+    try host.run { netlink in
+      let datapath = try KernelDatapath(try anchorConfiguration(.ip6tnl))
+      #expect(try datapath.reconcile(to: try snapshot()).failures == [])
+      var exchanged = DatapathSnapshot()
+      exchanged.apply(.addTunnel(try tunnel(1, to: "2001:db8:1::12")))
+      exchanged.apply(.addTunnel(try tunnel(2, to: "2001:db8:1::11")))
+      #expect(try datapath.reconcile(to: exchanged).failures == [])
+      #expect(try netlink.link(named: "flm1").tunnel?.remote == (try address("2001:db8:1::12")))
+      #expect(try netlink.link(named: "flm2").tunnel?.remote == (try address("2001:db8:1::11")))
+      let again = try datapath.reconcile(to: exchanged)
+      #expect(again.set == 0 && again.removed == 0)
     }
   }
 
