@@ -111,7 +111,7 @@ public struct DatapathPreflight {
 
   private mutating func checkTunnels(_ netlink: RouteNetlink) throws(LinuxError) {
     if configuration.encapsulation != .srv6 {
-      if try DeviceTunnels.isSupported(netlink) { return }
+      if try DeviceTunnels(netlink: netlink, alias: configuration.deviceAlias).isSupported() { return }
       if configuration.encapsulation == .ip6tnl {
         return fatal("the kernel has no ip6tnl devices; load the module ip6_tunnel or choose `encapsulation: srv6`", key: "encapsulation")
       }

@@ -38,9 +38,11 @@ struct DeviceTunnels {
     }
     guard let device = existing else { throw LinuxError("create ip6tnl device", name, code: ENODEV) }
     if device.alias == alias, device.isUp, device.mtu == mtu { return .kept }
-    // The device carries routes only: it needs no address, also no link-local one.
-    let change = LinkChange(up: true, mtu: mtu, alias: alias, withoutLinkLocalAddress: true)
-    try netlink.run(.changeLink(index: device.index, name: name, change))
+    // The device carries routes only: it needs no address, also no link-local one. The kernel would make that one when
+    // the device goes up, so this is a step of its own.
+    for change in [LinkChange(mtu: mtu, alias: alias, withoutLinkLocalAddress: true), LinkChange(up: true)] {
+      try netlink.run(.changeLink(index: device.index, name: name, change))
+    }
     return .set
   }
 
@@ -49,6 +51,24 @@ struct DeviceTunnels {
     let name = Self.name(tunnel)
     guard let device = try link(name), device.alias == alias else { return }
     try netlink.run(.deleteLink(index: device.index, name: name))
+  }
+
+  /// Removes devices of ours that stand in the way: those that have a wanted name but other addresses, or wanted
+  /// addresses under another name (the kernel refuses a second device with the same pair). Gives their number.
+  func removeConflicting(with wanted: some Collection<TunnelDescription>) throws(LinuxError) -> Int {
+    let byName = Dictionary(
+      wanted.map { (Self.name($0.identifier), IPv6Tunnel(local: $0.local, remote: $0.remote)) },
+      uniquingKeysWith: { first, _ in first })
+    let pairs = Set(byName.values)
+    var removed = 0
+    for device in try netlink.links() where device.alias == alias {
+      guard let tunnel = device.tunnel, tunnel != byName[device.name],
+        byName[device.name] != nil || pairs.contains(tunnel)
+      else { continue }
+      try netlink.run(.deleteLink(index: device.index, name: device.name))
+      removed += 1
+    }
+    return removed
   }
 
   /// Removes all devices of ours but those in `wanted`; gives their number.
@@ -74,8 +94,8 @@ struct DeviceTunnels {
   }
 
   /// Whether the kernel can make such devices, found out by making one and deleting it.
-  static func isSupported(_ netlink: RouteNetlink) throws(LinuxError) -> Bool {
-    let name = "\(namePrefix)probe"
+  func isSupported() throws(LinuxError) -> Bool {
+    let name = "\(Self.namePrefix)probe"
     // Addresses of the discard prefix (RFC 6666), so that no real tunnel stands in the way.
     let discard: UInt64 = 0x0100_0000_0000_0000
     let probe = IPv6Tunnel(
@@ -83,14 +103,13 @@ struct DeviceTunnels {
     do {
       try netlink.run(.createTunnel(name: name, probe, mtu: 1_460))
     } catch {
-      // EEXIST: left over by a process that died here; the kernel can.
-      guard error.code == EEXIST else {
-        guard error.code == EOPNOTSUPP else { throw error }
-        return false
+      switch error.code {
+      case EOPNOTSUPP: return false
+      case EEXIST: break  // another process is probing, or died doing so: the kernel can
+      default: throw error
       }
     }
-    let device = try netlink.link(named: name)
-    try netlink.run(.deleteLink(index: device.index, name: name))
+    if let device = try link(name) { try netlink.run(.deleteLink(index: device.index, name: name)) }
     return true
   }
 }

@@ -18,7 +18,9 @@ public final class KernelDatapath: Datapath {
     switch configuration.encapsulation {
     case .ip6tnl: encapsulation = .ip6tnl
     case .srv6: encapsulation = .srv6
-    case .auto: encapsulation = try DeviceTunnels.isSupported(netlink) ? .ip6tnl : .srv6
+    case .auto:
+      let devices = DeviceTunnels(netlink: netlink, alias: configuration.deviceAlias)
+      encapsulation = try devices.isSupported() ? .ip6tnl : .srv6
     }
   }
 
@@ -158,6 +160,7 @@ public final class KernelDatapath: Datapath {
       report.set += try segmentRoutes.prepare()
     } else {
       report.removed += try segmentRoutes.restore()
+      report.removed += try devices.removeConflicting(with: snapshot.tunnels.values)
       for tunnel in snapshot.tunnels.values { ensureDevice(tunnel, &report) }
     }
     let wanted = wantedObjects(snapshot, &report)

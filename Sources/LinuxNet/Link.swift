@@ -98,7 +98,7 @@ public struct LinkChange: Hashable, Sendable {
 }
 
 extension KernelRequest {
-  /// Changes an interface. The properties are set before it goes up.
+  /// Changes an interface. The kernel switches it on before it looks at `withoutLinkLocalAddress`: ask for that first.
   public static func changeLink(index: UInt32, name: String, _ change: LinkChange) -> KernelRequest {
     var header = ifinfomsg()
     header.ifi_index = Int32(bitPattern: index)

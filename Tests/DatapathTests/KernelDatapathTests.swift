@@ -148,6 +148,47 @@ struct KernelDatapathTests {
     }
   }
 
+  @Test("What a fallen core interface took along is put back when it is up again")
+  func interfaceFlap() throws {
+    let host = try AnchorHost()
+    try host.run { netlink in
+      let datapath = try KernelDatapath(try anchorConfiguration())
+      _ = try datapath.reconcile(to: try snapshot())
+      let before = try Set(netlink.routes(protocolNumber: 113))
+      let core = try netlink.link(named: "core0").index
+      try netlink.run(.changeLink(index: core, name: "core0", LinkChange(up: false)))
+      #expect(try netlink.routes(protocolNumber: 113).count < before.count)
+      #expect(try datapath.reconcile(to: try snapshot()).failures.isEmpty == false, "reported, not hidden")
+      try netlink.run(.changeLink(index: core, name: "core0", LinkChange(up: true)))
+      #expect(try datapath.reconcile(to: try snapshot()).failures == [])
+      #expect(try Set(netlink.routes(protocolNumber: 113)) == before)
+    }
+  }
+
+  @Test("Thousands of bindings go in by one call and are recognized by the next run")
+  func manyBindings() throws {
+    let host = try AnchorHost()
+    try host.run { netlink in
+      let pool = try prefix("2001:db8:100::/48")
+      let count = 5_000
+      var snapshot = DatapathSnapshot()
+      snapshot.apply(.addTunnel(try tunnel(1, "2001:db8:1::1", "2001:db8:1::11")))
+      var changes: [DatapathChange] = [.addTunnel(try tunnel(1, "2001:db8:1::1", "2001:db8:1::11"))]
+      for number in 0..<count {
+        let home = try #require(pool.subnet(UInt64(number), length: 64))
+        changes.append(.setPrefixRoute(home, TunnelIdentifier(rawValue: 1)))
+        snapshot.apply(.setPrefixRoute(home, TunnelIdentifier(rawValue: 1)))
+      }
+      let datapath = try KernelDatapath(try anchorConfiguration())
+      _ = try datapath.reconcile(to: DatapathSnapshot())
+      #expect(datapath.apply(changes) == .applied)
+      let report = try KernelDatapath(try anchorConfiguration()).reconcile(to: snapshot)
+      #expect(report.kept == 1 + 3 + count && report.set == 0 && report.removed == 0)
+      #expect(try datapath.teardown() == [])
+      #expect(try netlink.routes(protocolNumber: 113).isEmpty)
+    }
+  }
+
   @Test("Refusals say what, why and what to do")
   func refusals() throws {
     let host = try AnchorHost()

@@ -10,6 +10,17 @@ import Testing
 let isRoot = geteuid() == 0
 let needsRoot: Comment = "needs root: makes network namespaces"
 
+/// Whether the kernel has `ip6tnl`; without, the tests of it need the testbed's guest:
+/// `testbed/guest -- swift test --skip-build --filter DatapathTests`.
+let hasTunnelDevices: Bool =
+  isRoot
+  && (try? NetworkNamespace().run { try KernelDatapath(anchorConfiguration(.auto)).encapsulation == .ip6tnl }) == true
+let needsTunnelDevices: Comment = "needs ip6tnl devices, which this kernel lacks"
+
+extension EncapsulationChoice {
+  static let available: [EncapsulationChoice] = hasTunnelDevices ? [.srv6, .ip6tnl] : [.srv6]
+}
+
 func address(_ text: String) throws -> IPv6Address { try #require(IPv6Address(text)) }
 func prefix(_ text: String) throws -> IPv6Prefix { try #require(IPv6Prefix(text)) }
 

@@ -80,10 +80,12 @@ struct SocketTests {
     try connect(gateway, anchor, left: [source], right: [destination])
     let near = try gateway.run { try MobilityHeaderSocket() }
     let far = try anchor.run { try MobilityHeaderSocket() }
+    // Kernels with CONFIG_IPV6_MIP6 drop a Binding Update that is shorter than its fixed part.
     let count = 200
     for number in 0..<count {
       try near.send(
-        [59, 0, 5, 0, 0, 0, 0, UInt8(number)], source: source, destination: destination)
+        [59, 1, 5, 0, 0, 0, 0, UInt8(number)] + [UInt8](repeating: 0, count: 8), source: source,
+        destination: destination)
     }
     var numbers: [UInt8] = []
     var largest = 0
