@@ -12,9 +12,7 @@ struct Run: ParsableCommand {
   func run() throws {
     let configuration = try file.load().value
     StandardErrorLogHandler.bootstrap(level: configuration.logLevel)
-    let daemon = try ReflectorDaemon(configuration, log: Logger(label: PacketReflector.name))
-    ServiceNotifier.ready()
-    try daemon.run()
+    try ReflectorDaemon(configuration, log: Logger(label: PacketReflector.name)).run()
   }
 }
 

@@ -14,27 +14,30 @@ final class ReflectorDaemon {
   /// After a failed reading of the kernel's tables.
   private static let retryDelay: Duration = .seconds(1)
 
-  /// Takes the control socket, then puts everything into the kernel. Two reflectors exclude each other by the socket.
+  /// Takes the control socket, by which two reflectors exclude each other. The kernel is left alone until `run`.
   init(_ configuration: ReflectorConfiguration, log: Logger) throws(LinuxError) {
     self.log = log
     loop = try EventLoop()
     control = try ControlServer(loop: loop, path: configuration.control.socket, group: configuration.control.group)
     kernel = try ReflectorKernel(ReflectorPlan(configuration))
     monitor = try RouteMonitor(ignoringAdditionsOf: configuration.routeProtocol)
-    try kernel.install()
   }
 
-  /// Runs until SIGTERM, SIGINT or SIGHUP, then takes everything out of the kernel. After SIGKILL it stays there.
+  /// Puts everything into the kernel, runs until SIGTERM, SIGINT or SIGHUP and takes everything out again. After SIGKILL
+  /// it stays there. Signals wait until the loop runs, so an early one does not leave half of it behind.
   func run() throws(LinuxError) {
     try loop.handleSignals { [unowned self] signal in
       log.notice("stopping", metadata: ["signal": "\(signal)"])
       loop.stop()
     }
+    try kernel.install()
     try loop.add(monitor.descriptor) { [unowned self] _ in routesChanged() }
     loop.onDeadline = { [unowned self] in followRoutes() }
     serve()
-    log.notice("reflecting", metadata: ["interfaces": "\(kernel.plan.interfaces.map(\.name))"])
+    log.notice("reflecting", metadata: ["interfaces": "\(kernel.plan.interfaces.map(\.name).joined(separator: ","))"])
+    ServiceNotifier.ready()
     try loop.run()
+    ServiceNotifier.stopping()
     _ = try kernel.remove()
   }
 

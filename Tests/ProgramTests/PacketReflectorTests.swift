@@ -178,6 +178,16 @@ struct PacketReflectorSystemTests {
     let bed = try ReflectorTestbed()
     let (mobile, fixed) = (ReflectorTestbed.terminalAddress, ReflectorTestbed.correspondentAddress)
     try bed.advertise(0, lifetimeSeconds: 1800)
+    for _ in 0..<500 where try bed.terminal.ip("-6 route show default").isEmpty { usleep(10_000) }
+    let mobileUDP = try bed.terminal.run { try TestSocket.udp(local: (mobile, 7001), remote: (fixed, 9001)) }
+    let fixedUDP = try bed.correspondent.run { try TestSocket.udp(local: (fixed, 9001), remote: (mobile, 7001)) }
+
+    // Without a reflector the uplink stays where it was.
+    try bed.moveDownlink(to: 1)
+    try fixedUDP.exchange(with: mobileUDP, count: 3)
+    #expect(try bed.uplink() == [3, 0])
+    try bed.moveDownlink(to: 0)
+
     var reflector = try Reflector(in: bed.terminal)
     try reflector.wait("default route of if1") { try reflector.status().interfaces[0].gateways.count == 1 }
     #expect(try reflector.status().interfaces[1].gateways.isEmpty)
@@ -186,8 +196,6 @@ struct PacketReflectorSystemTests {
     try reflector.wait("default route of if2") { try reflector.status().interfaces[1].gateways.count == 1 }
     #expect(try reflector.status().interfaces[1].routes == 2)  // default and the on-link prefix
 
-    let mobileUDP = try bed.terminal.run { try TestSocket.udp(local: (mobile, 7001), remote: (fixed, 9001)) }
-    let fixedUDP = try bed.correspondent.run { try TestSocket.udp(local: (fixed, 9001), remote: (mobile, 7001)) }
     let control = ReflectorTestbed.controlAddress
     let mobileControl = try bed.terminal.run { try TestSocket.udp(local: (control, 7002), remote: (fixed, 9002)) }
     let fixedControl = try bed.correspondent.run { try TestSocket.udp(local: (fixed, 9002), remote: (control, 7002)) }

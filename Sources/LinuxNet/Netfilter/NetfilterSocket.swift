@@ -8,7 +8,7 @@ import Glibc
 public final class NetfilterSocket {
   private let socket: NetlinkSocket
 
-  /// Octets of the send buffer. A transaction goes out as one datagram; about 120 octets for an element.
+  /// Octets of the send buffer. A transaction goes out as one datagram: 400,000 elements of flows fit.
   public static let sendBufferOctets: Int32 = 64 << 20
 
   public init() throws(LinuxError) {
@@ -45,7 +45,8 @@ public final class NetfilterSocket {
       failure.error.operation = step.operation
       failure.error.object = step.object
     } else {
-      failure.error.object = "the transaction on \(transaction.table)"
+      failure.error.operation = "change"
+      failure.error.object = "\(transaction.table)"
     }
     throw failure.error
   }
