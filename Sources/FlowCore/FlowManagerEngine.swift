@@ -331,10 +331,17 @@ public struct FlowManagerEngine: Sendable {
     if let flow = table.flow(tuple) {
       counters.packetsOfKnownFlows += 1
       if let index = work.admissions[flow.identifier],
-        case .admission(let identifier, var waiting, let command) = work.steps[index].consequence
+        case .admission(let identifier, var waiting, let command) = work.steps[index].consequence,
+        let slot = table.slot(of: identifier)
       {
         waiting.append(WaitingPacket(token: packet.token, mark: packet.mark))
-        work.steps[index].consequence = .admission(identifier, waiting: waiting, command: command)
+        // The element begins with what came before it.
+        let count = TrafficCount(
+          packets: flow.count.packets + 1, octets: flow.count.octets + UInt64(packet.length))
+        table.setCount(count, lastActive: now.monotonicSeconds, of: slot)
+        work.steps[index] = Step(
+          change: .set(kernelFlow(table[slot]), replacing: false),
+          consequence: .admission(identifier, waiting: waiting, command: command))
       } else {
         work.effects.append(.verdict(packet.token, mark: mark(packet.mark, flow.tunnel)))
       }

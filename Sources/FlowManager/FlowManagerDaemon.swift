@@ -25,7 +25,8 @@ final class FlowManagerDaemon {
   private var engine: FlowManagerEngine
 
   private var nextPoll: Duration
-  private var lastReading = Duration.zero
+  /// When counters were last read, and how long that took.
+  private var lastReading = (end: Duration.zero, length: Duration.zero)
   private var replies: [CommandToken: Result<FlowReply, FlowRefusal>] = [:]
   private var nextCommand: UInt64 = 1
   /// Of the counter in the kernel, when we began to listen.
@@ -35,10 +36,9 @@ final class FlowManagerDaemon {
   private var kernelReadFailures: UInt64 = 0
 
   private static let topic = "flows"
-  /// Counters younger than this are fresh enough for `list` and `watch`.
-  private static let readingAge = Duration.milliseconds(500)
-  /// With more flows a command shows the counters of the last poll, rather than hold up first packets.
-  private static let liveReadingLimit = 100_000
+  /// Reading counters for commands takes at most one part in this many of our time, so that first packets do not wait
+  /// because somebody watches a million flows.
+  private static let readingShare = 10
 
   init(_ configuration: FlowManagerConfiguration, log: Logger) throws {
     self.configuration = configuration
@@ -203,22 +203,20 @@ final class FlowManagerDaemon {
   }
 
   private func readCounters() {
+    let start = SystemClock.monotonic
     do throws(LinuxError) {
-      let counters = try kernel.counters()
-      lastReading = SystemClock.monotonic
-      handle(.counters(counters))
+      handle(.counters(try kernel.counters()))
+      let end = SystemClock.monotonic
+      lastReading = (end, end - start)
     } catch {
       kernelReadFailures += 1
       log.error("\(error)")
     }
   }
 
-  /// For commands that show counters.
+  /// For commands that show counters: as fresh as the share of time allows.
   private func refreshCounters() {
-    guard engine.table.count <= Self.liveReadingLimit, SystemClock.monotonic - lastReading >= Self.readingAge else {
-      return
-    }
-    readCounters()
+    if SystemClock.monotonic - lastReading.end >= lastReading.length * Self.readingShare { readCounters() }
   }
 
   // MARK: Control socket

@@ -48,6 +48,7 @@ import Testing
         }))
     #expect(world.transactions == before + 1)
     #expect(world.map.count == 2)
+    #expect(world.map[World.tuple(80)]?.count == TrafficCount(packets: 2, octets: 80))
     #expect((0..<3).allSatisfy { world.verdicts[$0] == .some(0x1_0000) })
   }
 
