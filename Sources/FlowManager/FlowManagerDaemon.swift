@@ -25,6 +25,7 @@ final class FlowManagerDaemon {
   private var engine: FlowManagerEngine
 
   private var nextPoll: Duration
+  private var nextTableCheck: Duration
   /// When counters were last read, and how long that took.
   private var lastReading = (end: Duration.zero, length: Duration.zero)
   private var replies: [CommandToken: Result<FlowReply, FlowRefusal>] = [:]
@@ -36,6 +37,8 @@ final class FlowManagerDaemon {
   private var kernelReadFailures: UInt64 = 0
 
   private static let topic = "flows"
+  /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
+  private static let tableCheckInterval = Duration.seconds(2)
   /// Reading counters for commands takes at most one part in this many of our time, so that first packets do not wait
   /// because somebody watches a million flows.
   private static let readingShare = 10
@@ -54,6 +57,7 @@ final class FlowManagerDaemon {
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     anchor = try ControlSubscriber(loop: loop, path: configuration.anchorSocket, command: "subscribe")
     nextPoll = SystemClock.monotonic + configuration.pollInterval
+    nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
     handle(.kernelState(flows: found.flows, chains: found.chains))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
@@ -186,7 +190,7 @@ final class FlowManagerDaemon {
 
   private func armTimer() {
     do {
-      try loop.setDeadline(min(nextPoll, anchor.nextDeadline ?? nextPoll))
+      try loop.setDeadline(min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll))
     } catch {
       log.critical("\(error)")
       loop.stop()
@@ -195,11 +199,27 @@ final class FlowManagerDaemon {
 
   private func deadlineReached() {
     anchor.deadlineReached()
+    if SystemClock.monotonic >= nextTableCheck {
+      nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
+      checkTable()
+    }
     if SystemClock.monotonic >= nextPoll {
       nextPoll = SystemClock.monotonic + configuration.pollInterval
       readCounters()
     }
     armTimer()
+  }
+
+  private func checkTable() {
+    do throws(LinuxError) {
+      guard try kernel.hasBeenLost() else { return }
+      log.error("nft table \(configuration.nftTable) was removed by somebody; writing it again")
+      offeredBefore = 0
+      handle(.kernelTableLost)
+    } catch {
+      kernelReadFailures += 1
+      log.error("\(error)")
+    }
   }
 
   private func readCounters() {

@@ -141,6 +141,15 @@ final class FlowManagerDomain {
     self.daemon = nil
   }
 
+  func restartAnchor() throws {
+    func isConnected() throws -> Bool { try call("list", as: FlowsReply.self).anchorConnected }
+    anchor.stop()
+    let noticed = Result { try wait("the daemon notices that the anchor is away") { try !isConnected() } }
+    anchor = try StandInAnchor(path: "\(directory)/lmad.sock")
+    try noticed.get()
+    try wait("the daemon is back at the anchor") { try isConnected() }
+  }
+
   var log: String { (try? String(contentsOfFile: "\(directory)/log", encoding: .utf8)) ?? "" }
 
   func call<Result: Decodable>(
@@ -316,7 +325,8 @@ final class StandInAnchor: Sendable {
         let loop = try EventLoop()
         let server = try ControlServer(loop: loop, path: path, group: "0")
         server.handleSubscription("subscribe", topic: "bindings", NoArguments.self) { _, _ in Self.snapshot }
-        try loop.add(ear) { _ in
+        // The loop keeps the handler: without `unowned` neither it nor the server would ever go.
+        try loop.add(ear) { [unowned loop, unowned server] _ in
           var octet: UInt8 = 0
           guard read(ear, &octet, 1) == 1 else { return }
           guard let binding = self.orders.withLock({ $0.removeFirst() }) else { return loop.stop() }
@@ -344,6 +354,7 @@ final class StandInAnchor: Sendable {
 
   func remove(_ binding: AnchorBinding) { order(binding) }
 
+  /// Once.
   func stop() {
     order(nil)
     done.wait()

@@ -59,6 +59,20 @@ struct FlowManagerSystemTests {
       try domain.call("list", as: FlowsReply.self).flows.map(\.id) == flows.map(\.id) + [3]
     }
 
+    // The anchor restarts: nobody notices.
+    try domain.restartAnchor()
+    try domain.send(a, 20)
+    #expect(domain.receive(second, 20) == [4_001: 20])
+    #expect(try domain.call("list", as: FlowsReply.self).flows.map(\.tunnel) == [2, 1, 1])
+
+    // A firewall flushes all rules: ours come back, with every flow.
+    _ = try domain.atAnchor("nft flush ruleset")
+    try domain.wait("the table is there again") {
+      try domain.call("show counters", as: CountersReply.self).counters["kernelTableLost"] == 1
+    }
+    try domain.send(a, 20)
+    #expect(domain.receive(second, 20) == [4_001: 20])
+
     // Its access goes: the flow moves back at once.
     domain.anchor.remove(StandInAnchor.binding(2))
     try domain.wait("the flow is back on tunnel 1") {
