@@ -39,8 +39,10 @@ final class FlowManagerDaemon {
   private static let topic = "flows"
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
   private static let tableCheckInterval = Duration.seconds(2)
-  /// Reading counters for commands takes at most one part in this many of our time, so that first packets do not wait
-  /// because somebody watches a million flows.
+  /// Up to this many flows, every command that shows counters reads them.
+  private static let alwaysReadFlows = 10_000
+  /// With more, such reading takes at most one part in this many of our time, so that first packets do not wait because
+  /// somebody watches a million flows.
   private static let readingShare = 10
 
   init(_ configuration: FlowManagerConfiguration, log: Logger) throws {
@@ -236,7 +238,11 @@ final class FlowManagerDaemon {
 
   /// For commands that show counters: as fresh as the share of time allows.
   private func refreshCounters() {
-    if SystemClock.monotonic - lastReading.end >= lastReading.length * Self.readingShare { readCounters() }
+    guard
+      engine.table.count <= Self.alwaysReadFlows
+        || SystemClock.monotonic - lastReading.end >= lastReading.length * Self.readingShare
+    else { return }
+    readCounters()
   }
 
   // MARK: Control socket
