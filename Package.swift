@@ -78,7 +78,7 @@ let package = Package(
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests(
       "ProgramTests",
-      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "LinuxNet", "NetTypes", "DaemonKit"]),
+      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "FlowCore", "LinuxNet", "NetTypes", "DaemonKit"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -22,7 +22,10 @@ public struct AnchorMirror: Sendable {
   /// Bindings with that prefix among their own, active or not. They all belong to one node.
   private var bindingsWithPrefix: [IPv6Prefix: [UInt32]] = [:]
   /// How many prefixes of each length there are, so that a lookup tries only lengths in use.
-  private var prefixLengths: [Int: Int] = [:]
+  private var prefixLengths: [Int: Int] = [:] {
+    didSet { if prefixLengths.count != oldValue.count { longestFirst = prefixLengths.keys.sorted(by: >) } }
+  }
+  private var longestFirst: [Int] = []
   private var nextNode: UInt32 = 1
 
   public init() {}
@@ -91,7 +94,7 @@ public struct AnchorMirror: Sendable {
 
   /// The prefix that `destination` lies in and the node it is assigned to: by an active binding, longest prefix first.
   func owner(of destination: IPv6Address) -> (prefix: IPv6Prefix, node: NodeIndex)? {
-    for length in prefixLengths.keys.sorted(by: >) {
+    for length in longestFirst {
       guard let prefix = IPv6Prefix(destination, length: length) else { continue }
       for identifier in bindingsWithPrefix[prefix] ?? [] {
         if let binding = bindings[identifier], binding.isActive, let node = nodes[binding.node] {

@@ -27,6 +27,8 @@ public struct FlowCounters: Hashable, Sendable {
   /// Transactions that had to be tried change by change.
   public var transactionsSplit: UInt64 = 0
   public var restoredFlowsRefused: UInt64 = 0
+  /// Times that somebody else removed our table.
+  public var kernelTableLost: UInt64 = 0
   public var commandsRefused: UInt64 = 0
   public var anchorSnapshots: UInt64 = 0
   public var anchorEvents: UInt64 = 0
@@ -58,6 +60,7 @@ public struct FlowCounters: Hashable, Sendable {
       "refusedByKernel": refusedByKernel,
       "transactionsSplit": transactionsSplit,
       "restoredFlowsRefused": restoredFlowsRefused,
+      "kernelTableLost": kernelTableLost,
       "commandsRefused": commandsRefused,
       "anchorSnapshots": anchorSnapshots,
       "anchorEvents": anchorEvents,

@@ -19,6 +19,8 @@ public struct FlowMoment: Hashable, Sendable {
 public enum FlowEvent: Sendable {
   /// At start, before anything else: what an earlier run left in the kernel.
   case kernelState(flows: [KernelFlow], chains: [TunnelIdentifier])
+  /// The kernel has no table of ours any more, though it had one.
+  case kernelTableLost
   case anchorSnapshot(AnchorSnapshot)
   case anchorEvent(AnchorEvent)
   /// The anchor's socket has closed.

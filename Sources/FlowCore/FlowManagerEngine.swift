@@ -19,6 +19,9 @@ public struct FlowManagerEngine: Sendable {
     public var maximumSelectors = 256
     public var idleTimeout = Duration.seconds(300)
     public var key = FlowKeyKind.sixTuple
+    /// Changes in one kernel transaction. A transaction is one datagram to the kernel, which must fit a socket buffer;
+    /// more changes, such as those of a gateway with very many flows, become several.
+    public var maximumChanges = 50_000
 
     public init() {}
   }
@@ -52,6 +55,7 @@ public struct FlowManagerEngine: Sendable {
     var work = Work()
     switch event {
     case .kernelState(let flows, let kernelChains): restore(flows, kernelChains, now, &work)
+    case .kernelTableLost: writeAgain(&work)
     case .anchorSnapshot(let snapshot): takeSnapshot(snapshot, &work)
     case .anchorEvent(let event): take(event, &work)
     case .anchorLost:
@@ -65,13 +69,19 @@ public struct FlowManagerEngine: Sendable {
     case .kernelOutcome(let identifier, .refused(let reason)):
       takeRefusal(transactions.removeValue(forKey: identifier) ?? [], reason, &work)
     }
-    if !work.steps.isEmpty {
-      let identifier = TransactionIdentifier(rawValue: nextTransaction)
-      nextTransaction += 1
-      work.effects.append(.apply(identifier, work.steps.map(\.change)))
-      transactions[identifier] = work.steps
+    var rest = work.steps[...]
+    while !rest.isEmpty {
+      submit(Array(rest.prefix(configuration.maximumChanges)), &work)
+      rest = rest.dropFirst(configuration.maximumChanges)
     }
     return work.effects
+  }
+
+  private mutating func submit(_ steps: [Step], _ work: inout Work) {
+    let identifier = TransactionIdentifier(rawValue: nextTransaction)
+    nextTransaction += 1
+    transactions[identifier] = steps
+    work.effects.append(.apply(identifier, steps.map(\.change)))
   }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
@@ -137,12 +147,7 @@ public struct FlowManagerEngine: Sendable {
   private mutating func takeRefusal(_ steps: [Step], _ reason: String, _ work: inout Work) {
     if steps.count > 1 {
       counters.transactionsSplit += 1
-      for step in steps {
-        let identifier = TransactionIdentifier(rawValue: nextTransaction)
-        nextTransaction += 1
-        transactions[identifier] = [step]
-        work.effects.append(.apply(identifier, [step.change]))
-      }
+      for step in steps { submit([step], &work) }
       return
     }
     guard let step = steps.first else { return }
@@ -208,6 +213,16 @@ public struct FlowManagerEngine: Sendable {
         counters.flowsRestored += 1
       }
     }
+  }
+
+  /// Somebody has removed our table (a firewall that flushed all rules): everything again, flows included.
+  private mutating func writeAgain(_ work: inout Work) {
+    counters.kernelTableLost += 1
+    chains = [:]
+    guard let ruleset else { return }
+    work.change(.ruleset(ruleset))
+    for tunnel in mirror.tunnels.values.sorted(by: { $0.id < $1.id }) { setChain(tunnel, &work) }
+    table.forEach { work.change(.set(kernelFlow($0), replacing: false)) }
   }
 
   // MARK: Anchor
@@ -331,10 +346,17 @@ public struct FlowManagerEngine: Sendable {
     if let flow = table.flow(tuple) {
       counters.packetsOfKnownFlows += 1
       if let index = work.admissions[flow.identifier],
-        case .admission(let identifier, var waiting, let command) = work.steps[index].consequence
+        case .admission(let identifier, var waiting, let command) = work.steps[index].consequence,
+        let slot = table.slot(of: identifier)
       {
         waiting.append(WaitingPacket(token: packet.token, mark: packet.mark))
-        work.steps[index].consequence = .admission(identifier, waiting: waiting, command: command)
+        // The element begins with what came before it.
+        let count = TrafficCount(
+          packets: flow.count.packets + 1, octets: flow.count.octets + UInt64(packet.length))
+        table.setCount(count, lastActive: now.monotonicSeconds, of: slot)
+        work.steps[index] = Step(
+          change: .set(kernelFlow(table[slot]), replacing: false),
+          consequence: .admission(identifier, waiting: waiting, command: command))
       } else {
         work.effects.append(.verdict(packet.token, mark: mark(packet.mark, flow.tunnel)))
       }

@@ -39,8 +39,9 @@ public struct Flow: Hashable, Sendable {
   public var createdAt: UInt32
   /// Seconds on the monotonic clock; when a packet was last seen, to the grain of the counter poll.
   public var lastActive: UInt32
-  /// The counter of the map element when it was last read. It starts with the first packet, which the queue showed us,
-  /// and goes along when the flow moves.
+  /// The counter of the map element when it was last read. It starts with the first packets, which the queue showed us,
+  /// and goes along when the flow moves. Packets that meet the queue although there is an element by now (those that
+  /// waited in it) are not in the count.
   public var count: TrafficCount
 }
 

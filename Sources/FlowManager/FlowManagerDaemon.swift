@@ -25,7 +25,9 @@ final class FlowManagerDaemon {
   private var engine: FlowManagerEngine
 
   private var nextPoll: Duration
-  private var lastReading = Duration.zero
+  private var nextTableCheck: Duration
+  /// When counters were last read, and how long that took.
+  private var lastReading = (end: Duration.zero, length: Duration.zero)
   private var replies: [CommandToken: Result<FlowReply, FlowRefusal>] = [:]
   private var nextCommand: UInt64 = 1
   /// Of the counter in the kernel, when we began to listen.
@@ -35,10 +37,13 @@ final class FlowManagerDaemon {
   private var kernelReadFailures: UInt64 = 0
 
   private static let topic = "flows"
-  /// Counters younger than this are fresh enough for `list` and `watch`.
-  private static let readingAge = Duration.milliseconds(500)
-  /// With more flows a command shows the counters of the last poll, rather than hold up first packets.
-  private static let liveReadingLimit = 100_000
+  /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
+  private static let tableCheckInterval = Duration.seconds(2)
+  /// Up to this many flows, every command that shows counters reads them.
+  private static let alwaysReadFlows = 10_000
+  /// With more, such reading takes at most one part in this many of our time, so that first packets do not wait because
+  /// somebody watches a million flows.
+  private static let readingShare = 10
 
   init(_ configuration: FlowManagerConfiguration, log: Logger) throws {
     self.configuration = configuration
@@ -54,6 +59,7 @@ final class FlowManagerDaemon {
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     anchor = try ControlSubscriber(loop: loop, path: configuration.anchorSocket, command: "subscribe")
     nextPoll = SystemClock.monotonic + configuration.pollInterval
+    nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
     handle(.kernelState(flows: found.flows, chains: found.chains))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
@@ -186,7 +192,7 @@ final class FlowManagerDaemon {
 
   private func armTimer() {
     do {
-      try loop.setDeadline(min(nextPoll, anchor.nextDeadline ?? nextPoll))
+      try loop.setDeadline(min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll))
     } catch {
       log.critical("\(error)")
       loop.stop()
@@ -195,6 +201,10 @@ final class FlowManagerDaemon {
 
   private func deadlineReached() {
     anchor.deadlineReached()
+    if SystemClock.monotonic >= nextTableCheck {
+      nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
+      checkTable()
+    }
     if SystemClock.monotonic >= nextPoll {
       nextPoll = SystemClock.monotonic + configuration.pollInterval
       readCounters()
@@ -202,22 +212,36 @@ final class FlowManagerDaemon {
     armTimer()
   }
 
-  private func readCounters() {
+  private func checkTable() {
     do throws(LinuxError) {
-      let counters = try kernel.counters()
-      lastReading = SystemClock.monotonic
-      handle(.counters(counters))
+      guard try kernel.hasBeenLost() else { return }
+      log.error("nft table \(configuration.nftTable) was removed by somebody; writing it again")
+      offeredBefore = 0
+      handle(.kernelTableLost)
     } catch {
       kernelReadFailures += 1
       log.error("\(error)")
     }
   }
 
-  /// For commands that show counters.
-  private func refreshCounters() {
-    guard engine.table.count <= Self.liveReadingLimit, SystemClock.monotonic - lastReading >= Self.readingAge else {
-      return
+  private func readCounters() {
+    let start = SystemClock.monotonic
+    do throws(LinuxError) {
+      handle(.counters(try kernel.counters()))
+      let end = SystemClock.monotonic
+      lastReading = (end, end - start)
+    } catch {
+      kernelReadFailures += 1
+      log.error("\(error)")
     }
+  }
+
+  /// For commands that show counters: as fresh as the share of time allows.
+  private func refreshCounters() {
+    guard
+      engine.table.count <= Self.alwaysReadFlows
+        || SystemClock.monotonic - lastReading.end >= lastReading.length * Self.readingShare
+    else { return }
     readCounters()
   }
 

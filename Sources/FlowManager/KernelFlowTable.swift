@@ -123,6 +123,13 @@ final class KernelFlowTable {
     }
   }
 
+  /// Whether somebody has removed the table that we made; forgets it then.
+  func hasBeenLost() throws(LinuxError) -> Bool {
+    guard state.exists, try !socket.tableExists(table) else { return false }
+    state = State()
+    return true
+  }
+
   // MARK: Readings
 
   /// Counters of all flows.

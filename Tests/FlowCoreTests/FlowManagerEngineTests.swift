@@ -48,6 +48,7 @@ import Testing
         }))
     #expect(world.transactions == before + 1)
     #expect(world.map.count == 2)
+    #expect(world.map[World.tuple(80)]?.count == TrafficCount(packets: 2, octets: 80))
     #expect((0..<3).allSatisfy { world.verdicts[$0] == .some(0x1_0000) })
   }
 
@@ -356,6 +357,39 @@ import Testing
     #expect(!world.engine.mirror.isStale)
     #expect(world.transactions == before, "the same snapshot changes nothing in the kernel")
     #expect(world.isConsistent)
+  }
+
+  @Test("A table that somebody removed is written again, with every flow") func tableLost() {
+    var world = Self.attached()
+    for port in [UInt16(80), 81] { world.packet(.flow(World.tuple(port))) }
+    _ = world.command(.move(.identifier(FlowIdentifier(rawValue: 1)), target: "mag2"))
+    let map = world.map
+    world.loseTable()
+    #expect(world.map == map)
+    #expect(world.chains.count == 2)
+    #expect(world.ruleset != nil)
+    #expect(world.engine.counters.kernelTableLost == 1)
+  }
+
+  @Test("More changes than a transaction may have become several") func manyChanges() {
+    var world = World { $0.maximumChanges = 100 }
+    world.handle(
+      .anchorSnapshot(
+        World.snapshot([World.logicalBinding(1, isDefault: true), World.logicalBinding(2, isDefault: false)])))
+    let count = 150
+    world.handle(
+      .queuedPackets(
+        (0..<count).map { number in
+          var tuple = World.tuple(UInt16(truncatingIfNeeded: number))
+          tuple.flowLabel = UInt32(number)
+          return QueuedPacket(
+            token: PacketToken(rawValue: UInt32(number)), mark: 0, dissection: .success(.flow(tuple)), length: 1)
+        }))
+    let before = world.transactions
+    world.handle(
+      .anchorEvent(.bindingRemoved(AnchorBindingChange(binding: World.logicalBinding(1, isDefault: true)))))
+    #expect(world.transactions == before + 2)
+    #expect(world.map.count == count && world.map.values.allSatisfy { $0.tunnel == World.two })
   }
 
   @Test("Another mark mask rewrites rules and chains, not elements") func maskChanged() {

@@ -138,6 +138,12 @@ struct FlowWorld {
     return refusal.message
   }
 
+  /// `nft flush ruleset`.
+  mutating func loseTable() {
+    (map, chains, ruleset) = ([:], [:], nil)
+    handle(.kernelTableLost)
+  }
+
   /// `kill -9` and start: a new engine that reads what the map holds.
   mutating func restart() {
     engine = FlowManagerEngine(engine.configuration)
