@@ -1,0 +1,229 @@
+import CLinuxNet
+import Glibc
+
+/// A packet that waits in the kernel for a verdict.
+public struct QueuedPacket: Sendable {
+  /// Names the packet in its verdict.
+  public var identifier: UInt32
+  public var mark: UInt32
+  /// Interface index; 0 when there is none.
+  public var inputInterface: UInt32
+  /// From the network header on; at most the copy range of the queue.
+  public var payload: ArraySlice<UInt8>
+  /// Octets of the whole packet.
+  public var length: Int
+}
+
+/// What the kernel shall do with a queued packet.
+public enum PacketVerdict: Hashable, Sendable {
+  case drop
+  /// Leaves the base chain that queued it; later base chains of the hook still see it.
+  case accept
+  /// Runs the hook again, the queueing chain included. With a changed mark that is how a packet gets from "unknown" to
+  /// the rules for known ones; a rule has to make sure that it does not come back for ever.
+  case `repeat`
+
+  fileprivate var code: UInt32 {
+    switch self {
+    case .drop: 0  // NF_DROP
+    case .accept: 1  // NF_ACCEPT
+    case .repeat: 4  // NF_REPEAT
+    }
+  }
+}
+
+/// An NFQUEUE: packets come up from a `queue` rule and wait for their verdict.
+///
+/// Poll `descriptor` for reading, call `receive`, decide with `decide` for each packet, then `sendVerdicts`: a batch of
+/// packets costs one recvmmsg(2) and one send(2). Packets are copied only as far as headers reach (`copyRange`), and
+/// segments that the card or TCP left together stay together (NFQA_CFG_F_GSO). When the queue is full the packet goes on
+/// undecided (NFQA_CFG_F_FAIL_OPEN); so it does while nobody has the queue open, if the rule says `bypass`. The kernel
+/// does not count these, so a rule in a later base chain should (a counter on packets without a mark). Closing the queue
+/// makes the kernel drop what waits in it.
+///
+/// The messages are simple enough that libnetfilter_queue would not shorten them; this uses NetlinkSocket's.
+public final class PacketQueue {
+  public let number: UInt16
+  private let socket: NetlinkSocket
+  private let batch: OpaquePointer
+  private let datagramOctets: Int
+  private var verdicts: [UInt8] = []
+  private var waiting = 0
+
+  /// Times that the socket buffer overflowed; every time at least one packet went on undecided. A full queue does not
+  /// show here.
+  public private(set) var overruns: UInt64 = 0
+  /// Verdicts that the kernel did not take, because the packet was gone (its interface went down).
+  public private(set) var refusedVerdicts: UInt64 = 0
+
+  /// Enough for IPv6, a few extension headers and the ports.
+  public static let defaultCopyRange = 128
+  /// Packets read by one recvmmsg(2).
+  public static let batchCount = 64
+  /// Batches handed over by one `receive`, so that a flood does not starve other handlers of the loop.
+  public static let batchesPerReceive = 4
+  /// Octets of netlink framing and attributes around a payload.
+  private static let framingOctets = 512
+
+  /// Opens the queue in the network namespace of the calling thread. Needs CAP_NET_ADMIN.
+  ///
+  /// - Parameters:
+  ///   - copyRange: octets of each packet that come up.
+  ///   - maximumLength: packets that may wait at once.
+  ///   - bufferOctets: of the socket; a waiting packet takes about 1 KiB of it.
+  /// - Throws: EBUSY when another process has the queue.
+  public init(
+    number: UInt16, copyRange: Int = defaultCopyRange, maximumLength: UInt32 = 8192, bufferOctets: Int32 = 8 << 20
+  ) throws(LinuxError) {
+    self.number = number
+    socket = try NetlinkSocket(protocolNumber: NETLINK_NETFILTER)
+    socket.descriptor.setBufferSizes(receive: bufferOctets)
+    datagramOctets = copyRange + Self.framingOctets
+    guard let batch = cnet_batch_create(UInt32(Self.batchCount), datagramOctets) else {
+      throw LinuxError("allocate buffers for", "NFQUEUE \(number)")
+    }
+    self.batch = batch
+    try bind(copyRange: copyRange, maximumLength: maximumLength)
+  }
+
+  deinit { cnet_batch_free(batch) }
+
+  public var descriptor: Int32 { socket.descriptor.rawValue }
+
+  /// Everything in one message, so that no packet meets a half configured queue.
+  private func bind(copyRange: Int, maximumLength: UInt32) throws(LinuxError) {
+    let flags = UInt32(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO)
+    var message = NetlinkMessage(
+      netfilter: NFNL_SUBSYS_QUEUE, type: NFQNL_MSG_CONFIG.rawValue, family: UInt8(AF_UNSPEC), resource: number)
+    message.put(
+      NFQA_CFG_CMD,
+      bytes: [UInt8(NFQNL_CFG_CMD_BIND.rawValue), 0] + NftExpression.networkOrder(UInt16(AF_INET6)))
+    message.put(
+      NFQA_CFG_PARAMS,
+      bytes: NftExpression.networkOrder(UInt32(copyRange)) + [UInt8(NFQNL_COPY_PACKET.rawValue)])
+    message.put(NFQA_CFG_QUEUE_MAXLEN, networkOrder: maximumLength)
+    message.put(NFQA_CFG_MASK, networkOrder: flags)
+    message.put(NFQA_CFG_FLAGS, networkOrder: flags)
+    try socket.send(message.bytes, "open", "NFQUEUE \(number)")
+    // An acknowledgement could arrive behind the first packets. A refusal comes without being asked for, and then alone:
+    // looking at the head of the receive queue is enough, and packets stay there.
+    var head = [UInt8](repeating: 0, count: Self.framingOctets)
+    let count = recv(socket.descriptor.rawValue, &head, head.count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    guard count > 0 else { return }
+    for message in ReceivedNetlinkMessage.messages(in: head[..<count]) where message.type == UInt16(NLMSG_ERROR) {
+      guard var error = message.error("open", "NFQUEUE \(number)") else { continue }
+      if error.code == EBUSY || error.code == EPERM, let owner = try statistics()?.owner, owner != 0 {
+        error.advice = "another process (netlink port \(owner)) has this queue; stop it or configure another number"
+      }
+      throw error
+    }
+  }
+
+  /// Hands over the packets that have arrived, without waiting. Level-triggered polling calls again when more are left.
+  public func receive(_ body: (QueuedPacket) -> Void) throws(LinuxError) {
+    for _ in 0..<Self.batchesPerReceive {
+      let count = cnet_batch_receive(batch, descriptor, Int32(MSG_DONTWAIT))
+      if count < 0 {
+        switch errno {
+        case EAGAIN: return
+        case EINTR: continue
+        case ENOBUFS:
+          overruns += 1
+          continue
+        default: throw LinuxError("receive from", "NFQUEUE \(number)")
+        }
+      }
+      for index in 0..<UInt32(count) {
+        let length = min(cnet_batch_length(batch, index), datagramOctets)
+        let datagram = Array(UnsafeBufferPointer(start: cnet_batch_data(batch, index), count: length))
+        for message in ReceivedNetlinkMessage.messages(in: datagram[...]) {
+          if message.type == UInt16(NLMSG_ERROR) {
+            refusedVerdicts += 1
+          } else if let packet = QueuedPacket(message) {
+            body(packet)
+          }
+        }
+      }
+      if count < Self.batchCount { return }
+    }
+  }
+
+  /// Notes the verdict on a packet; `sendVerdicts` tells the kernel. `mark` replaces the whole mark; nil leaves it.
+  public func decide(_ identifier: UInt32, _ verdict: PacketVerdict, mark: UInt32? = nil) {
+    var message = NetlinkMessage(
+      netfilter: NFNL_SUBSYS_QUEUE, type: NFQNL_MSG_VERDICT.rawValue, family: UInt8(AF_UNSPEC), resource: number)
+    message.put(
+      NFQA_VERDICT_HDR,
+      bytes: NftExpression.networkOrder(verdict.code) + NftExpression.networkOrder(identifier))
+    if let mark { message.put(NFQA_MARK, networkOrder: mark) }
+    verdicts.append(contentsOf: message.bytes)
+    waiting += 1
+  }
+
+  /// Sends the noted verdicts in one system call.
+  public func sendVerdicts() throws(LinuxError) {
+    guard waiting > 0 else { return }
+    defer {
+      verdicts.removeAll(keepingCapacity: true)
+      waiting = 0
+    }
+    try socket.send(verdicts, "decide \(waiting) packets of", "NFQUEUE \(number)")
+  }
+
+  /// What the kernel counts for this queue.
+  public struct Statistics: Hashable, Sendable {
+    /// Netlink port of the process that has the queue.
+    public var owner: UInt32
+    /// Packets that wait for a verdict.
+    public var length: UInt32
+    /// Packets lost to a full queue; stays 0 with fail-open, which this class always asks for.
+    public var queueDropped: UInt64
+    /// Packets lost to a full socket buffer; stays 0 alike.
+    public var userDropped: UInt64
+    /// Packets queued so far.
+    public var queued: UInt64
+  }
+
+  /// From /proc, of the calling thread's network namespace; nil when nobody has the queue.
+  public func statistics() throws(LinuxError) -> Statistics? {
+    let path = "/proc/thread-self/net/netfilter/nfnetlink_queue"
+    let opened = open(path, O_RDONLY | O_CLOEXEC)
+    guard opened >= 0 else { throw LinuxError("read", path) }
+    let file = FileDescriptor(owning: opened)
+    // One line of about 60 octets for each queue in use.
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    let count = read(file.rawValue, &buffer, buffer.count)
+    guard count >= 0 else { throw LinuxError("read", path) }
+    return Statistics(number: number, text: String(decoding: buffer[..<count], as: UTF8.self))
+  }
+}
+
+extension PacketQueue.Statistics {
+  /// Lines of: number, owner, length, copy mode, copy range, queue dropped, user dropped, last identifier, 1.
+  init?(number: UInt16, text: String) {
+    for line in text.split(separator: "\n") {
+      let fields = line.split(separator: " ").compactMap { UInt64($0) }
+      guard fields.count >= 8, fields[0] == number else { continue }
+      self.init(
+        owner: UInt32(truncatingIfNeeded: fields[1]), length: UInt32(truncatingIfNeeded: fields[2]),
+        queueDropped: fields[5], userDropped: fields[6], queued: fields[7])
+      return
+    }
+    return nil
+  }
+}
+
+extension QueuedPacket {
+  /// nil when the message is not a packet.
+  init?(_ message: ReceivedNetlinkMessage) {
+    guard message.type == UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_PACKET.rawValue) else { return nil }
+    let attributes = message.attributes(after: nfgenmsg.self)
+    // struct nfqnl_msg_packet_hdr starts with the identifier.
+    guard let header = attributes[NFQA_PACKET_HDR]?.payload.prefix(4), header.count == 4 else { return nil }
+    let payload = attributes[NFQA_PAYLOAD]?.payload ?? []
+    self.init(
+      identifier: header.reduce(0) { $0 << 8 | UInt32($1) }, mark: attributes[NFQA_MARK]?.uint32BigEndian ?? 0,
+      inputInterface: attributes[NFQA_IFINDEX_INDEV]?.uint32BigEndian ?? 0, payload: payload,
+      length: attributes[NFQA_CAP_LEN]?.uint32BigEndian.map { Int($0) } ?? payload.count)
+  }
+}

@@ -1,0 +1,127 @@
+import CLinuxNet
+import Foundation
+import LinuxNet
+import NetTypes
+import Testing
+
+private let table = NftTable(name: "nfqtest")
+private let markMask: UInt32 = 0x0fff_0000
+
+@Suite("NFQUEUE and conntrack in private namespaces", .enabled(if: NamespacePair.isPermitted))
+struct NetfilterQueueTests {
+  /// Unmarked UDP goes to the queue; behind it, packets are counted by mark.
+  private func structure(_ queue: NftExpression) -> NftTransaction {
+    var transaction = NftTransaction(table: table)
+    transaction.addTable()
+    transaction.addChain("classify", base: NftBaseChain(hook: .prerouting, priority: NftBaseChain.manglePriority))
+    transaction.addRule(
+      chain: "classify",
+      NftExpression.matchTransportProtocol(17) + NftExpression.matchMark(0, mask: markMask) + [queue])
+    transaction.addChain("observe", base: NftBaseChain(hook: .input, priority: 0))
+    for tunnel: UInt32 in 0...1 {
+      transaction.addRule(
+        chain: "observe",
+        NftExpression.matchTransportProtocol(17) + NftExpression.matchMark(tunnel << 16, mask: markMask) + [.counter],
+        comment: "tunnel \(tunnel)")
+    }
+    return transaction
+  }
+
+  private func packets(_ socket: NetfilterSocket, _ comment: String) throws -> UInt64? {
+    try socket.rules(of: table).first { $0.comment == comment }?.counter?.packets
+  }
+
+  private func waitUntilReadable(_ descriptor: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 2000) == 1
+  }
+
+  @Test("Packets come up, get their verdict and mark, and go on", arguments: [PacketVerdict.accept, .repeat])
+  func verdicts(verdict: PacketVerdict) throws {
+    let pair = try NamespacePair()
+    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    try socket.commit(structure(try socket.queueExpression(number: 77)))
+    let sender = try inNamespace(pair.peer) { try UDPSocket(boundTo: NamespacePair.peerAddress, port: 4000) }
+    let receiver = try inNamespace(pair.host) { try UDPSocket(boundTo: NamespacePair.hostAddress, port: 5000) }
+    // Nobody has the queue open: the rule's bypass lets packets go on.
+    try sender.send([0], to: NamespacePair.hostAddress, port: 5000)
+    #expect(try receiver.receive() == [0])
+
+    let queue = try inNamespace(pair.host) { try PacketQueue(number: 77) }
+    let busy = #expect(throws: LinuxError.self) { try inNamespace(pair.host) { _ = try PacketQueue(number: 77) } }
+    #expect(busy?.advice?.contains("another process") == true)
+
+    for octet: UInt8 in 1...3 {
+      try sender.send([UInt8](repeating: octet, count: 500), to: NamespacePair.hostAddress, port: 5000)
+    }
+    var seen: [QueuedPacket] = []
+    while seen.count < 3, waitUntilReadable(queue.descriptor) {
+      try queue.receive { seen.append($0) }
+    }
+    #expect(seen.count == 3)
+    for packet in seen {
+      #expect(packet.length == 548)
+      #expect(packet.payload.count == PacketQueue.defaultCopyRange)
+      #expect(packet.payload.first.map { $0 >> 4 } == 6)
+      #expect(packet.inputInterface != 0)
+      queue.decide(packet.identifier, packet.payload.last == 2 ? .drop : verdict, mark: 1 << 16)
+    }
+    try queue.sendVerdicts()
+    #expect(try receiver.receive().first == 1)
+    #expect(try receiver.receive().first == 3)
+    #expect(try packets(socket, "tunnel 1") == 2)
+    let statistics = try inNamespace(pair.host) { try queue.statistics() }
+    #expect(statistics?.length == 0)
+    #expect(statistics?.queued == 3)
+
+    // A verdict on a packet that is gone is refused, not fatal.
+    queue.decide(99, .accept)
+    try queue.sendVerdicts()
+    _ = waitUntilReadable(queue.descriptor)
+    try queue.receive { _ in }
+    #expect(queue.refusedVerdicts == 1)
+    #expect(queue.overruns == 0)
+  }
+
+  @Test("A full queue lets packets go on undecided, and later rules count them")
+  func failOpen() throws {
+    let pair = try NamespacePair()
+    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    try socket.commit(structure(try socket.queueExpression(number: 78)))
+    let queue = try inNamespace(pair.host) { try PacketQueue(number: 78, maximumLength: 4) }
+    let sender = try inNamespace(pair.peer) { try UDPSocket(boundTo: NamespacePair.peerAddress, port: 4000) }
+    let receiver = try inNamespace(pair.host) { try UDPSocket(boundTo: NamespacePair.hostAddress, port: 5000) }
+    for octet: UInt8 in 0..<10 { try sender.send([octet], to: NamespacePair.hostAddress, port: 5000) }
+    for octet: UInt8 in 4..<10 { #expect(try receiver.receive() == [octet]) }
+    #expect(try packets(socket, "tunnel 0") == 6)
+    #expect(try inNamespace(pair.host) { try queue.statistics() }?.length == 4)
+  }
+
+  @Test("Tracked connections are listed by mark, and the mark can be taken off")
+  func conntrack() throws {
+    let pair = try NamespacePair()
+    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    var transaction = NftTransaction(table: table)
+    transaction.addTable()
+    transaction.addChain("input", base: NftBaseChain(hook: .input, priority: NftBaseChain.manglePriority))
+    transaction.addRule(
+      chain: "input",
+      NftExpression.matchInputInterface("veth0") + NftExpression.mergeConntrackMark(2 << 16, mask: markMask))
+    try socket.commit(transaction)
+    let sender = try inNamespace(pair.peer) { try UDPSocket(boundTo: NamespacePair.peerAddress, port: 4000) }
+    let receiver = try inNamespace(pair.host) { try UDPSocket(boundTo: NamespacePair.hostAddress, port: 5000) }
+    try sender.send([1], to: NamespacePair.hostAddress, port: 5000)
+    _ = try receiver.receive()
+
+    let conntrack = try inNamespace(pair.host) { try ConntrackSocket() }
+    let isUDP = { (entry: ConntrackEntry) in entry.transport == 17 }
+    let entry = try #require(try conntrack.entries(markedUnder: markMask).first(where: isUDP))
+    #expect(entry.source.description == NamespacePair.peerAddress)
+    #expect(entry.destination.description == NamespacePair.hostAddress)
+    #expect(entry.ports == ConntrackEntry.Ports(source: 4000, destination: 5000))
+    #expect(entry.mark == 2 << 16)
+    #expect(entry.timeout > .zero)
+    try conntrack.setMark(0, mask: markMask, of: entry)
+    #expect(try !conntrack.entries(markedUnder: markMask).contains(where: isUDP))
+  }
+}
