@@ -75,8 +75,10 @@ let package = Package(
     tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
-    tests("DaemonKitTests", ["DaemonKit", "NetTypes"]),
-    tests("ProgramTests", ["lmad", "magd", "FlowManager", "PMIPCore", "NetTypes", "DaemonKit"]),
+    tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
+    tests(
+      "ProgramTests",
+      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "LinuxNet", "NetTypes", "DaemonKit"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,49 +1,36 @@
-import CLinuxNet
 import Foundation
 import LinuxNet
 
 /// Two network namespaces joined by a veth pair, `peer` fd01::1 and `host` fd01::2, with an end named `veth0` in each.
-/// Deleted, with everything in them, when the value goes away.
-struct NamespacePair: ~Copyable {
-  let peer: String
-  let host: String
+final class NamespacePair {
+  let peer: NetworkNamespace
+  let host: NetworkNamespace
 
   static let peerAddress = "fd01::1"
   static let hostAddress = "fd01::2"
 
-  /// Namespaces need root.
-  static var isPermitted: Bool { geteuid() == 0 }
-
-  private static let counter = Counter()
-
   init() throws {
-    let name = "fmnft-\(getpid())-\(Self.counter.next())"
-    peer = "\(name)-p"
-    host = "\(name)-h"
-    for namespace in [peer, host] { try runIP("netns add \(namespace)") }
-    try runIP("link add veth0 netns \(peer) type veth peer name veth0 netns \(host)")
-    for (namespace, address) in [(peer, Self.peerAddress), (host, Self.hostAddress)] {
-      try runIP("-n \(namespace) link set lo up")
-      try runIP("-n \(namespace) address add \(address)/64 dev veth0 nodad")
-      try runIP("-n \(namespace) link set veth0 up")
-    }
+    peer = try NetworkNamespace()
+    host = try NetworkNamespace()
+    try runIP(in: peer, "link add veth0 type veth peer name veth0 netns \(host.path)")
+    try Self.configure(peer, Self.peerAddress)
+    try Self.configure(host, Self.hostAddress)
   }
 
-  deinit {
-    for namespace in [peer, host] { _ = try? runIP("netns delete \(namespace)") }
+  private static func configure(_ namespace: borrowing NetworkNamespace, _ address: String) throws {
+    try runIP(in: namespace, "link set lo up")
+    try runIP(in: namespace, "address add \(address)/64 dev veth0 nodad")
+    try runIP(in: namespace, "link set veth0 up")
   }
 }
 
-final class Counter: @unchecked Sendable {
-  // Guarded by the lock.
-  private var value = 0
-  private let lock = NSLock()
-  func next() -> Int {
-    lock.withLock {
-      value += 1
-      return value
-    }
-  }
+extension NetworkNamespace {
+  /// For tools; valid as long as this process has the namespace open.
+  var path: String { "/proc/\(getpid())/fd/\(descriptor.rawValue)" }
+}
+
+func runIP(in namespace: borrowing NetworkNamespace, _ line: String) throws {
+  try run("nsenter", ["--net=\(namespace.path)", "ip"] + line.split(separator: " ").map(String.init))
 }
 
 struct CommandFailed: Error, CustomStringConvertible {
@@ -65,32 +52,6 @@ func run(_ tool: String, _ arguments: [String]) throws -> String {
     throw CommandFailed(description: "\(tool) \(arguments.joined(separator: " ")): \(text)")
   }
   return text
-}
-
-@discardableResult
-func runIP(_ line: String) throws -> String {
-  try run("ip", line.split(separator: " ").map(String.init))
-}
-
-/// Runs `body` on a thread of its own that has entered the namespace. Sockets opened there stay in it.
-func inNamespace<Value>(_ name: String, _ body: @escaping () throws -> Value) throws -> Value {
-  // The thread ends before this function goes on, so nothing is shared.
-  nonisolated(unsafe) var result: Result<Value, any Error>?
-  nonisolated(unsafe) let body = body
-  let done = DispatchSemaphore(value: 0)
-  Thread.detachNewThread {
-    result = Result {
-      let descriptor = open("/run/netns/\(name)", O_RDONLY | O_CLOEXEC)
-      guard descriptor >= 0 else { throw LinuxError("open namespace", name) }
-      defer { close(descriptor) }
-      guard cnet_setns(descriptor, cnet_clone_newnet) == 0 else { throw LinuxError("enter namespace", name) }
-      return try body()
-    }
-    done.signal()
-  }
-  done.wait()
-  guard let result else { throw CommandFailed(description: "thread of \(name) gave no result") }
-  return try result.get()
 }
 
 /// A UDP socket for tests.

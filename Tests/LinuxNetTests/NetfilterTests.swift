@@ -8,7 +8,7 @@ private let table = NftTable(name: "nfttest")
 private let markMask: UInt32 = 0x0fff_0000
 private let foreignBits: UInt32 = 0x1000_00a5
 
-@Suite("nf_tables in private namespaces", .enabled(if: NamespacePair.isPermitted))
+@Suite("nf_tables in private namespaces", .enabled(if: isRoot, needsRoot))
 struct NetfilterTests {
   private let source = NamespacePair.peerAddress
   private let destination = NamespacePair.hostAddress
@@ -65,7 +65,7 @@ struct NetfilterTests {
   func flowLookup(hasFlowLabel: Bool) throws {
     let pair = try NamespacePair()
     let layout = NftFlowKey(hasFlowLabel: hasFlowLabel)
-    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    let socket = try pair.host.run { try NetfilterSocket() }
     try socket.commit(structure(layout))
     let flow = try key(layout, label: 0xabcde, sport: 4000, dport: 5000)
 
@@ -78,8 +78,8 @@ struct NetfilterTests {
       ], to: "flows")
     try socket.commit(add)
 
-    let sender = try inNamespace(pair.peer) { try UDPSocket(boundTo: source, port: 4000) }
-    let receiver = try inNamespace(pair.host) { try UDPSocket(boundTo: destination, port: 5000) }
+    let sender = try pair.peer.run { try UDPSocket(boundTo: source, port: 4000) }
+    let receiver = try pair.host.run { try UDPSocket(boundTo: destination, port: 5000) }
     func exchange(_ count: Int, label: UInt32) throws {
       for _ in 0..<count {
         try sender.send([1, 2, 3, 4], to: destination, port: 5000, label: label)
@@ -118,7 +118,7 @@ struct NetfilterTests {
     #expect(try packets(socket, "seen 0") == (hasFlowLabel ? 1 : 0))
 
     // The operator's tool can read the table.
-    let listing = try run("ip", ["netns", "exec", pair.host, "nft", "list", "table", "ip6", table.name])
+    let listing = try run("nsenter", ["--net=\(pair.host.path)", "nft", "list", "table", "ip6", table.name])
     #expect(
       listing.contains(
         hasFlowLabel
@@ -130,7 +130,7 @@ struct NetfilterTests {
   func transactions() throws {
     let pair = try NamespacePair()
     let layout = NftFlowKey(hasFlowLabel: true)
-    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    let socket = try pair.host.run { try NetfilterSocket() }
     #expect(try !socket.tableExists(table))
     try socket.commit(structure(layout))
     #expect(try socket.tableExists(table))
@@ -177,7 +177,7 @@ struct NetfilterTests {
   func bulk() throws {
     let pair = try NamespacePair()
     let layout = NftFlowKey(hasFlowLabel: true)
-    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    let socket = try pair.host.run { try NetfilterSocket() }
     try socket.commit(structure(layout))
     let flows = try (0..<20_000).map {
       NftElement(
@@ -199,7 +199,7 @@ struct NetfilterTests {
     let pair = try NamespacePair()
     let layout = NftFlowKey(hasFlowLabel: false)
     let map = NftFragmentMap(name: "fragments")
-    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    let socket = try pair.host.run { try NetfilterSocket() }
     var transaction = NftTransaction(table: table)
     transaction.addTable()
     transaction.addSet(map.set)
@@ -228,9 +228,9 @@ struct NetfilterTests {
       ], to: "flows")
     try socket.commit(transaction)
 
-    let sender = try inNamespace(pair.peer) { try UDPSocket(boundTo: source, port: 4000) }
-    let other = try inNamespace(pair.peer) { try UDPSocket(boundTo: source, port: 4001) }
-    let receiver = try inNamespace(pair.host) { try UDPSocket(boundTo: destination, port: 5000) }
+    let sender = try pair.peer.run { try UDPSocket(boundTo: source, port: 4000) }
+    let other = try pair.peer.run { try UDPSocket(boundTo: source, port: 4001) }
+    let receiver = try pair.host.run { try UDPSocket(boundTo: destination, port: 5000) }
     // 4000 octets over MTU 1500: three fragments each.
     try sender.send([UInt8](repeating: 7, count: 4000), to: destination, port: 5000)
     #expect(try receiver.receive().count == 4000)
@@ -248,18 +248,18 @@ struct NetfilterTests {
   @Test("The kernel has a queue expression, and probing leaves nothing behind")
   func queueProbe() throws {
     let pair = try NamespacePair()
-    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    let socket = try pair.host.run { try NetfilterSocket() }
     let expression = try socket.queueExpression(number: 77)
     #expect(
       [.queue(number: 77, bypass: true), .xtablesQueue(number: 77, bypass: true)].contains(expression))
-    let tables = try run("ip", ["netns", "exec", pair.host, "nft", "list", "tables"])
+    let tables = try run("nsenter", ["--net=\(pair.host.path)", "nft", "list", "tables"])
     #expect(tables.isEmpty)
   }
 
   @Test("The maximum segment size of SYN segments is lowered, never raised")
   func clamp() throws {
     let pair = try NamespacePair()
-    let socket = try inNamespace(pair.host) { try NetfilterSocket() }
+    let socket = try pair.host.run { try NetfilterSocket() }
     for (clamp, seen) in [(UInt16(1220), UInt16(1220)), (9000, 1440)] {
       var transaction = NftTransaction(table: table)
       transaction.addTable()
@@ -275,7 +275,7 @@ struct NetfilterTests {
         ], comment: "seen")
       try socket.commit(transaction)
       // Nobody listens: the answer is a reset, but the SYN came by.
-      try inNamespace(pair.peer) {
+      try pair.peer.run {
         let descriptor = try FileDescriptor.socket(
           AF_INET6, Int32(SOCK_STREAM.rawValue), 0, operation: "open", object: "TCP socket")
         var target = sockaddr_in6()

@@ -1,4 +1,3 @@
-import Foundation
 import Yams
 
 /// A configuration that was read without an error.

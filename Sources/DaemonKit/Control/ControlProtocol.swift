@@ -19,9 +19,9 @@ public enum ControlProtocol {
   static func explain(_ error: any Error) -> String {
     guard let error = error as? DecodingError else { return "\(error)" }
     func text(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil, _ problem: String) -> String {
-      let path = (context.codingPath + (last.map { [$0] } ?? [])).map { key in
-        key.intValue.map { "[\($0)]" } ?? "." + key.stringValue
-      }.joined().drop { $0 == "." }
+      let keys = context.codingPath + (last.map { [$0] } ?? [])
+      let joined: String = keys.map { key in key.intValue.map { "[\($0)]" } ?? "." + key.stringValue }.joined()
+      let path = String(joined.drop { $0 == "." })
       return path.isEmpty ? problem : "\(path): \(problem)"
     }
     switch error {

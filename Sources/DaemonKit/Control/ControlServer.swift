@@ -143,7 +143,9 @@ public final class ControlServer {
     } catch let DecodingError.keyNotFound(key, context)
       where key.stringValue == "arguments" && context.codingPath.isEmpty
     {
-      return try ControlProtocol.decode(Arguments.self, from: Array("{}".utf8))
+      return try ControlProtocol.decode(
+        RequestArguments<Arguments>.self, from: Array(#"{"arguments":{}}"#.utf8)
+      ).arguments
     }
   }
 

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import LinuxNet
 
@@ -239,8 +238,7 @@ public final class StateFile<Record: Codable> {
       if errno == ENOENT { return nil }
       throw LinuxError("read", path)
     }
-    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else { throw LinuxError("read", path) }
-    var parts = Array(data).split(separator: Self.newline, omittingEmptySubsequences: false)
+    var parts = try FileContent.read(path).split(separator: Self.newline, omittingEmptySubsequences: false)
     // Behind the last newline stands nothing, or what a crash left of a line.
     if parts.popLast()?.isEmpty == false { counters.tornLines += 1 }
     guard let first = parts.first else { return nil }

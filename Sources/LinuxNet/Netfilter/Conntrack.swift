@@ -43,14 +43,19 @@ public final class ConntrackSocket {
     }
   }
 
-  /// Changes the bits of the mark under `mask`. ENOENT when the connection has ended.
-  public func setMark(_ value: UInt32, mask: UInt32, of entry: ConntrackEntry) throws(LinuxError) {
+  /// Changes the bits of the mark under `mask`. Gives false when the connection has ended meanwhile.
+  public func setMark(_ value: UInt32, mask: UInt32, of entry: ConntrackEntry) throws(LinuxError) -> Bool {
     var message = NetlinkMessage(
       netfilter: NFNL_SUBSYS_CTNETLINK, type: IPCTNL_MSG_CT_NEW.rawValue, family: UInt8(AF_INET6))
     message.attribute(UInt16(CTA_TUPLE_ORIG.rawValue) | UInt16(NLA_F_NESTED), bytes: entry.rawTuple)
     message.put(CTA_MARK, networkOrder: value & mask)
     message.put(CTA_MARK_MASK, networkOrder: mask)
-    try socket.request(message, "mark", "connection \(entry.source) > \(entry.destination)")
+    do {
+      try socket.request(message, "mark", "connection \(entry.source) > \(entry.destination)")
+      return true
+    } catch  where error.code == ENOENT {
+      return false
+    }
   }
 }
 
