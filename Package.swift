@@ -67,7 +67,7 @@ let package = Package(
     program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
-    program("BondingPolicy"),
+    program("BondingPolicy", ["MobilityWire"]),
 
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),

@@ -23,6 +23,9 @@ public struct Link: Hashable, Sendable {
   /// Up, and the other end is there.
   public var hasCarrier: Bool { isUp && flags & Self.lowerUp != 0 }
 
+  /// Takes all multicast frames, not only those of joined groups.
+  public var receivesAllMulticast: Bool { flags & UInt32(IFF_ALLMULTI) != 0 }
+
   /// IFF_LOWER_UP, which glibc's net/if.h leaves out.
   private static let lowerUp: UInt32 = 1 << 16
 
@@ -82,17 +85,20 @@ public struct LinkChange: Hashable, Sendable {
   public var mtu: UInt32?
   public var linkLayerAddress: LinkLayerAddress?
   public var alias: String?
+  /// Take all multicast frames, not only those of joined groups.
+  public var allMulticast: Bool?
   /// The kernel makes no link-local address by itself (addr_gen_mode none).
   public var withoutLinkLocalAddress = false
 
   public init(
     up: Bool? = nil, mtu: UInt32? = nil, linkLayerAddress: LinkLayerAddress? = nil, alias: String? = nil,
-    withoutLinkLocalAddress: Bool = false
+    allMulticast: Bool? = nil, withoutLinkLocalAddress: Bool = false
   ) {
     self.up = up
     self.mtu = mtu
     self.linkLayerAddress = linkLayerAddress
     self.alias = alias
+    self.allMulticast = allMulticast
     self.withoutLinkLocalAddress = withoutLinkLocalAddress
   }
 }
@@ -102,10 +108,13 @@ extension KernelRequest {
   public static func changeLink(index: UInt32, name: String, _ change: LinkChange) -> KernelRequest {
     var header = ifinfomsg()
     header.ifi_index = Int32(bitPattern: index)
-    if let up = change.up {
-      header.ifi_flags = up ? UInt32(IFF_UP) : 0
-      header.ifi_change = UInt32(IFF_UP)
+    func set(_ flag: UInt32, _ wanted: Bool?) {
+      guard let wanted else { return }
+      if wanted { header.ifi_flags |= flag }
+      header.ifi_change |= flag
     }
+    set(UInt32(IFF_UP), change.up)
+    set(UInt32(IFF_ALLMULTI), change.allMulticast)
     var message = NetlinkMessage(type: UInt16(RTM_NEWLINK), header: header)
     if let mtu = change.mtu { message.attribute(UInt16(IFLA_MTU), mtu) }
     if let address = change.linkLayerAddress { message.attribute(UInt16(IFLA_ADDRESS), bytes: address.bytes) }

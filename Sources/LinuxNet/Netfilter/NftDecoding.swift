@@ -60,7 +60,7 @@ extension NftChainRecord {
     guard let name = attributes[NFTA_CHAIN_NAME]?.string, let handle = attributes[NFTA_CHAIN_HANDLE]?.uint64BigEndian
     else { return nil }
     var base: NftBaseChain?
-    if let hook = attributes[NFTA_CHAIN_HOOK]?.nested,
+    if let hook = attributes[NFTA_CHAIN_HOOK]?.nested, hook[NFTA_HOOK_DEV] == nil, hook[NFTA_HOOK_DEVS] == nil,
       let number = hook[NFTA_HOOK_HOOKNUM]?.uint32BigEndian.flatMap(NftBaseChain.Hook.init(rawValue:)),
       let priority = hook[NFTA_HOOK_PRIORITY]?.uint32BigEndian,
       let kind = attributes[NFTA_CHAIN_TYPE].flatMap({ NftBaseChain.Kind(rawValue: $0.string) })

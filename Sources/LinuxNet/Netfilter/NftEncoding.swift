@@ -124,6 +124,8 @@ extension NftExpression {
     case .conntrackLoad, .conntrackSetMark: "ct"
     case .queue: "queue"
     case .xtablesQueue: "target"
+    case .forward: "fwd"
+    case .duplicate: "dup"
     }
   }
 
@@ -204,6 +206,10 @@ extension NftExpression {
       message.put(NFTA_TARGET_NAME, string: "NFQUEUE")
       message.put(NFTA_TARGET_REV, networkOrder: UInt32(3))
       message.put(NFTA_TARGET_INFO, bytes: fields.withUnsafeBytes { Array($0) })
+    case .forward(let register):
+      message.put(NFTA_FWD_SREG_DEV, networkOrder: register.rawValue)
+    case .duplicate(let register):
+      message.put(NFTA_DUP_SREG_DEV, networkOrder: register.rawValue)
     }
   }
 }
@@ -225,6 +231,7 @@ extension NftExpression.MetaKey {
     case .inputInterfaceName: NFT_META_IIFNAME.rawValue
     case .outputInterfaceName: NFT_META_OIFNAME.rawValue
     case .packetLength: NFT_META_LEN.rawValue
+    case .etherType: NFT_META_PROTOCOL.rawValue
     }
   }
 }

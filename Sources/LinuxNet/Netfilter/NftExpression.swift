@@ -15,6 +15,8 @@ public enum NftExpression: Hashable, Sendable {
     case outputInterfaceName
     /// Length of the packet in octets, 4 octets, host order.
     case packetLength
+    /// EtherType of the packet, 2 octets.
+    case etherType
   }
 
   public enum PayloadBase: Hashable, Sendable {
@@ -73,4 +75,9 @@ public enum NftExpression: Hashable, Sendable {
   case queue(number: UInt16, bypass: Bool)
   /// The xtables target NFQUEUE through nft_compat, for kernels without nft_queue.
   case xtablesQueue(number: UInt16, bypass: Bool)
+  /// In family netdev: sends the packet out of the interface whose index is in the register, in the byte order of the
+  /// host. The packet is gone after it; an index that no interface has drops it.
+  case forward(toInterface: NftRegister)
+  /// In family netdev: sends a copy out of the interface whose index is in the register; the rule goes on.
+  case duplicate(toInterface: NftRegister)
 }

@@ -2,7 +2,18 @@
 public enum NftFamily: UInt8, Hashable, Sendable {
   /// IPv4 and IPv6 alike.
   case inet = 1
+  /// Packets of single interfaces, before and behind all network protocols; its chains are `NftDeviceChain`s.
+  case netdev = 5
   case ipv6 = 10
+
+  /// As the `nft` tool writes it.
+  public var name: String {
+    switch self {
+    case .inet: "inet"
+    case .netdev: "netdev"
+    case .ipv6: "ip6"
+    }
+  }
 }
 
 /// Name and family of a table; everything else lives in one.
@@ -15,7 +26,7 @@ public struct NftTable: Hashable, Sendable, CustomStringConvertible {
     self.name = name
   }
 
-  public var description: String { "nft table \(family == .ipv6 ? "ip6" : "inet") \(name)" }
+  public var description: String { "nft table \(family.name) \(name)" }
 }
 
 /// How a base chain hangs on the packet path.
@@ -65,6 +76,7 @@ public struct NftField: Hashable, Sendable {
   /// `0f:a0:00:00:13:88`.
   public static let portPair = NftField(dataType: 9, octets: 6)
   public static let mark = NftField(dataType: 19, octets: 4)
+  public static let icmpv6Type = NftField(dataType: 29, octets: 1)
   /// `nft` has no type of 4 octets in network order that prints as a number; the nearest is an IPv4 address.
   public static let flowLabel = NftField(dataType: 7, octets: 4)
   public static let fragmentIdentification = NftField(dataType: 7, octets: 4)
@@ -170,7 +182,7 @@ public struct NftRuleRecord: Hashable, Sendable {
 public struct NftChainRecord: Hashable, Sendable {
   public var name: String
   public var handle: UInt64
-  /// nil for a regular chain.
+  /// nil for a regular chain and for a chain of family netdev.
   public var base: NftBaseChain?
   /// Rules and elements that refer to it, and its own rules.
   public var uses: UInt32

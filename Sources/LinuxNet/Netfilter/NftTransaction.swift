@@ -158,7 +158,7 @@ public struct NftTransaction: Sendable {
 
   // MARK: Messages
 
-  private mutating func append(
+  mutating func append(
     _ type: nf_tables_msg_types, _ flags: NetlinkFlags, _ operation: String, _ object: String,
     _ body: (inout NetlinkMessage) -> Void
   ) {

@@ -1,0 +1,161 @@
+import DaemonKit
+import LinuxNet
+import Logging
+import NetTypes
+
+/// `bonding-policy run`: one thread on one event loop. All packets stay in the kernel; what is left to do is to follow
+/// interfaces, to solicit gateways on new links, and to answer on the control socket.
+final class BondingDaemon {
+  private let loop: EventLoop
+  private let kernel: BondingKernel
+  private let monitor: InterfaceMonitor
+  private let control: ControlServer
+  private let log: Logger
+  private var solicitations = RouterSolicitations()
+  private var retry: Duration?
+  private var solicitationsSent: UInt64 = 0
+
+  /// After a failed reading of the kernel's tables.
+  private static let retryDelay: Duration = .seconds(1)
+
+  /// Takes the control socket, then puts everything into the kernel. Two programs exclude each other by the socket.
+  init(_ configuration: BondingConfiguration, log: Logger) throws(LinuxError) {
+    self.log = log
+    loop = try EventLoop()
+    control = try ControlServer(loop: loop, path: configuration.control.socket, group: configuration.control.group)
+    kernel = try BondingKernel(BondingPlan(configuration), stateDirectory: configuration.stateDirectory)
+    monitor = try InterfaceMonitor()
+    _ = try monitor.resynchronize()
+    note(try kernel.install())
+  }
+
+  /// Runs until SIGTERM, SIGINT or SIGHUP, then takes everything out of the kernel. After SIGKILL it stays there.
+  func run() throws(LinuxError) {
+    try loop.handleSignals { [unowned self] signal in
+      log.notice("stopping", metadata: ["signal": "\(signal)"])
+      loop.stop()
+    }
+    try loop.add(monitor.descriptor) { [unowned self] _ in interfacesChanged() }
+    loop.onDeadline = { [unowned self] in deadlinePassed() }
+    serve()
+    setDeadline()
+    log.notice(
+      "bonding",
+      metadata: ["interface": "\(kernel.plan.interface)", "slaves": "\(kernel.plan.slaves.map(\.name))"])
+    try loop.run()
+    _ = try kernel.remove()
+  }
+
+  // MARK: Interfaces
+
+  private func interfacesChanged() {
+    var hasChanged = false
+    do throws(LinuxError) {
+      try monitor.receive { event in
+        switch event {
+        case .link, .linkRemoved: hasChanged = true
+        case .address, .addressRemoved, .neighbour, .neighbourRemoved: break
+        }
+      }
+    } catch {
+      log.error("\(error)")
+      hasChanged = true
+    }
+    if hasChanged { followLinks() }
+  }
+
+  private func followLinks() {
+    do throws(LinuxError) {
+      note(try kernel.followLinks())
+      retry = nil
+    } catch {
+      log.error("\(error)")
+      retry = SystemClock.monotonic + Self.retryDelay
+    }
+    setDeadline()
+  }
+
+  private func note(_ following: BondingKernel.LinkFollowing) {
+    for refusal in following.refusals { log.warning("\(refusal)") }
+    for link in following.arrived {
+      log.info("slave has carrier", metadata: ["slave": "\(link.slave.name)"])
+      solicitations.begin(link.slave.name, at: SystemClock.monotonic)
+    }
+  }
+
+  // MARK: Time
+
+  private func setDeadline() {
+    do throws(LinuxError) {
+      try loop.setDeadline([retry, solicitations.deadline].compactMap(\.self).min())
+    } catch {
+      log.error("\(error)")
+    }
+  }
+
+  private func deadlinePassed() {
+    let now = SystemClock.monotonic
+    for slave in solicitations.due(at: now) {
+      do throws(LinuxError) {
+        if try kernel.solicit(on: slave) { solicitationsSent += 1 }
+      } catch {
+        log.warning("\(error)")
+      }
+    }
+    if let moment = retry, moment <= now { followLinks() } else { setDeadline() }
+  }
+
+  // MARK: Commands
+
+  private func serve() {
+    control.handle("show", NoArguments.self) { [unowned self] _, _ throws(ControlError) in
+      try answer { () throws(LinuxError) in
+        var status = try kernel.status()
+        status.counters["routerSolicitationsSent"] = solicitationsSent
+        status.counters.merge(control.counters.named) { own, _ in own }
+        return status
+      }
+    }
+    control.handle("list", NoArguments.self) { [unowned self] _, _ throws(ControlError) in
+      try answer { () throws(LinuxError) in LogicalFlows(flows: try kernel.flows()) }
+    }
+    control.handle("select", Selection.self) { [unowned self] selection, _ throws(ControlError) in
+      try select(selection)
+    }
+    control.handle("unselect", SelectedPort.self) { [unowned self] selected, _ throws(ControlError) in
+      guard try answer({ () throws(LinuxError) in try kernel.unselect(selected.port) }) else {
+        throw ControlError(
+          code: "no-such-selection", message: "source port \(selected.port) is not selected",
+          hint: "`\(BondingPolicy.name) show` lists the selections")
+      }
+      return selected
+    }
+  }
+
+  private func select(_ selection: Selection) throws(ControlError) -> Selection {
+    guard selection.port > 0 else {
+      throw ControlError(code: ControlError.invalidArguments, message: "port 0 is no source port")
+    }
+    guard let slave = kernel.plan.slaves.first(where: { $0.name == selection.slave }) else {
+      throw ControlError(
+        code: "no-such-slave", message: "'\(selection.slave)' is not a slave of \(kernel.plan.interface)",
+        hint: "slaves are \(kernel.plan.slaves.map(\.name).joined(separator: ", "))")
+    }
+    guard kernel.hasRoom(for: selection.port) else {
+      throw ControlError(
+        code: "too-many-selections", message: "\(BondingPlan.maximumSelections) ports are selected already",
+        hint: "take one away with `\(BondingPolicy.name) unselect`")
+    }
+    try answer { () throws(LinuxError) in try kernel.select(selection.port, slave) }
+    return selection
+  }
+
+  private func answer<Document>(_ body: () throws(LinuxError) -> Document) throws(ControlError) -> Document {
+    do {
+      return try body()
+    } catch {
+      throw ControlError(
+        code: "kernel-refused", message: "\(error.operation) \(error.object): \(error.reason)", hint: error.hint)
+    }
+  }
+}

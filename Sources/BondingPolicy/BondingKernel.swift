@@ -1,0 +1,248 @@
+import Glibc
+import LinuxNet
+import NetTypes
+
+/// Puts a `BondingPlan` into the kernel, keeps it in step with the interfaces and takes it out again.
+///
+/// What is ours is known by the names of the nftables tables and by the alias of the veth pair, so a start after a crash
+/// finds it and changes what differs; packets go on meanwhile, and connections keep their marks.
+final class BondingKernel {
+  let plan: BondingPlan
+  private let netfilter: NetfilterSocket
+  private let conntrack: ConntrackSocket
+  private let tables: RouteNetlink
+  private let pair: VirtualPair
+  private let slaves: SlaveKeeper
+
+  /// Slaves by the source port that the operator has put on them.
+  private var selections: [UInt16: BondingPlan.Slave] = [:]
+  /// What the device table in the kernel was made for.
+  private var installed: BondingPlan.Links?
+  /// What rules of replaced device tables have counted, by comment.
+  private var earlierCounts: [String: NftCounter] = [:]
+
+  /// Replacements of the device table, since the start.
+  private(set) var linkChanges: UInt64 = 0
+  /// Interfaces that could not be made slaves, since the start.
+  private(set) var refusedSlaves: UInt64 = 0
+
+  init(_ plan: BondingPlan, stateDirectory: String) throws(LinuxError) {
+    self.plan = plan
+    netfilter = try NetfilterSocket()
+    conntrack = try ConntrackSocket()
+    tables = try RouteNetlink()
+    pair = VirtualPair(plan: plan, tables: tables)
+    slaves = try SlaveKeeper(directory: stateDirectory, interface: plan.interface)
+  }
+
+  /// Whether the kernel would take our tables and interfaces; changes nothing. Gives the interfaces there are.
+  static func check(_ plan: BondingPlan) throws(LinuxError) -> [Link] {
+    let netfilter = try NetfilterSocket()
+    try netfilter.check(plan.trial)
+    try netfilter.check(plan.policy([:]))
+    let tables = try RouteNetlink()
+    let links = try tables.links()
+    let pair = VirtualPair(plan: plan, tables: tables)
+    if try !pair.exists(links) { _ = try pair.linkLayerAddress(links) }
+    return links
+  }
+
+  // MARK: Putting in and taking out
+
+  /// The policy first, then the interfaces: the first packet already finds it.
+  func install() throws(LinuxError) -> LinkFollowing {
+    let meanings = Set(plan.slaves.map(plan.meaning))
+    let earlier = Set(try netfilter.rules(of: plan.policyTable).compactMap(\.comment).filter(BondingPlan.isMeaning))
+    if earlier == meanings {
+      selections = plan.selections(in: try elements(of: BondingPlan.selectionMap))
+    } else {
+      // Marks of a run with another numbering of slaves would send flows the wrong way.
+      try remove(plan.policyTable)
+      _ = try releaseFlows()
+    }
+    _ = try slaves.restore(except: Set(plan.slaves.map(\.name)))
+    try netfilter.commit(plan.policy(selections))
+    return try followLinks()
+  }
+
+  /// Takes out everything of ours, gives the slaves back, and takes our bits off the marks of connections.
+  func remove() throws(LinuxError) -> RemovalResult {
+    var tables = 0
+    for table in [plan.deviceTable, plan.policyTable] where try remove(table) { tables += 1 }
+    let interfaces = try pair.delete()
+    installed = nil
+    return RemovalResult(
+      tables: tables, interfaces: interfaces, restoredSlaves: try slaves.restore(), releasedFlows: try releaseFlows())
+  }
+
+  @discardableResult
+  private func remove(_ table: NftTable) throws(LinuxError) -> Bool {
+    guard try netfilter.tableExists(table) else { return false }
+    try netfilter.commit(BondingPlan.removal(of: table))
+    return true
+  }
+
+  private func elements(of set: String) throws(LinuxError) -> [NftElement] {
+    do {
+      return try netfilter.elements(of: set, in: plan.policyTable)
+    } catch {
+      guard error.code == ENOENT else { throw error }
+      return []
+    }
+  }
+
+  /// What came out of `followLinks`.
+  struct LinkFollowing {
+    /// Interfaces that could not be made slaves.
+    var refusals: [LinuxError] = []
+    /// Slaves that have got carrier since the last time, and their interfaces' indices.
+    var arrived: [BondingPlan.Links.SlaveLink] = []
+  }
+
+  /// Makes the kernel agree with the interfaces that are there: present ones of ours are slaves, and the flows of one
+  /// without carrier use another. A logical interface that somebody has deleted is made again.
+  func followLinks() throws(LinuxError) -> LinkFollowing {
+    var following = LinkFollowing()
+    let before = try tables.links()
+    let address = try pair.linkLayerAddress(before)
+    let isNew = try !pair.exists(before)
+    if isNew { try pair.create(address) }
+    var refused: Set<String> = []
+    for link in before where plan.slaves.contains(where: { $0.name == link.name }) {
+      do throws(LinuxError) {
+        try slaves.adopt(link, as: address)
+      } catch {
+        // One that has gone meanwhile is not worth more than a log line, because its event is on the way.
+        refused.insert(link.name)
+        following.refusals.append(error)
+        refusedSlaves += 1
+      }
+    }
+
+    let links = try tables.links()
+    try pair.adjust(links, address)
+    guard let state = plan.state(of: links, without: refused) else { return following }
+    if state != installed {
+      try keepCounts()
+      try netfilter.commit(plan.devices(state))
+      linkChanges += 1
+      // A logical interface that comes up solicits by all slaves of that moment.
+      if let installed, !isNew {
+        following.arrived = state.usable.filter { !installed.usable.contains($0) }
+      }
+      installed = state
+    }
+    if isNew { try pair.activate(links) }
+    return following
+  }
+
+  /// Sends a Router Solicitation on a slave. Gives false when the slave has no carrier any more, or when the logical
+  /// interface has no link-local address yet: the kernel solicits by all slaves when it has one.
+  func solicit(on slave: String) throws(LinuxError) -> Bool {
+    guard let link = installed?.usable.first(where: { $0.slave.name == slave }),
+      let source = try addresses().first(where: { $0.address.isLinkLocal })?.address,
+      let address = try tables.link(named: plan.interface).linkLayerAddress
+    else { return false }
+    try RouterSolicitations.send(on: link, from: source, address)
+    return true
+  }
+
+  // MARK: Selections
+
+  func select(_ port: UInt16, _ slave: BondingPlan.Slave) throws(LinuxError) { try change(port, slave) }
+
+  /// Gives false when there was no selection.
+  func unselect(_ port: UInt16) throws(LinuxError) -> Bool {
+    guard selections[port] != nil else { return false }
+    try change(port, nil)
+    return true
+  }
+
+  func hasRoom(for port: UInt16) -> Bool {
+    selections[port] != nil || selections.count < BondingPlan.maximumSelections
+  }
+
+  private func change(_ port: UInt16, _ slave: BondingPlan.Slave?) throws(LinuxError) {
+    var changed = selections
+    changed[port] = slave
+    try netfilter.commit(plan.policy(changed))
+    selections = changed
+  }
+
+  // MARK: Flows
+
+  /// The connections that have been seen on the logical interface.
+  func flows() throws(LinuxError) -> [LogicalFlow] {
+    let own = Set(try addresses().map(\.address))
+    return try conntrack.entries(markedUnder: plan.markMask).map { entry in
+      let localPort = own.contains(entry.source) ? entry.ports?.source : entry.ports?.destination
+      let selected =
+        BondingPlan.portProtocols.contains(entry.transport) ? localPort.flatMap { selections[$0] } : nil
+      let mark = selected?.mark ?? entry.mark & plan.markMask
+      return LogicalFlow(
+        source: entry.source, destination: entry.destination, transport: entry.transport,
+        sourcePort: entry.ports?.source, destinationPort: entry.ports?.destination,
+        slave: installed?.slave(forMark: mark)?.name, arrivedOn: plan.slave(ofMark: entry.mark)?.name,
+        isSelected: selected != nil, mark: hexadecimal(entry.mark & plan.markMask),
+        remainingSeconds: Int(entry.timeout.components.seconds))
+    }
+  }
+
+  private func releaseFlows() throws(LinuxError) -> Int {
+    var released = 0
+    for entry in try conntrack.entries(markedUnder: plan.markMask)
+    where try conntrack.setMark(0, mask: plan.markMask, of: entry) { released += 1 }
+    return released
+  }
+
+  // MARK: State
+
+  /// Usable addresses of the logical interface.
+  func addresses() throws(LinuxError) -> [InterfaceAddress] {
+    guard let index = installed?.interface else { return [] }
+    return try tables.addresses().filter { $0.interface == index && !$0.isTentative && !$0.isDuplicate }
+  }
+
+  func status() throws(LinuxError) -> BondingStatus {
+    let links = try tables.links()
+    let counts = try counts()
+    let flows = try conntrack.entries(markedUnder: plan.markMask)
+    let interface = links.first { $0.name == plan.interface }
+    let slaves = plan.slaves.map { slave in
+      let link = links.first { $0.name == slave.name }
+      let arrived = counts[plan.arrivalComment(slave)] ?? NftCounter()
+      let chosen = counts[plan.departureComment(slave)] ?? NftCounter()
+      let fallen = counts[plan.defaultComment(slave)] ?? NftCounter()
+      return BondingStatus.Slave(
+        name: slave.name, number: slave.number, mark: hexadecimal(slave.mark), isPresent: link != nil,
+        hasCarrier: link?.hasCarrier ?? false, isDefault: installed?.defaultSlave?.slave == slave,
+        flows: flows.count { plan.slave(ofMark: $0.mark) == slave }, downlinkPackets: arrived.packets,
+        downlinkOctets: arrived.octets, uplinkPackets: chosen.packets + fallen.packets,
+        uplinkOctets: chosen.octets + fallen.octets)
+    }
+    return BondingStatus(
+      interface: BondingStatus.Interface(
+        name: plan.interface, backend: .veth, isUp: interface?.isUp ?? false,
+        linkLayerAddress: interface?.linkLayerAddress, mtu: interface?.mtu,
+        addresses: try addresses().map(\.address)),
+      slaves: slaves,
+      selections: selections.sorted { $0.key < $1.key }.map { Selection(port: $0.key, slave: $0.value.name) },
+      counters: [
+        "linkChanges": linkChanges, "refusedSlaves": refusedSlaves,
+        "packetsToAllSlaves": counts[BondingPlan.duplicationComment]?.packets ?? 0,
+        "packetsWithoutSlave": counts[BondingPlan.dropComment]?.packets ?? 0,
+      ])
+  }
+
+  /// Of the rules of the device table and of the tables before it, by comment.
+  private func counts() throws(LinuxError) -> [String: NftCounter] {
+    guard installed != nil else { return earlierCounts }
+    return try netfilter.rules(of: plan.deviceTable).reduce(into: earlierCounts) { counts, rule in
+      guard let comment = rule.comment, let counter = rule.counter else { return }
+      counts[comment, default: NftCounter()].packets += counter.packets
+      counts[comment, default: NftCounter()].octets += counter.octets
+    }
+  }
+
+  private func keepCounts() throws(LinuxError) { earlierCounts = try counts() }
+}

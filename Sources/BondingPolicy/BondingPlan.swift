@@ -1,0 +1,276 @@
+import LinuxNet
+import NetTypes
+
+/// What bonding-policy puts into the kernel for a configuration (paper, annex A.3; without a packet ever leaving the
+/// kernel). Marks carry the choice of the slave between two tables:
+///
+/// - family ip6, the policy. Chain `input`: a packet that slave n received sets our bits of its connection's mark to n.
+///   Chain `output`: a packet whose source port the operator has selected gets the mark of the selected slave, any other
+///   the mark of its connection, so that the uplink follows the downlink.
+/// - family netdev, the logical interface. Chain `from_n`, on slave n: IPv6 packets get the mark n and go to the peer of
+///   the logical interface, so that they arrive on the latter. Chain `egress`, on the logical interface: packets with
+///   mark n leave by slave n while that has carrier, all others by the default slave, the first one with carrier.
+///
+/// All gateways of the domain have one link-local and one link-layer address, so a neighbour entry of the logical
+/// interface is right on every slave. But each gateway has to hear of the terminal: solicitations, Neighbor
+/// Advertisements and multicast listener reports leave by all slaves.
+///
+/// Only IPv6 is taken from the slaves: IPv4, EAPOL and the like stay where they were.
+struct BondingPlan: Hashable {
+  struct Slave: Hashable {
+    var name: String
+    /// 1...
+    var number: UInt32
+    /// The number at its place under the mask.
+    var mark: UInt32
+  }
+
+  /// The state of the interfaces, as far as the rules depend on it.
+  struct Links: Hashable {
+    struct SlaveLink: Hashable {
+      var slave: Slave
+      var index: UInt32
+      var hasCarrier: Bool
+    }
+
+    var interface: UInt32
+    var peer: UInt32
+    /// Slaves that are present, in the order of the configuration.
+    var slaves: [SlaveLink]
+
+    var usable: [SlaveLink] { slaves.filter(\.hasCarrier) }
+    /// The slave that takes packets with no mark of a usable slave.
+    var defaultSlave: SlaveLink? { slaves.first(where: \.hasCarrier) }
+
+    /// By which a packet with this mark leaves.
+    func slave(forMark mark: UInt32) -> Slave? {
+      (usable.first { $0.slave.mark == mark } ?? defaultSlave)?.slave
+    }
+  }
+
+  let interface: String
+  let peer: String
+  let slaves: [Slave]
+  let linkLayerAddress: LinkLayerAddress?
+  let markMask: UInt32
+  let policyTable: NftTable
+  let deviceTable: NftTable
+
+  init(_ configuration: BondingConfiguration) {
+    let shift = UInt32(configuration.markMask.trailingZeroBitCount)
+    interface = configuration.interface
+    peer = Self.peerName(of: configuration.interface)
+    slaves = configuration.slaves.enumerated().map { index, name in
+      let number = UInt32(index + 1)
+      return Slave(name: name, number: number, mark: number << shift)
+    }
+    linkLayerAddress = configuration.linkLayerAddress
+    markMask = configuration.markMask
+    policyTable = NftTable(name: configuration.nftTable)
+    deviceTable = NftTable(family: .netdev, name: configuration.nftTable)
+  }
+
+  /// The other end of the veth pair.
+  static func peerName(of interface: String) -> String { interface + "p" }
+
+  func slave(ofMark mark: UInt32) -> Slave? { slaves.first { $0.mark == mark & markMask } }
+
+  /// nil unless both ends of the pair are there.
+  func state(of links: [Link], without refused: Set<String> = []) -> Links? {
+    guard let own = links.first(where: { $0.name == interface }), let other = links.first(where: { $0.name == peer })
+    else { return nil }
+    return Links(
+      interface: own.index, peer: other.index,
+      slaves: slaves.compactMap { slave in
+        guard let link = links.first(where: { $0.name == slave.name }), !refused.contains(slave.name) else {
+          return nil
+        }
+        return Links.SlaveLink(slave: slave, index: link.index, hasCarrier: link.hasCarrier)
+      })
+  }
+
+  // MARK: Policy
+
+  /// Protocols whose first two octets are the source port: TCP, UDP and SCTP.
+  static let portProtocols: [UInt8] = [6, 17, 132]
+  /// Bound of `select`.
+  static let maximumSelections = 1024
+  static let selectionMap = "selected"
+
+  /// Comment that tells a later start what marks meant.
+  func meaning(_ slave: Slave) -> String { "downlink from \(slave.name), mark \(hexadecimal(slave.mark))" }
+  static func isMeaning(_ comment: String) -> Bool { comment.hasPrefix("downlink from ") }
+
+  private func markChain(_ slave: Slave) -> String { "mark_\(slave.number)" }
+
+  /// Replaces the policy table, or makes it, in one step.
+  func policy(_ selections: [UInt16: Slave]) -> NftTransaction {
+    var transaction = Self.replacement(of: policyTable)
+    let input = "input"
+    transaction.addChain(input, base: NftBaseChain(hook: .input, priority: NftBaseChain.manglePriority))
+    // An ICMPv6 error about a connection does not say where its downlink is.
+    transaction.addRule(
+      chain: input,
+      [
+        .conntrackLoad(.state, into: .word(0)),
+        .bitwise(
+          .word(0), into: .word(0), mask: NftExpression.hostOrder(Self.relatedState), xor: NftExpression.hostOrder(0)),
+        .compare(.word(0), .notEqual, NftExpression.hostOrder(0)), .verdict(.return),
+      ], comment: "errors about a connection")
+    for slave in slaves {
+      transaction.addRule(
+        chain: input,
+        NftExpression.matchInputInterface(interface) + NftExpression.matchMark(slave.mark, mask: markMask)
+          + NftExpression.mergeConntrackMark(slave.mark, mask: markMask) + [.verdict(.return)],
+        comment: meaning(slave))
+    }
+
+    for slave in slaves {
+      transaction.addChain(markChain(slave))
+      transaction.addRule(
+        chain: markChain(slave), NftExpression.mergeMark(slave.mark, mask: markMask) + [.verdict(.accept)])
+    }
+    transaction.addSet(NftSet(name: Self.selectionMap, key: [.transportProtocol, .port], value: .verdict))
+    transaction.addElements(
+      selections.sorted { $0.key < $1.key }.flatMap { port, slave in
+        Self.portProtocols.map { transport in
+          var key = NftKey()
+          key.append(transport)
+          key.append(port)
+          return NftElement(key: key.bytes, value: .verdict(.goTo(markChain(slave))))
+        }
+      }, to: Self.selectionMap)
+
+    let output = "output"
+    transaction.addChain(output, base: NftBaseChain(hook: .output, priority: NftBaseChain.manglePriority))
+    transaction.addRule(
+      chain: output,
+      NftExpression.matchOutputInterface(interface) + [
+        .metaLoad(.transportProtocol, into: .word(0)),
+        .payloadLoad(base: .transport, offset: 0, length: 2, into: .word(1)),
+        .lookup(set: Self.selectionMap, key: .word(0), into: .verdict, inverted: false),
+      ], comment: "selected by source port")
+    for slave in slaves {
+      transaction.addRule(
+        chain: output,
+        NftExpression.matchOutputInterface(interface)
+          + NftExpression.matchConntrackMark(slave.mark, mask: markMask) + [.verdict(.goTo(markChain(slave)))],
+        comment: "uplink follows to \(slave.name)")
+    }
+    return transaction
+  }
+
+  /// The selections in the elements of an earlier run's policy table.
+  func selections(in elements: [NftElement]) -> [UInt16: Slave] {
+    var selections: [UInt16: Slave] = [:]
+    for element in elements {
+      guard element.key.count >= 6, case .verdict(.goTo(let chain)) = element.value,
+        let slave = slaves.first(where: { markChain($0) == chain })
+      else { continue }
+      selections[UInt16(element.key[4]) << 8 | UInt16(element.key[5])] = slave
+    }
+    return selections
+  }
+
+  /// NF_CT_STATE_BIT(IP_CT_RELATED).
+  private static let relatedState: UInt32 = 4
+
+  // MARK: Logical interface
+
+  /// ICMPv6 types that every gateway has to hear: multicast listener report and done (RFC 2710), Router Solicitation,
+  /// Neighbor Solicitation and Advertisement (RFC 4861), version 2 multicast listener report (RFC 3810).
+  static let duplicatedTypes: [UInt8] = [131, 132, 133, 135, 136, 143]
+
+  /// Comments of the rules, by which counters are found again.
+  func arrivalComment(_ slave: Slave) -> String { "from \(slave.name)" }
+  func departureComment(_ slave: Slave) -> String { "to \(slave.name)" }
+  func defaultComment(_ slave: Slave) -> String { "to \(slave.name) by default" }
+  static let duplicationComment = "to all slaves"
+  static let dropComment = "no slave has carrier"
+
+  /// Replaces the device table, or makes it, in one step.
+  func devices(_ links: Links) -> NftTransaction {
+    var transaction = Self.replacement(of: deviceTable)
+    for link in links.slaves {
+      addArrival(chain: "from_\(link.slave.number)", on: link.slave.name, link, peer: links.peer, &transaction)
+    }
+    addEgress(on: interface, links, &transaction)
+    return transaction
+  }
+
+  /// The same on the loopback interface, which every namespace has: whether the kernel knows all that is needed.
+  var trial: NftTransaction {
+    let loopback: UInt32 = 1
+    let links = Links(
+      interface: loopback, peer: loopback,
+      slaves: slaves.map { Links.SlaveLink(slave: $0, index: loopback, hasCarrier: true) })
+    var transaction = Self.replacement(of: NftTable(family: .netdev, name: deviceTable.name + "_trial"))
+    for link in links.slaves {
+      addArrival(chain: "from_\(link.slave.number)", on: "lo", link, peer: loopback, &transaction)
+    }
+    addEgress(on: "lo", links, &transaction)
+    return transaction
+  }
+
+  private func addArrival(
+    chain: String, on device: String, _ link: Links.SlaveLink, peer: UInt32, _ transaction: inout NftTransaction
+  ) {
+    transaction.addChain(chain, on: NftDeviceChain(hook: .ingress, device: device, priority: 0))
+    transaction.addRule(
+      chain: chain,
+      NftExpression.matchIPv6() + NftExpression.mergeMark(link.slave.mark, mask: markMask) + [.counter]
+        + NftExpression.forward(toInterface: peer), comment: arrivalComment(link.slave))
+  }
+
+  private func addEgress(on device: String, _ links: Links, _ transaction: inout NftTransaction) {
+    let (chain, types) = ("egress", "to_all")
+    transaction.addSet(NftSet(name: types, key: [.icmpv6Type]))
+    transaction.addElements(
+      Self.duplicatedTypes.map { type in
+        var key = NftKey()
+        key.append(type)
+        return NftElement(key: key.bytes)
+      }, to: types)
+    transaction.addChain(chain, on: NftDeviceChain(hook: .egress, device: device, priority: 0))
+    transaction.addRule(chain: chain, NftExpression.matchIPv6(.notEqual) + [.verdict(.accept)], comment: "not IPv6")
+    guard let defaultSlave = links.defaultSlave else {
+      transaction.addRule(chain: chain, [.counter, .verdict(.drop)], comment: Self.dropComment)
+      return
+    }
+    transaction.addRule(
+      chain: chain,
+      NftExpression.matchICMPv6Type(in: types) + [.counter]
+        + links.usable.filter { $0 != defaultSlave }.flatMap { NftExpression.duplicate(toInterface: $0.index) }
+        + NftExpression.forward(toInterface: defaultSlave.index), comment: Self.duplicationComment)
+    for link in links.usable {
+      transaction.addRule(
+        chain: chain,
+        NftExpression.matchMark(link.slave.mark, mask: markMask) + [.counter]
+          + NftExpression.forward(toInterface: link.index), comment: departureComment(link.slave))
+    }
+    transaction.addRule(
+      chain: chain, [.counter] + NftExpression.forward(toInterface: defaultSlave.index),
+      comment: defaultComment(defaultSlave.slave))
+  }
+
+  // MARK: Tables
+
+  private static func replacement(of table: NftTable) -> NftTransaction {
+    var transaction = removal(of: table)
+    transaction.addTable()
+    return transaction
+  }
+
+  static func removal(of table: NftTable) -> NftTransaction {
+    var transaction = NftTransaction(table: table)
+    transaction.addTable()
+    transaction.deleteTable()
+    return transaction
+  }
+}
+
+/// `0x00100000`.
+func hexadecimal(_ value: UInt32) -> String {
+  let digits = String(value, radix: 16)
+  return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+}

@@ -1,0 +1,84 @@
+import NetTypes
+
+/// `bonding-policy show`: the logical interface, its slaves, the operator's selections, and what was counted.
+struct BondingStatus: Codable, Hashable {
+  struct Interface: Codable, Hashable {
+    var name: String
+    var backend: BackEnd
+    var isUp: Bool
+    var linkLayerAddress: LinkLayerAddress?
+    /// Octets.
+    var mtu: UInt32?
+    /// Usable ones: duplicate address detection has finished.
+    var addresses: [IPv6Address]
+  }
+
+  struct Slave: Codable, Hashable {
+    var name: String
+    /// Place in the configuration, from 1.
+    var number: UInt32
+    /// Packet and connection mark of its flows.
+    var mark: String
+    var isPresent: Bool
+    /// Up, with carrier: flows use it.
+    var hasCarrier: Bool
+    /// Takes the flows that no other slave is chosen for.
+    var isDefault: Bool
+    /// Connections whose downlink came here last.
+    var flows: Int
+    /// Since the start of the program.
+    var downlinkPackets: UInt64
+    var downlinkOctets: UInt64
+    var uplinkPackets: UInt64
+    var uplinkOctets: UInt64
+  }
+
+  var interface: Interface
+  var slaves: [Slave]
+  var selections: [Selection]
+  var counters: [String: UInt64]
+}
+
+/// A source port whose flows the operator has put on a slave.
+struct Selection: Codable, Hashable {
+  var port: UInt16
+  var slave: String
+}
+
+/// Arguments of `unselect`.
+struct SelectedPort: Codable, Hashable {
+  var port: UInt16
+}
+
+/// A connection that has been seen on the logical interface, in the direction of its first packet.
+struct LogicalFlow: Codable, Hashable {
+  var source: IPv6Address
+  var destination: IPv6Address
+  /// Next-header number.
+  var transport: UInt8
+  var sourcePort: UInt16?
+  var destinationPort: UInt16?
+  /// By which its uplink leaves now; absent when no slave has carrier.
+  var slave: String?
+  /// On which its downlink arrived last; absent when the number is no longer in the configuration.
+  var arrivedOn: String?
+  /// The operator chose the slave.
+  var isSelected: Bool
+  var mark: String
+  /// Until the kernel forgets the connection, when no packet comes.
+  var remainingSeconds: Int
+}
+
+/// `bonding-policy list`.
+struct LogicalFlows: Codable, Hashable {
+  var flows: [LogicalFlow]
+}
+
+/// `bonding-policy cleanup`: what was found and taken out.
+struct RemovalResult: Codable, Hashable {
+  var tables: Int
+  var interfaces: Int
+  /// Slaves that have their own link-layer address and IPv6 again.
+  var restoredSlaves: [String]
+  var releasedFlows: Int
+}

@@ -1,0 +1,117 @@
+import DaemonKit
+import Glibc
+import LinuxNet
+import NetTypes
+
+/// What a slave was like before it became one.
+struct SlaveRecord: Codable, Hashable {
+  var name: String
+  /// Of the interface that was taken; another index is another interface of that name.
+  var index: UInt32
+  /// What we gave it.
+  var givenLinkLayerAddress: LinkLayerAddress
+  var linkLayerAddress: LinkLayerAddress
+  /// Value of the sysctl.
+  var disableIPv6: String
+  var receivesAllMulticast: Bool
+  var isUp: Bool
+}
+
+/// Makes interfaces slaves and gives them back.
+///
+/// A slave has the logical interface's link-layer address, no IPv6 of its own, and takes all multicast frames: its
+/// hardware does not know which groups the logical interface has joined. What it was like before goes to disk first, so
+/// a start or `cleanup` after a crash still knows it.
+final class SlaveKeeper {
+  private let file: StateFile<SlaveRecord>
+  private let tables: RouteNetlink
+  private var records: [String: SlaveRecord]
+
+  init(directory: String, interface: String) throws(LinuxError) {
+    file = try StateFile(directory: directory, name: "bonding-policy-\(interface)", durability: .powerLoss)
+    tables = try RouteNetlink()
+    records = Dictionary(file.takeRecords().map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  /// Makes `link` a slave; does nothing when it is one already.
+  func adopt(_ link: Link, as address: LinkLayerAddress) throws(LinuxError) {
+    guard let own = link.linkLayerAddress else {
+      throw LinuxError(
+        "make slave of", link.name, code: EOPNOTSUPP, advice: "it has no link-layer address; take an Ethernet interface"
+      )
+    }
+    let disableIPv6 = KernelParameter.ipv6(interface: link.name, "disable_ipv6")
+    let known = records[link.name].flatMap { $0.index == link.index && $0.givenLinkLayerAddress == own ? $0 : nil }
+    let hadNoIPv6 = try disableIPv6.read()
+    var record =
+      known
+      ?? SlaveRecord(
+        name: link.name, index: link.index, givenLinkLayerAddress: address, linkLayerAddress: own,
+        disableIPv6: hadNoIPv6, receivesAllMulticast: link.receivesAllMulticast, isUp: link.isUp)
+    record.givenLinkLayerAddress = address
+    try remember(record)
+
+    // An interface that the operator has set down stays down, but a new slave is wanted up.
+    let change = LinkChange(
+      up: known == nil && !link.isUp ? true : nil, linkLayerAddress: own == address ? nil : address,
+      allMulticast: link.receivesAllMulticast ? nil : true)
+    if hadNoIPv6 != "1" { try disableIPv6.write("1") }
+    if change != LinkChange() { try apply(change, to: link) }
+  }
+
+  /// Gives all slaves back but those named. Gives the names of those that were still there.
+  func restore(except kept: Set<String> = []) throws(LinuxError) -> [String] {
+    var restored: [String] = []
+    let links = try tables.links()
+    for record in records.values.sorted(by: { $0.name < $1.name }) where !kept.contains(record.name) {
+      if let link = links.first(where: { $0.name == record.name && $0.index == record.index }) {
+        let change = LinkChange(
+          up: link.isUp && !record.isUp ? false : nil,
+          linkLayerAddress: record.linkLayerAddress == link.linkLayerAddress ? nil : record.linkLayerAddress,
+          allMulticast: record.receivesAllMulticast ? nil : false)
+        try apply(change, to: link)
+        try KernelParameter.ipv6(interface: record.name, "disable_ipv6").write(record.disableIPv6)
+        restored.append(record.name)
+      }
+      try forget(record)
+    }
+    return restored
+  }
+
+  private func apply(_ change: LinkChange, to link: Link) throws(LinuxError) {
+    func request(_ change: LinkChange) -> KernelRequest {
+      .changeLink(index: link.index, name: link.name, change)
+    }
+    do {
+      try tables.run(request(change))
+    } catch {
+      // Some drivers take another address only while the interface is down.
+      guard error.code == EBUSY, change.linkLayerAddress != nil, link.isUp else { throw error }
+      try tables.run(request(LinkChange(up: false)))
+      var again = change
+      again.up = change.up ?? true
+      try tables.run(request(again))
+    }
+  }
+
+  private func remember(_ record: SlaveRecord) throws(LinuxError) {
+    guard records[record.name] != record else { return }
+    records[record.name] = record
+    do {
+      try file.store(record, key: record.name)
+    } catch {
+      throw LinuxError("encode state of", record.name, code: EINVAL)
+    }
+    try file.flush()
+  }
+
+  private func forget(_ record: SlaveRecord) throws(LinuxError) {
+    records[record.name] = nil
+    do {
+      try file.remove(key: record.name)
+    } catch {
+      throw LinuxError("encode removal of", record.name, code: EINVAL)
+    }
+    try file.flush()
+  }
+}
