@@ -306,8 +306,8 @@ final class Daemon {
         case .store(let record):
           try state.store(
             StoredAttachment(record),
-            key: StoredAttachment.key(link: record.link, linkLayerAddress: record.linkLayerAddress))
-        case .remove(let link, let address): try state.remove(key: StoredAttachment.key(link: link, linkLayerAddress: address))
+            key: StoredAttachment.key(link: record.link, record.linkLayerAddress))
+        case .remove(let link, let address): try state.remove(key: StoredAttachment.key(link: link, address))
         }
       }
       unwritten.removeAll(keepingCapacity: true)
