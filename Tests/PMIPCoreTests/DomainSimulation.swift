@@ -174,7 +174,7 @@ struct DomainSimulation {
   }
 
   /// A busy time in which everything goes wrong, then quiet until all timers of the protocol have run out.
-  mutating func run(busy: Duration = .seconds(40), quiet: Duration = .seconds(180)) {
+  mutating func run(busy: Duration = .seconds(35), quiet: Duration = .seconds(160)) {
     runUntil(clock + busy)
     calm()
     runUntil(clock + quiet)
