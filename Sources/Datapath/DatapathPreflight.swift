@@ -113,7 +113,9 @@ public struct DatapathPreflight {
     if configuration.encapsulation != .srv6 {
       if try DeviceTunnels(netlink: netlink, alias: configuration.deviceAlias).isSupported() { return }
       if configuration.encapsulation == .ip6tnl {
-        return fatal("the kernel has no ip6tnl devices; load the module ip6_tunnel or choose `encapsulation: srv6`", key: "encapsulation")
+        return fatal(
+          "the kernel has no ip6tnl devices; load the module ip6_tunnel or choose `encapsulation: srv6`",
+          key: "encapsulation")
       }
     }
     try checkSegmentRouting(netlink)

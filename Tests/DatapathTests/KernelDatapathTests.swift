@@ -255,17 +255,17 @@ struct KernelDatapathTests {
       ]
       #expect(try netlink.batch(foreign) == [])
       var configuration = try anchorConfiguration(local: "2001:db8:1::77")
-      let problems = DatapathPreflight.check(configuration).map(\.description)
+      let problems = DatapathPreflight.check(configuration).map { "\($0.keyPath): \($0.message)" }
       for text in [
-        "set net.ipv6.conf.all.forwarding=1", "core-interface core0 has MTU 1300", "2001:db8:1::77 is not configured",
-        "rule-priority-base 5213 is in use", "table 52131 is in use by other software",
-        "mark-mask 0xfff0000 overlaps", "table 52130 is in use by other software",
+        "set net.ipv6.conf.all.forwarding=1", "core-interface: core0 has MTU 1300", "2001:db8:1::77 is not configured",
+        "rule-priority-base: 5213 is in use", "table 52131 is in use by other software",
+        "mark-mask: 0xfff0000 overlaps", "table 52130 is in use by other software",
       ] {
         #expect(problems.contains { $0.contains(text) }, "\(text) in \(problems)")
       }
       #expect(problems.count == 7)
       configuration.coreInterface = "core7"
-      #expect(DatapathPreflight.check(configuration).contains { $0.description.contains("core7: No such device") })
+      #expect(DatapathPreflight.check(configuration).contains { $0.message.contains("core7: No such device") })
     }
   }
 }
