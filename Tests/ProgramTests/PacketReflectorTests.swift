@@ -95,7 +95,8 @@ struct PacketReflectorSystemTests {
 
     init(in namespace: TestNamespace) throws {
       let directory = FileManager.default.temporaryDirectory
-      let name = "fmpr-\(UUID().uuidString.prefix(8))"
+      // The same for every reflector of a namespace, so that a later one finds what a killed one left.
+      let name = "fmpr-\(getpid())-\(URL(fileURLWithPath: namespace.path).lastPathComponent)"
       socket = directory.appendingPathComponent("\(name).sock").path
       configuration = directory.appendingPathComponent("\(name).yaml")
       try "interfaces: [if1, if2]\ncontrol:\n  socket: \(socket)\n".write(
