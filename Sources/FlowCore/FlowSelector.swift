@@ -9,6 +9,11 @@ public struct FlowSelector: Hashable, Sendable, Codable {
   public var sourcePort: UInt16?
   public var destinationPort: UInt16?
 
+  private enum CodingKeys: String, CodingKey {
+    case source, destination, flowLabel, sourcePort, destinationPort
+    case transport = "protocol"
+  }
+
   public init(
     source: IPv6Prefix? = nil, destination: IPv6Prefix? = nil, flowLabel: UInt32? = nil,
     transport: TransportProtocol? = nil, sourcePort: UInt16? = nil, destinationPort: UInt16? = nil
