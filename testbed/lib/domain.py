@@ -89,7 +89,7 @@ class Domain(Topology):
     def address(self, interface: str) -> str | None:
         for entry in self.ip_json("mn", "addr", "show", "dev", interface, "scope", "global"):
             for address in entry.get("addr_info", []):
-                if not address.get("tentative"):
+                if "local" in address and not address.get("tentative"):
                     return address["local"]
         return None
 
