@@ -29,5 +29,5 @@ def run(domain: Domain) -> None:
     for interface, address in addresses.items():
         answer = domain.ping("cn", address)
         assert answer.returncode == 0, f"the correspondent does not reach {address} on {interface}: {answer.stdout}"
-        answer = domain.ping("mn", CORRESPONDENT, "-I", address)
-        assert answer.returncode == 0, f"{address} does not reach the correspondent: {answer.stdout}"
+        answer = domain.ping("mn", CORRESPONDENT, "-I", interface)
+        assert answer.returncode == 0, f"{interface} does not reach the correspondent: {answer.stdout}"

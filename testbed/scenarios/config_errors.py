@@ -52,8 +52,8 @@ def run(domain: Domain) -> None:
                         f"{daemon.name} {command}: the message about line {number} lacks `{word}`: {messages}"
         daemon.write_configuration()
 
-    overlapping = "  - prefix: 2001:db8:100:8000::/49\n    assigned-length: 64\nnodes:"
-    domain.lmad.write_configuration({"nodes:": overlapping})
+    overlapping = "\n  - prefix: 2001:db8:100:8000::/49\n    assigned-length: 64\nnodes:"
+    domain.lmad.write_configuration({"\nnodes:": overlapping})
     outcome = check(domain.lmad, "check")
     assert outcome.returncode == 2 and "2001:db8:100::/48" in outcome.stderr, \
         f"overlapping pools: status {outcome.returncode}, {outcome.stderr}"
