@@ -44,14 +44,20 @@ struct DomainChecker {
 
   mutating func beforeBindingUpdate(_ update: BindingUpdate) {
     current = Self.key(of: update)
-    before = bindings.filter { $0.value.node == current?.node && $0.value.state == .active }
+    before = bindings.filter { $0.value.node == update.options.mobileNodeIdentifier && $0.value.state == .active }
   }
 
   /// Timestamps order the requests of a session as well as the clocks of two gateways agree.
   private static let clockAgreement: Duration = .milliseconds(
     DomainSimulation.ordinaryClockError.upperBound - DomainSimulation.ordinaryClockError.lowerBound + 1)
 
-  mutating func afterBindingUpdate() {
+  mutating func afterBindingUpdate(_ update: BindingUpdate, source: IPv6Address) {
+    if update.lifetime == .zero {
+      for (identifier, old) in before where old.proxyCareOfAddress != source {
+        require(
+          bindings[identifier]?.state == .active, "the de-registration of another gateway ended binding \(identifier)")
+      }
+    }
     guard checksOrder, let current else { return }
     for (identifier, old) in before {
       guard let last = lastAccepted[identifier] else { continue }
@@ -71,7 +77,9 @@ struct DomainChecker {
   mutating func notified(_ notification: LMANotification) {
     switch notification {
     case .bindingChanged(let summary): bindings[summary.identifier] = summary
-    case .bindingRemoved(let summary, _):
+    case .bindingRemoved(let summary, let cause):
+      // Not the doing of the update that is being handled.
+      if cause == .expired { before[summary.identifier] = nil }
       bindings[summary.identifier] = nil
       lastAccepted[summary.identifier] = nil
     case .tunnelAdded, .tunnelRemoved: break

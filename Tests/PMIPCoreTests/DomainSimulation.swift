@@ -257,7 +257,7 @@ struct DomainSimulation {
     case .bindingUpdate(let update):
       checker.beforeBindingUpdate(update)
       anchorEvent(.bindingUpdate(update, source: source, destination: destination))
-      checker.afterBindingUpdate()
+      checker.afterBindingUpdate(update, source: source)
     case .bindingAcknowledgement(let acknowledgement):
       gatewayEvent(host, .bindingAcknowledgement(acknowledgement, source: source, destination: destination))
     case .bindingError(let error): gatewayEvent(host, .bindingError(error, source: source))
