@@ -55,9 +55,7 @@ let package = Package(
       ["NetTypes", "MobilityWire", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
 
     // Shell: the Linux kernel behind typed interfaces.
-    .target(
-      name: "CLinuxNet",
-      linkerSettings: [.linkedLibrary("mnl"), .linkedLibrary("netfilter_queue"), .linkedLibrary("nfnetlink")]),
+    .target(name: "CLinuxNet"),
     module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
     module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
     module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
@@ -78,7 +76,10 @@ let package = Package(
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests(
       "ProgramTests",
-      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "FlowCore", "LinuxNet", "NetTypes", "DaemonKit"]),
+      [
+        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "PMIPCore", "FlowCore", "MobilityWire",
+        "LinuxNet", "NetTypes", "DaemonKit",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
