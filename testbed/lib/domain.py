@@ -125,8 +125,8 @@ class Domain(Topology):
     def udp(self, address: str, **options) -> UDPStream:
         return UDPStream(self, self.results, address, **options)
 
-    def tcp(self, address: str, seconds: float, **options) -> TCPTransfer:
-        return TCPTransfer(self, self.results, address, seconds, **options)
+    def tcp(self, address: str, **options) -> TCPTransfer:
+        return TCPTransfer(self, self.results, address, **options)
 
     def capture(self, role: str, interface: str, expression: str = "ip6", snaplen: int = 128) -> Capture:
         capture = Capture(self.namespace(role), interface, self.results / f"{role}-{interface}.pcap", expression, snaplen)

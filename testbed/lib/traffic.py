@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import pcap, udpstream
@@ -21,7 +22,7 @@ def python(*arguments: str) -> list[str]:
 
 
 class UDPStream:
-    """From the correspondent to `address` of the node, until `stop`."""
+    """From the correspondent to `address` of the node, until `stop`; it runs once this object is made."""
 
     def __init__(self, domain: Topology, results: Path, address: str, port: int = 7000, source_port: int = 7001,
                  rate: float = UDP_RATE) -> None:
@@ -37,6 +38,8 @@ class UDPStream:
                          python("lib.udpstream", "send", address, "--port", str(port), "--source-port",
                                 str(source_port), "--rate", str(rate))),
             cwd=TESTBED, text=True, stdout=subprocess.PIPE, start_new_session=True)
+        assert self.sender.stdout is not None and self.sender.stdout.readline() == "running\n", \
+            f"nothing that is sent to {address} comes back"
 
     def stop(self) -> udpstream.Report:
         self.sender.send_signal(signal.SIGTERM)
@@ -51,37 +54,62 @@ class UDPStream:
 
 
 class TCPTransfer:
-    """iperf3 for `seconds` between the correspondent and `address` of the node; `flow` is its downlink."""
+    """iperf3 between the correspondent and `address` of the node, until `stop`; `flow` is its downlink."""
 
-    def __init__(self, domain: Topology, results: Path, address: str, seconds: float, download: bool = True,
-                 port: int = 5201, client_port: int = 40001, megabits: float = TCP_MEGABITS) -> None:
+    def __init__(self, domain: Topology, results: Path, address: str, download: bool = True, port: int = 5201,
+                 client_port: int = 40001, megabits: float = TCP_MEGABITS) -> None:
         self.flow = pcap.Flow.of(CORRESPONDENT, address, pcap.TCP, port, client_port)
-        self.seconds = seconds
-        self.log_path = results / f"iperf3-{port}.json"
-        server_log = results / f"iperf3-{port}-server.log"
-        with server_log.open("w") as log:
-            self.server = subprocess.Popen(
-                in_namespace(domain.namespace("cn"),
-                             ["iperf3", "-s", "-1", "-p", str(port), "-B", CORRESPONDENT, "--forceflush"]),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        wait_until("iperf3 listens", lambda: "Server listening" in server_log.read_text())
-        with self.log_path.open("w") as log:
-            self.client = subprocess.Popen(
-                in_namespace(domain.namespace("mn"),
-                             ["iperf3", "-c", CORRESPONDENT, "-p", str(port), "-B", address, "--cport",
-                              str(client_port), *(["-R"] if download else []), "-l", "8K", "-t", str(int(seconds)),
-                              "-b", f"{megabits}M", "--json"]),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.download = download
+        self.client_log = results / f"iperf3-{port}-client.json"
+        self.server_log = results / f"iperf3-{port}-server.json"
+        self.server = self.start(domain.namespace("cn"), self.server_log, "-s", "-1", "-p", str(port), "-B", CORRESPONDENT)
+        wait_until("iperf3 listens", lambda: domain.run(
+            "cn", "ss", "-6Hltn", "sport", "=", f":{port}").stdout)
+        self.client = self.start(
+            domain.namespace("mn"), self.client_log, "-c", CORRESPONDENT, "-p", str(port), "-B", address, "--cport",
+            str(client_port), *(["-R"] if download else []), "-l", "8K", "-t", "3600", "-b", f"{megabits}M")
 
-    def wait(self) -> dict:
-        """iperf3's own report; `error` is in it when the connection broke."""
-        try:
-            self.client.wait(timeout=self.seconds + 30 * PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.client.kill()
-            self.client.wait()
-            self.server.kill()
-            raise AssertionError(f"the TCP transfer did not end: {self.log_path.read_text()[-500:]}") from None
-        self.server.kill()
-        self.server.wait()
-        return json.loads(self.log_path.read_text())
+    @staticmethod
+    def start(namespace: str, log_path: Path, *options: str) -> subprocess.Popen:
+        with log_path.open("w") as log:
+            return subprocess.Popen(in_namespace(namespace, ["iperf3", "--json", *options]), stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log, start_new_session=True)
+
+    def stop(self) -> "TCPReport":
+        broken = self.client.poll() is not None
+        if not broken:
+            self.client.send_signal(signal.SIGINT)
+        for process in (self.client, self.server):
+            try:
+                process.wait(timeout=15 * PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                broken = True
+        client, server = (parse(path) for path in (self.client_log, self.server_log))
+        sender = server if self.download else client
+        return TCPReport(
+            error=client.get("error", "ended by itself") if broken else None,
+            retransmissions=sum(interval["sum"]["retransmits"] for interval in sender.get("intervals", [])),
+            segment=client.get("start", {}).get("tcp_mss_default", 0),
+            # The last interval is the one that was cut short.
+            stalled_seconds=[interval["sum"]["start"] for interval in client.get("intervals", [])[:-1]
+                             if interval["sum"]["bytes"] == 0])
+
+
+@dataclass
+class TCPReport:
+    # None: the connection lived until we ended it.
+    error: str | None
+    retransmissions: int
+    # Octets of payload in a full segment.
+    segment: int
+    # Starts of the seconds in which nothing was transferred.
+    stalled_seconds: list[float]
+
+
+def parse(log_path: Path) -> dict:
+    try:
+        return json.loads(log_path.read_text())
+    except json.JSONDecodeError:
+        return {"error": f"no report: {log_path.read_text()[-300:]}"}

@@ -22,6 +22,8 @@ from pathlib import Path
 HEADER = struct.Struct(">QQ")
 END = 2**64 - 1
 RECEIVE_BUFFER = 8 << 20
+# Seconds after which a stream without any echo gives up.
+FIRST_ECHO = 15
 
 
 def open_socket(port: int) -> socket.socket:
@@ -61,7 +63,7 @@ def receive(port: int, log_path: Path) -> None:
 
 
 def send(destination: str, port: int, source_port: int, rate: float, octets: int) -> None:
-    """Until SIGTERM; prints what was sent and what came back."""
+    """Until SIGTERM; prints `running` with the first echo, and at the end what was sent and what came back."""
     stopping = False
 
     def stop(*_) -> None:
@@ -75,10 +77,10 @@ def send(destination: str, port: int, source_port: int, rate: float, octets: int
     padding = bytes(octets - HEADER.size)
     sent = 0
     echoes = bytearray()
-    end_echoed = False
+    end_echoed = running = False
 
     def drain() -> None:
-        nonlocal end_echoed
+        nonlocal end_echoed, running
         while True:
             try:
                 number = HEADER.unpack_from(opened.recv(2048))[0]
@@ -88,9 +90,14 @@ def send(destination: str, port: int, source_port: int, rate: float, octets: int
                 end_echoed = True
             elif number < len(echoes):
                 echoes[number] = 1
+            if not running:
+                running = True
+                print("running", flush=True)
 
     started = time.monotonic()
     while not stopping:
+        if not running and time.monotonic() - started > FIRST_ECHO:
+            sys.exit("no echo")
         due = started + sent / rate
         if (wait := due - time.monotonic()) > 0:
             time.sleep(wait)
