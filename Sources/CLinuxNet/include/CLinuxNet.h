@@ -49,7 +49,6 @@
 #include <linux/seg6_local.h>
 #include <linux/veth.h>
 
-
 /// recvmmsg(2) into buffers of its own: up to `capacity` datagrams of at most `datagram_size` octets each, with their
 /// peer address and control messages.
 struct cnet_batch;
