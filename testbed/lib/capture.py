@@ -8,7 +8,10 @@ from bisect import bisect_left
 from pathlib import Path
 
 from .pcap import Flow, Packet, Reader
-from .shell import in_namespace, wait_until
+from .shell import IN_GUEST, PATIENCE, in_namespace, wait_until
+
+# One wake-up per packet keeps the live table up to date; the emulated processor of the guest has better things to do.
+IMMEDIATE = [] if IN_GUEST else ["--immediate-mode"]
 
 
 class Capture:
@@ -19,8 +22,8 @@ class Capture:
         self.log_path = path.with_suffix(".tcpdump")
         with self.log_path.open("w") as log:
             self.process = subprocess.Popen(
-                in_namespace(namespace, ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root", "-B", "16384",
-                                         "-s", str(snaplen), "-i", interface, "-w", str(path), expression]),
+                in_namespace(namespace, ["tcpdump", "-n", "-U", *IMMEDIATE, "-Z", "root", "-B", "16384", "-s",
+                                         str(snaplen), "-i", interface, "-w", str(path), expression]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_until(f"tcpdump listens on {interface}", self.is_listening)
 
@@ -30,14 +33,32 @@ class Capture:
         return "listening on" in text
 
     def stop(self) -> None:
-        if self.process.poll() is None:
+        """Ends tcpdump once it has written what the kernel has given it; at once, it would throw that away."""
+        if self.process.poll() is not None:
+            return
+        try:
+            wait_until(f"{self.path.name} is complete", self.has_caught_up)
+        finally:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=30 * PATIENCE)
+
+    def has_caught_up(self) -> bool:
+        # Answers with its counts, so far, on standard error.
+        reports = len(self.counts())
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until("tcpdump reports its counts", lambda: len(self.counts()) > reports)
+        captured, received, _ = self.counts()[-1]
+        return captured == received
+
+    def counts(self) -> list[tuple[int, int, int]]:
+        """Packets captured, received by the filter and dropped by the kernel, for every report of tcpdump."""
+        text = self.log_path.read_text()
+        return [(int(captured), int(received), int(dropped)) for captured, received, dropped in re.findall(
+            r"(\d+) packets? captured[,\s]+(\d+) packets? received by filter[,\s]+(\d+) packets? dropped by kernel", text)]
 
     def missed(self) -> int:
         """Packets that tcpdump did not get; with any, counts from this capture prove nothing."""
-        found = re.search(r"(\d+) packets? dropped by kernel", self.log_path.read_text())
-        return int(found[1]) if found else 0
+        return self.counts()[-1][2]
 
 
 class Trace:

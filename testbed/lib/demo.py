@@ -13,7 +13,7 @@ from .livetable import LiveTable
 from .shell import IN_GUEST
 from .topology import ACCESSES, CORRESPONDENT, HOME_PREFIXES, NODE
 from .traffic import TCP_MEGABITS, UDP_RATE
-from .verdict import LONGEST_GAP, Verdict, milliseconds, report
+from .verdict import LONGEST_INTERRUPTION, Verdict, milliseconds, report
 
 # Seconds of traffic before, between and after the moves.
 PHASE = 4.0
@@ -81,7 +81,8 @@ def demonstrate(domain: Domain) -> Verdict:
     verdict.add(sent == received, "TCP bytes sent, received", f"{sent:,}, {received:,}")
     verdict.add(udp.lost == 0, "UDP packets lost", f"{udp.lost} of {udp.sent}")
     verdict.add(udp.lost_uplink == 0, "UDP echoes lost", f"{udp.lost_uplink} of {udp.received}")
-    verdict.add(udp.longest_gap < LONGEST_GAP, "UDP longest gap", milliseconds(udp.longest_gap))
+    verdict.add(udp.longest_interruption < LONGEST_INTERRUPTION, "UDP longest gap",
+                f"{milliseconds(udp.longest_gap)}, {milliseconds(udp.longest_interruption)} of it on the way")
 
     marks = [(move.begin, f"to {move.gateway}") for move in moves]
     plots = domain.results

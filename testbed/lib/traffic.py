@@ -13,8 +13,8 @@ from .shell import IN_GUEST, PATIENCE, in_namespace, wait_until
 from .topology import CORRESPONDENT, Topology
 
 # Well below what the accesses carry, so that a lost packet is our loss and nobody's congestion.
-TCP_MEGABITS = 8 if IN_GUEST else 20
-UDP_RATE = 300 if IN_GUEST else 1000
+TCP_MEGABITS = 4 if IN_GUEST else 20
+UDP_RATE = 200 if IN_GUEST else 1000
 
 
 def python(*arguments: str) -> list[str]:

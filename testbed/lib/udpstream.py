@@ -22,37 +22,44 @@ from pathlib import Path
 HEADER = struct.Struct(">QQ")
 END = 2**64 - 1
 RECEIVE_BUFFER = 8 << 20
+# Missing in Python's socket module.
+SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
+# A sender that was kept from running catches up no more than this many packets at once: a longer burst overflows the
+# kernel's queues, and that loss would be its own.
+LONGEST_BURST = 50
 # Seconds after which a stream without any echo gives up.
 FIRST_ECHO = 15
 
 
 def open_socket(port: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE if hasattr(socket, "SO_RCVBUFFORCE") else 33,
-                      RECEIVE_BUFFER)
+    opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     opened.bind(("::", port))
     return opened
 
 
 def receive(port: int, log_path: Path) -> None:
-    """Until the end packet; the log is an array of (sequence number, ns, interface index)."""
+    """Until the end packet; the log is an array of (sequence number, sent ns, arrived ns, interface index)."""
     stop_on_terminate()
     opened = open_socket(port)
     opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    # The kernel's time of arrival: this process may be kept from running.
+    opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     log = array.array("Q")
     ended = False
     print("ready", flush=True)
     try:
         # After the end packet, stay for its repetitions: the echo of the first may be under way still.
         while not ended or select.select([opened], [], [], 1)[0]:
-            data, ancillary, _, peer = opened.recvmsg(2048, 64)
-            now = time.time_ns()
-            destination, index = struct.unpack("16sI", ancillary[0][2])
-            number = HEADER.unpack_from(data)[0]
+            data, ancillary, _, peer = opened.recvmsg(2048, 128)
+            values = {(level, kind): value for level, kind, value in ancillary}
+            destination, index = struct.unpack("16sI", values[socket.IPPROTO_IPV6, socket.IPV6_PKTINFO])
+            seconds, nanoseconds = struct.unpack("qq", values[socket.SOL_SOCKET, SO_TIMESTAMPNS])
+            number, sent = HEADER.unpack_from(data)
             if number == END:
                 ended = True
             else:
-                log.extend((number, now, index))
+                log.extend((number, sent, seconds * 1_000_000_000 + nanoseconds, index))
             # The source must be the address that was written to; the kernel chooses the interface.
             source = struct.pack("16sI", destination, 0)
             opened.sendmsg([data], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source)], 0, peer)
@@ -94,11 +101,11 @@ def send(destination: str, port: int, source_port: int, rate: float, octets: int
                 running = True
                 print("running", flush=True)
 
-    started = time.monotonic()
+    started = due = time.monotonic()
     while not stopping:
         if not running and time.monotonic() - started > FIRST_ECHO:
             sys.exit("no echo")
-        due = started + sent / rate
+        due = max(due + 1 / rate, time.monotonic() - LONGEST_BURST / rate)
         if (wait := due - time.monotonic()) > 0:
             time.sleep(wait)
         opened.send(HEADER.pack(sent, time.time_ns()) + padding)
@@ -124,8 +131,9 @@ class Report:
     lost: int
     duplicated: int
     reordered: int
-    # Seconds between two arrivals.
+    # Seconds between two arrivals, and how much of that the sender has not caused by pausing itself.
     longest_gap: float
+    longest_interruption: float
     per_interface: dict[str, int]
     # Echoes that did not come back although the packet arrived.
     lost_uplink: int
@@ -141,7 +149,8 @@ def report(sender: dict, log_path: Path) -> Report:
     with log_path.open("rb") as file:
         values.frombytes(file.read())
     names = json.loads(Path(f"{log_path}.interfaces").read_text())
-    arrivals = [(values[i], values[i + 1] / 1e9, names[str(values[i + 2])]) for i in range(0, len(values), 3)]
+    arrivals = [(values[i], values[i + 2] / 1e9, names[str(values[i + 3])]) for i in range(0, len(values), 4)]
+    sendings = values[1::4]
     distinct = len({number for number, _, _ in arrivals})
     highest = -1
     reordered = 0
@@ -149,9 +158,11 @@ def report(sender: dict, log_path: Path) -> Report:
         reordered += number < highest
         highest = max(highest, number)
     gaps = [later[1] - earlier[1] for earlier, later in zip(arrivals, arrivals[1:])]
+    interruptions = [gap - (later - earlier) / 1e9 for gap, earlier, later in zip(gaps, sendings, sendings[1:])]
     return Report(
         sent=sender["sent"], received=distinct, lost=sender["sent"] - distinct, duplicated=len(arrivals) - distinct,
         reordered=reordered, longest_gap=max(gaps, default=float("inf")),
+        longest_interruption=max(interruptions, default=float("inf")),
         per_interface=dict(Counter(interface for _, _, interface in arrivals)),
         lost_uplink=distinct - sender["echoed"], arrivals=arrivals)
 

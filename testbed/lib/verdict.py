@@ -11,8 +11,8 @@ from .topology import ACCESSES
 SETTLING = 1.0 if IN_GUEST else 0.25
 # What the scheduler of a busy machine may add to a round trip.
 JITTER = 0.25 if IN_GUEST else 0.05
-# Two arrivals of the UDP stream: an interruption a user would notice is longer.
-LONGEST_GAP = 0.5 if IN_GUEST else 0.25
+# How much farther apart two packets of the UDP stream may arrive than they were sent: what a user would notice is longer.
+LONGEST_INTERRUPTION = 0.5 if IN_GUEST else 0.25
 # The command itself is in it: starting a program in the guest takes seconds.
 FIRST_PACKET = 15.0 if IN_GUEST else 1.0
 

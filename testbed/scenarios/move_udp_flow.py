@@ -3,7 +3,7 @@
 import time
 
 from lib.domain import Domain
-from lib.verdict import LONGEST_GAP, Verdict, report
+from lib.verdict import LONGEST_INTERRUPTION, Verdict, report
 
 
 def run(domain: Domain) -> None:
@@ -24,7 +24,8 @@ def run(domain: Domain) -> None:
     assert udp.lost == 0, f"packets {udp.lost_numbers()[:20]} of {udp.sent} are lost"
     assert udp.duplicated == 0, f"{udp.duplicated} packets of {udp.sent} came twice"
     assert udp.lost_uplink == 0, f"{udp.lost_uplink} echoes of {udp.received} are lost"
-    assert udp.longest_gap < LONGEST_GAP, f"no packet for {udp.longest_gap:.3f} s"
+    assert udp.longest_interruption < LONGEST_INTERRUPTION, \
+        f"a packet came {udp.longest_interruption:.3f} s late, after {udp.longest_gap:.3f} s without any"
     verdict = Verdict()
     bounds = [begin, *(move.end + 1 for move in moves)]
     ends = [*(move.begin for move in moves[1:]), end]
