@@ -116,7 +116,7 @@ final class BondingDaemon {
     control.handle("show", NoArguments.self) { [unowned self] _, _ throws(ControlError) in
       try answer { () throws(LinuxError) in
         var status = try kernel.status()
-        status.counters["routerSolicitationsSent"] = solicitationsSent
+        status.counters["router-solicitations-sent"] = solicitationsSent
         status.counters.merge(control.counters.named) { own, _ in own }
         return status
       }

@@ -180,7 +180,7 @@ final class BondingKernel {
         BondingPlan.portProtocols.contains(entry.transport) ? localPort.flatMap { selections[$0] } : nil
       let mark = selected?.mark ?? entry.mark & plan.markMask
       return LogicalFlow(
-        source: entry.source, destination: entry.destination, transport: entry.transport,
+        source: entry.source, destination: entry.destination, protocol: TransportProtocol(rawValue: entry.transport).description,
         sourcePort: entry.ports?.source, destinationPort: entry.ports?.destination,
         slave: installed?.slave(forMark: mark)?.name, arrivedOn: plan.slave(ofMark: entry.mark)?.name,
         isSelected: selected != nil, mark: hexadecimal(entry.mark & plan.markMask),
@@ -228,9 +228,9 @@ final class BondingKernel {
       slaves: slaves,
       selections: selections.sorted { $0.key < $1.key }.map { Selection(port: $0.key, slave: $0.value.name) },
       counters: [
-        "linkChanges": linkChanges, "refusedSlaves": refusedSlaves,
-        "packetsToAllSlaves": counts[BondingPlan.duplicationComment]?.packets ?? 0,
-        "packetsWithoutSlave": counts[BondingPlan.dropComment]?.packets ?? 0,
+        "link-changes": linkChanges, "refused-slaves": refusedSlaves,
+        "packets-to-all-slaves": counts[BondingPlan.duplicationComment]?.packets ?? 0,
+        "packets-without-slave": counts[BondingPlan.dropComment]?.packets ?? 0,
       ])
   }
 

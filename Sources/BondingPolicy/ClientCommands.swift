@@ -47,7 +47,7 @@ struct List: ParsableCommand {
       }
       for flow in document.flows {
         table.add([
-          flow.slave, flow.arrivedOn, flow.isSelected ? "by operator" : "by downlink", "\(flow.transport)",
+          flow.slave, flow.arrivedOn, flow.isSelected ? "by operator" : "by downlink", flow.protocol,
           end(flow.source, flow.sourcePort), end(flow.destination, flow.destinationPort), "\(flow.remainingSeconds)s",
         ])
       }

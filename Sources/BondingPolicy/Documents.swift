@@ -54,8 +54,8 @@ struct SelectedPort: Codable, Hashable {
 struct LogicalFlow: Codable, Hashable {
   var source: IPv6Address
   var destination: IPv6Address
-  /// Next-header number.
-  var transport: UInt8
+  /// Name (`tcp`, `udp`, …) or next-header number.
+  var `protocol`: String
   var sourcePort: UInt16?
   var destinationPort: UInt16?
   /// By which its uplink leaves now; absent when no slave has carrier.

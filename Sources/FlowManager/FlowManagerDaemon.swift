@@ -349,14 +349,14 @@ final class FlowManagerDaemon {
     let offeredToUs = offered >= offeredBefore ? offered - offeredBefore : offered
     let waiting = (try? queue.statistics()).flatMap { $0 }?.length ?? 0
     let taken = engine.counters.queuedPackets + UInt64(waiting)
-    result["packetsOfferedToQueue"] = offered
-    result["packetsPassedUndecided"] = offeredToUs > taken ? offeredToUs - taken : 0
-    result["queueOverruns"] = queue.overruns
-    result["queueVerdictsRefused"] = queue.refusedVerdicts
-    result["queueFailures"] = queueFailures
-    result["kernelReadFailures"] = kernelReadFailures
-    result["anchorConnectFailures"] = anchor.failures
-    result["anchorEventsNotUnderstood"] = anchorEventsNotUnderstood
+    result["packets-offered-to-queue"] = offered
+    result["packets-passed-undecided"] = offeredToUs > taken ? offeredToUs - taken : 0
+    result["queue-overruns"] = queue.overruns
+    result["queue-verdicts-refused"] = queue.refusedVerdicts
+    result["queue-failures"] = queueFailures
+    result["kernel-read-failures"] = kernelReadFailures
+    result["anchor-connect-failures"] = anchor.failures
+    result["anchor-events-not-understood"] = anchorEventsNotUnderstood
     result["flows"] = UInt64(engine.table.count)
     return CountersDocument(counters: result)
   }

@@ -40,7 +40,7 @@ struct List: ParsableCommand {
       }
       for flow in document.flows {
         table.add([
-          flow.interface, "\(flow.transport)", end(flow.source, flow.sourcePort),
+          flow.interface, flow.protocol, end(flow.source, flow.sourcePort),
           end(flow.destination, flow.destinationPort), "\(flow.remainingSeconds)s",
         ])
       }

@@ -34,8 +34,8 @@ struct ReflectorStatus: Codable, Hashable {
 struct ReflectedFlow: Codable, Hashable {
   var source: IPv6Address
   var destination: IPv6Address
-  /// Next-header number.
-  var transport: UInt8
+  /// Name (`tcp`, `udp`, …) or next-header number.
+  var `protocol`: String
   var sourcePort: UInt16?
   var destinationPort: UInt16?
   /// Where its downlink arrived last, and its uplink leaves; absent when the number is no longer in the configuration.

@@ -1,4 +1,5 @@
 import LinuxNet
+import NetTypes
 
 /// Puts a `ReflectorPlan` into the kernel, keeps its routes up to date and takes it out again.
 ///
@@ -91,7 +92,7 @@ final class ReflectorKernel {
   func flows() throws(LinuxError) -> [ReflectedFlow] {
     try conntrack.entries(markedUnder: plan.markMask).map { entry in
       ReflectedFlow(
-        source: entry.source, destination: entry.destination, transport: entry.transport,
+        source: entry.source, destination: entry.destination, protocol: TransportProtocol(rawValue: entry.transport).description,
         sourcePort: entry.ports?.source, destinationPort: entry.ports?.destination,
         interface: plan.interface(ofMark: entry.mark)?.name, mark: hexadecimal(entry.mark & plan.markMask),
         remainingSeconds: Int(entry.timeout.components.seconds))
@@ -133,8 +134,8 @@ final class ReflectorKernel {
     return ReflectorStatus(
       interfaces: interfaces,
       counters: [
-        "routeChanges": routeChanges, "refusedRoutes": refusedRoutes,
-        "releasedPackets": counted[ReflectorPlan.releaseComment]?.packets ?? 0,
+        "route-changes": routeChanges, "refused-routes": refusedRoutes,
+        "released-packets": counted[ReflectorPlan.releaseComment]?.packets ?? 0,
       ])
   }
 }

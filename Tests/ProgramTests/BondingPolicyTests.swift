@@ -224,7 +224,7 @@ struct BondingPolicySystemTests {
     #expect(try uplinks(3).control == [0, 3])
     // The gateway hears of the terminal again.
     try program.wait("a solicitation on if2") { try bed.solicitations(1) > 0 }
-    #expect(try program.ask("show", as: BondingStatus.self).counters["routerSolicitationsSent"] ?? 0 > 0)
+    #expect(try program.ask("show", as: BondingStatus.self).counters["router-solicitations-sent"] ?? 0 > 0)
 
     // The default slave loses carrier: everything uses the other.
     try bed.moveDownlink(of: .udp, to: 1)

@@ -23,7 +23,7 @@ struct FlowManagerSystemTests {
     #expect(flows.allSatisfy { $0.tunnel == 1 && $0.gateway == "mag1" && $0.node == "mn1@example.net" })
     #expect(flows.allSatisfy { $0.packets == 20 }, "the kernel's map finds every packet after the first")
     let counters = try domain.call("show counters", as: CountersReply.self).counters
-    #expect(counters["queuedPackets"] == 2 && counters["packetsPassedUndecided"] == 0)
+    #expect(counters["queued-packets"] == 2 && counters["packets-passed-undecided"] == 0)
 
     // One moves, the other stays, nothing is lost.
     let flowA = try #require(flows.first).id
@@ -68,7 +68,7 @@ struct FlowManagerSystemTests {
     // A firewall flushes all rules: ours come back, with every flow.
     _ = try domain.atAnchor("nft flush ruleset")
     try domain.wait("the table is there again") {
-      try domain.call("show counters", as: CountersReply.self).counters["kernelTableLost"] == 1
+      try domain.call("show counters", as: CountersReply.self).counters["kernel-table-lost"] == 1
     }
     try domain.send(a, 20)
     #expect(domain.receive(second, 20) == [4_001: 20])

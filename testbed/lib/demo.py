@@ -11,7 +11,7 @@ from . import plot
 from .domain import Domain, Move
 from .livetable import LiveTable
 from .shell import IN_GUEST
-from .topology import ACCESSES, CORRESPONDENT, HOME_PREFIXES, NODE
+from .topology import ACCESSES, CORRESPONDENT, NODE
 from .traffic import TCP_MEGABITS, UDP_RATE
 from .verdict import LONGEST_INTERRUPTION, Verdict, milliseconds, report
 
@@ -96,20 +96,17 @@ def demonstrate(domain: Domain) -> Verdict:
 
 
 def print_commands(domain: Domain) -> None:
-    """What to try in the domain that was left running."""
-    programs = domain.lmad.process.args[4].rsplit("/", 1)[0] if domain.lmad.process else ""
-    lma, cn, mn = (f"ip netns exec {domain.namespace(role)}" for role in ("lma", "cn", "mn"))
-    run = domain.directory
+    """What to try in the domain that was left running; the README's tour follows it."""
     print(f"""
-The domain is left running. As root, try:
-  {lma} {programs}/lmad show bindings --socket {run}/lmad.sock
-  {lma} {programs}/flow-manager list --socket {run}/flow-manager.sock
-  ip netns exec {domain.namespace('mag1')} {programs}/magd show attachments --socket {run}/mag1.sock
-  {cn} iperf3 -s -D -B {CORRESPONDENT}
-  {mn} iperf3 -c {CORRESPONDENT} -R -t 60 -B {domain.address('if1')}        # in another terminal
-  {lma} {programs}/flow-manager move ID --to mag2 --socket {run}/flow-manager.sock
-  {mn} tcpdump -ni if2
-  ip -n {domain.namespace('mn')} link set if2 down       # the node leaves mag2; {HOME_PREFIXES[1]} goes with it
+The domain is left running. Try:
+  testbed/in lma lmad show bindings
+  testbed/in mag2 magd show attachments
+  testbed/in cn iperf3 -s -D -B {CORRESPONDENT}
+  testbed/in mn iperf3 -c {CORRESPONDENT} -R -t 60 -B {domain.address('if1')} > download.txt &
+  testbed/in lma flow-manager list
+  testbed/in lma flow-manager move FLOW --to mag2          # FLOW: its number in the list
+  testbed/in mn packet-reflector list
+  testbed/in mn ip link set if2 down                       # the node leaves mag2
 Stop it: testbed/clean""")
 
 
