@@ -3,6 +3,8 @@ public struct FlowCounters: Hashable, Sendable {
   /// Packets that came by the queue.
   public var queuedPackets: UInt64 = 0
   public var flowsAdded: UInt64 = 0
+  /// Of those added: the ones that continue another under a new flow label, on its tunnel.
+  public var flowsContinued: UInt64 = 0
   public var flowsRestored: UInt64 = 0
   public var flowsMovedByOperator: UInt64 = 0
   public var flowsMovedByBinding: UInt64 = 0
@@ -41,6 +43,7 @@ public struct FlowCounters: Hashable, Sendable {
     [
       "queued-packets": queuedPackets,
       "flows-added": flowsAdded,
+      "flows-continued": flowsContinued,
       "flows-restored": flowsRestored,
       "flows-moved-by-operator": flowsMovedByOperator,
       "flows-moved-by-binding": flowsMovedByBinding,

@@ -29,6 +29,8 @@ public struct FlowManagerEngine: Sendable {
   /// How many flows of a node an ICMPv6 error is compared with. Errors carry the uplink's flow label, so there is no
   /// index to find theirs by.
   public static let icmpErrorSearchLimit = 1_024
+  /// Flows of a node, newest first, among which one is looked for that goes on under another label.
+  public static let labelChangeSearchLimit = 64
 
   /// Flows named in the refusal of an ambiguous reference.
   static let ambiguousNamed = 8
@@ -369,6 +371,7 @@ public struct FlowManagerEngine: Sendable {
     }
     guard
       let tunnel = orderedTunnel(for: tuple, owner.prefix, owner.node)
+        ?? continuedTunnel(for: tuple, owner.prefix, owner.node)
         ?? mirror.preferredTunnel(for: owner.prefix, of: owner.node)
     else {
       counters.packetsWithoutTunnel += 1
@@ -392,6 +395,20 @@ public struct FlowManagerEngine: Sendable {
         change: .set(kernelFlow(flow), replacing: false),
         consequence: .admission(
           flow.identifier, waiting: [WaitingPacket(token: packet.token, mark: packet.mark)], command: nil)))
+  }
+
+  /// The tunnel of the flow that `tuple` continues under another flow label. Linux gives a TCP connection a new label
+  /// after a retransmission timeout; on the default binding a loss would undo what the operator has decided.
+  private mutating func continuedTunnel(
+    for tuple: FlowSixTuple, _ prefix: IPv6Prefix, _ node: NodeIndex
+  ) -> TunnelIdentifier? {
+    guard tuple.transport == .tcp,
+      let earlier = table.first(
+        ofNode: node, limit: Self.labelChangeSearchLimit, where: { $0.tuple.matchesIgnoringLabel(tuple) }),
+      mirror.canCarry(prefix, of: node, on: earlier.tunnel)
+    else { return nil }
+    counters.flowsContinued += 1
+    return earlier.tunnel
   }
 
   private func orderedTunnel(for tuple: FlowSixTuple, _ prefix: IPv6Prefix, _ node: NodeIndex) -> TunnelIdentifier? {

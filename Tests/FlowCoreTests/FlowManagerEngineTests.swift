@@ -104,6 +104,22 @@ import Testing
     #expect(world.engine.counters.packetsOfKnownFlows == 1)
   }
 
+  @Test("A TCP connection that changes its flow label stays on its tunnel; other transports are new flows")
+  func labelChange() {
+    for (transport, mark) in [(TransportProtocol.tcp, UInt32(0x2_0000)), (.udp, 0x1_0000)] {
+      var world = Self.attached()
+      var tuple = World.tuple(80)
+      tuple.transport = transport
+      world.packet(.flow(tuple))
+      _ = world.command(.move(.identifier(FlowIdentifier(rawValue: 1)), target: "mag2"))
+      tuple.flowLabel ^= 1
+      #expect(world.packet(.flow(tuple)) == mark)
+      #expect(world.engine.table.count == 2)
+      #expect(world.engine.counters.flowsContinued == (transport == .tcp ? 1 : 0))
+      #expect(world.isConsistent)
+    }
+  }
+
   // MARK: Commands
 
   @Test("move: to a gateway by name, to a tunnel by number, and back; one element replaced each time")
