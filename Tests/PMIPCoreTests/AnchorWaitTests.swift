@@ -37,6 +37,16 @@ struct AnchorWaitTests {
       lab.send(PBU(handoff: .noChange, access: .eutran, linkLayer: Lab.cellular), from: Lab.mag2)?.status == .accepted)
   }
 
+  @Test("A request between the held one and the de-registration is too old for the session that moved")
+  func timestampsNeverGoBack() {
+    var lab = Self.waiting()
+    lab.pass(.seconds(1))
+    lab.send(.deregister(Lab.firstPrefix))
+    let between = PBU(
+      handoff: .noChange, access: .eutran, linkLayer: Lab.cellular, clockError: .milliseconds(-100))
+    #expect(lab.send(between, from: Lab.mag2)?.status == .timestampLowerThanPreviousAccepted)
+  }
+
   @Test("Nobody de-registers: after the delay it is a session of its own")
   func timeout() {
     var lab = Self.waiting()
