@@ -78,7 +78,10 @@ let package = Package(
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests(
       "ProgramTests",
-      ["lmad", "magd", "FlowManager", "PacketReflector", "PMIPCore", "FlowCore", "LinuxNet", "NetTypes", "DaemonKit"]),
+      [
+        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "PMIPCore", "FlowCore", "MobilityWire",
+        "LinuxNet", "NetTypes", "DaemonKit",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
