@@ -18,7 +18,7 @@ final class BondingDaemon {
   /// After a failed reading of the kernel's tables.
   private static let retryDelay: Duration = .seconds(1)
 
-  /// Takes the control socket, then puts everything into the kernel. Two programs exclude each other by the socket.
+  /// Takes the control socket, by which two programs exclude each other. Interfaces are left alone until `run`.
   init(_ configuration: BondingConfiguration, log: Logger) throws(LinuxError) {
     self.log = log
     loop = try EventLoop()
@@ -26,23 +26,28 @@ final class BondingDaemon {
     kernel = try BondingKernel(BondingPlan(configuration), stateDirectory: configuration.stateDirectory)
     monitor = try InterfaceMonitor()
     _ = try monitor.resynchronize()
-    note(try kernel.install())
   }
 
-  /// Runs until SIGTERM, SIGINT or SIGHUP, then takes everything out of the kernel. After SIGKILL it stays there.
+  /// Puts everything into the kernel, runs until SIGTERM, SIGINT or SIGHUP and takes everything out again. After SIGKILL
+  /// it stays there. Signals wait until the loop runs, so an early one does not leave half of it behind.
   func run() throws(LinuxError) {
     try loop.handleSignals { [unowned self] signal in
       log.notice("stopping", metadata: ["signal": "\(signal)"])
       loop.stop()
     }
+    note(try kernel.install())
     try loop.add(monitor.descriptor) { [unowned self] _ in interfacesChanged() }
     loop.onDeadline = { [unowned self] in deadlinePassed() }
     serve()
     setDeadline()
     log.notice(
       "bonding",
-      metadata: ["interface": "\(kernel.plan.interface)", "slaves": "\(kernel.plan.slaves.map(\.name))"])
+      metadata: [
+        "interface": "\(kernel.plan.interface)", "slaves": "\(kernel.plan.slaves.map(\.name).joined(separator: ","))",
+      ])
+    ServiceNotifier.ready()
     try loop.run()
+    ServiceNotifier.stopping()
     _ = try kernel.remove()
   }
 

@@ -12,9 +12,7 @@ struct Run: ParsableCommand {
   func run() throws {
     let configuration = try file.load().value
     StandardErrorLogHandler.bootstrap(level: configuration.logLevel)
-    let daemon = try BondingDaemon(configuration, log: Logger(label: BondingPolicy.name))
-    ServiceNotifier.ready()
-    try daemon.run()
+    try BondingDaemon(configuration, log: Logger(label: BondingPolicy.name)).run()
   }
 }
 

@@ -108,7 +108,7 @@ struct BondingPolicySystemTests {
 
   /// A terminal whose logical interface has got its address from the gateways.
   private func attach(_ bed: BondingTestbed) throws -> BondingProgram {
-    let program = try BondingProgram(in: bed.terminal)
+    let program = try BondingProgram(on: bed)
     // The first solicitation reaches both gateways, so that both know of the terminal.
     var heard = [0, 0]
     try program.wait("solicitations on both links") {
@@ -200,7 +200,7 @@ struct BondingPolicySystemTests {
     #expect(seen.control == [0, 5])
     let beforeRestart = try bed.uplink(.udp)
     stream = Stream(from: fixedUDP, through: mobileUDP)
-    program = try BondingProgram(in: bed.terminal, goingOn: program.directory)
+    program = try BondingProgram(on: bed)
     let exchangedMeanwhile = try stream.end()
     #expect(exchangedMeanwhile > 10)
     #expect(try bed.uplink(.udp) == [beforeRestart[0], beforeRestart[1] + exchangedMeanwhile])
@@ -249,7 +249,7 @@ struct BondingPolicySystemTests {
   func cleanup() throws {
     let bed = try BondingTestbed()
     let before = try slaves(of: bed.terminal)
-    let program = try BondingProgram(in: bed.terminal)
+    let program = try BondingProgram(on: bed)
     #expect(throws: CommandFailed.self) { try program.work("cleanup", as: RemovalResult.self) }
     let status = try program.ask("show", as: BondingStatus.self)
     #expect(try slaves(of: bed.terminal).allSatisfy { $0.address == status.interface.linkLayerAddress })
@@ -266,7 +266,7 @@ struct BondingPolicySystemTests {
   func foreign() throws {
     let bed = try BondingTestbed()
     try bed.terminal.ip("link add lif0 type veth peer name other")
-    #expect(throws: CommandFailed.self) { try BondingProgram(in: bed.terminal) }
+    #expect(throws: CommandFailed.self) { try BondingProgram(on: bed) }
     #expect(try bed.terminal.run { try RouteNetlink().link(named: "lif0").alias } == nil)
     #expect(try bed.terminal.command("nft", ["list", "ruleset", "netdev"]).isEmpty)
   }

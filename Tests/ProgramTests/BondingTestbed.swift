@@ -29,6 +29,8 @@ final class BondingTestbed {
   let gateways: [TestNamespace]
   let anchor: TestNamespace
   let correspondent: TestNamespace
+  /// Of the program: configuration, socket and state, which a later run finds again.
+  let directory = FileManager.default.temporaryDirectory.appendingPathComponent("fmbp-\(UUID().uuidString.prefix(8))")
   private let counters: [NetfilterSocket]
   private var accessLinks: [AccessLinkSocket]
 
@@ -68,6 +70,8 @@ final class BondingTestbed {
     accessLinks = []
     accessLinks = try gateways.map { gateway in try gateway.run { try Self.openAccessLink() } }
   }
+
+  deinit { try? FileManager.default.removeItem(at: directory) }
 
   private static func openAccessLink() throws -> AccessLinkSocket {
     try AccessLinkSocket(interface: if_nametoindex("acc"), name: "acc")
@@ -134,7 +138,7 @@ final class BondingProgram {
   let process = Process()
   private let errors = Pipe()
   private let namespace: TestNamespace
-  let directory: URL
+  private let directory: URL
 
   private static var binary: String {
     URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("bonding-policy")
@@ -143,18 +147,16 @@ final class BondingProgram {
   var configuration: String { directory.appendingPathComponent("bonding-policy.yaml").path }
   private var socket: String { directory.appendingPathComponent("sock").path }
 
-  /// - Parameter directory: of an earlier run, which goes on.
-  init(in namespace: TestNamespace, goingOn directory: URL? = nil) throws {
-    self.namespace = namespace
-    self.directory =
-      directory ?? FileManager.default.temporaryDirectory.appendingPathComponent("fmbp-\(UUID().uuidString.prefix(8))")
-    try FileManager.default.createDirectory(at: self.directory, withIntermediateDirectories: true)
+  init(on bed: BondingTestbed) throws {
+    namespace = bed.terminal
+    directory = bed.directory
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     try """
     slaves: [if1, if2]
     link-layer-address: \(BondingTestbed.linkLayerAddress)
     control:
       socket: \(socket)
-    state-directory: \(self.directory.path)
+    state-directory: \(directory.path)
     """.write(toFile: configuration, atomically: true, encoding: .utf8)
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = ["nsenter", "--net=\(namespace.path)", Self.binary, "run", "-c", configuration]
