@@ -180,7 +180,8 @@ final class BondingKernel {
         BondingPlan.portProtocols.contains(entry.transport) ? localPort.flatMap { selections[$0] } : nil
       let mark = selected?.mark ?? entry.mark & plan.markMask
       return LogicalFlow(
-        source: entry.source, destination: entry.destination, protocol: TransportProtocol(rawValue: entry.transport).description,
+        source: entry.source, destination: entry.destination,
+        protocol: TransportProtocol(rawValue: entry.transport).description,
         sourcePort: entry.ports?.source, destinationPort: entry.ports?.destination,
         slave: installed?.slave(forMark: mark)?.name, arrivedOn: plan.slave(ofMark: entry.mark)?.name,
         isSelected: selected != nil, mark: hexadecimal(entry.mark & plan.markMask),
@@ -209,13 +210,15 @@ final class BondingKernel {
     let flows = try conntrack.entries(markedUnder: plan.markMask)
     let interface = links.first { $0.name == plan.interface }
     let slaves = plan.slaves.map { slave in
-      let link = links.first { $0.name == slave.name }
       let arrived = counts[plan.arrivalComment(slave)] ?? NftCounter()
       let chosen = counts[plan.departureComment(slave)] ?? NftCounter()
       let fallen = counts[plan.defaultComment(slave)] ?? NftCounter()
       return BondingStatus.Slave(
-        name: slave.name, number: slave.number, mark: hexadecimal(slave.mark), isPresent: link != nil,
-        hasCarrier: link?.hasCarrier ?? false, isDefault: installed?.defaultSlave?.slave == slave,
+        name: slave.name, number: slave.number, mark: hexadecimal(slave.mark),
+        isPresent: links.contains { $0.name == slave.name },
+        // As the rules in the kernel have it, not as it has become since.
+        hasCarrier: installed?.usable.contains { $0.slave == slave } ?? false,
+        isDefault: installed?.defaultSlave?.slave == slave,
         flows: flows.count { plan.slave(ofMark: $0.mark) == slave }, downlinkPackets: arrived.packets,
         downlinkOctets: arrived.octets, uplinkPackets: chosen.packets + fallen.packets,
         uplinkOctets: chosen.octets + fallen.octets)

@@ -20,7 +20,7 @@ struct BondingStatus: Codable, Hashable {
     /// Packet and connection mark of its flows.
     var mark: String
     var isPresent: Bool
-    /// Up, with carrier: flows use it.
+    /// Up, with carrier, and flows use it.
     var hasCarrier: Bool
     /// Takes the flows that no other slave is chosen for.
     var isDefault: Bool

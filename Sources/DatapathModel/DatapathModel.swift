@@ -35,7 +35,8 @@ public struct MarkLayout: Hashable, Sendable {
 
   /// nil unless `mask` is one contiguous, non-empty run of bits.
   public init?(mask: UInt32) {
-    guard mask != 0, (mask >> UInt32(mask.trailingZeroBitCount)) & ((mask >> UInt32(mask.trailingZeroBitCount)) &+ 1) == 0
+    guard mask != 0,
+      (mask >> UInt32(mask.trailingZeroBitCount)) & ((mask >> UInt32(mask.trailingZeroBitCount)) &+ 1) == 0
     else { return nil }
     self.mask = mask
   }

@@ -92,7 +92,8 @@ final class ReflectorKernel {
   func flows() throws(LinuxError) -> [ReflectedFlow] {
     try conntrack.entries(markedUnder: plan.markMask).map { entry in
       ReflectedFlow(
-        source: entry.source, destination: entry.destination, protocol: TransportProtocol(rawValue: entry.transport).description,
+        source: entry.source, destination: entry.destination,
+        protocol: TransportProtocol(rawValue: entry.transport).description,
         sourcePort: entry.ports?.source, destinationPort: entry.ports?.destination,
         interface: plan.interface(ofMark: entry.mark)?.name, mark: hexadecimal(entry.mark & plan.markMask),
         remainingSeconds: Int(entry.timeout.components.seconds))

@@ -22,6 +22,9 @@ final class Daemon {
   private let mobility: MobilityEndpoint
   private let control: ControlServer
   private let state: StateFile<StoredBinding>
+  /// Highest binding number ever given, so that no number comes back after a restart.
+  private let numbers: StateFile<UInt32>
+  private var highestNumber: UInt32
   private var core: LocalMobilityAnchor
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
@@ -43,9 +46,12 @@ final class Daemon {
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
+    numbers = try StateFile(directory: configuration.stateDirectory, name: "lmad-numbers")
+    highestNumber = numbers.takeRecords().max() ?? 0
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
-    core = LocalMobilityAnchor(configuration: configuration.core)
+    core = LocalMobilityAnchor(
+      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1))
   }
 
   func run() throws {
@@ -165,12 +171,18 @@ final class Daemon {
     do {
       for change in unwritten {
         switch change {
-        case .store(let record): try state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+        case .store(let record):
+          try state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+          if record.identifier.rawValue > highestNumber {
+            highestNumber = record.identifier.rawValue
+            try numbers.store(highestNumber, key: "binding")
+          }
         case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
         }
       }
       unwritten.removeAll(keepingCapacity: true)
       try state.flush()
+      try numbers.flush()
     } catch {
       // Bindings live on in memory; a restart would lose the ones not written.
       stateFailures += 1
@@ -293,6 +305,7 @@ final class Daemon {
     var result = mobility.counters
     for (name, value) in core.counters.list { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
+    result.merge(state.counters.named) { own, _ in own }
     result["stray-acknowledgements"] = strayAcknowledgements
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures

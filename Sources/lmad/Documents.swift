@@ -94,7 +94,6 @@ struct GatewaysDocument: Codable {
   }
 }
 
-
 extension AnchorBinding {
   init(_ binding: BindingSummary) {
     self.init(

@@ -75,7 +75,8 @@ extension AnchorProgram {
   struct Delete: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Delete a binding by hand.",
-      discussion: "Its flows move to another access of the node or end; the gateway registers again if the node is there.")
+      discussion:
+        "Its flows move to another access of the node or end; the gateway registers again if the node is there.")
     @OptionGroup var client: ClientOptions
     @Argument(help: "Number of the binding, see `show bindings`.")
     var binding: UInt32
@@ -103,7 +104,8 @@ extension AnchorProgram {
     }
 
     struct Nodes: ParsableCommand {
-      static let configuration = CommandConfiguration(abstract: "Flow-mob lists: the bindings that belong to each node.")
+      static let configuration = CommandConfiguration(
+        abstract: "Flow-mob lists: the bindings that belong to each node.")
       @OptionGroup var client: ClientOptions
       func run() throws { try client.show("show nodes", of: daemon, text: \NodesDocument.text) }
     }

@@ -54,7 +54,8 @@ final class Daemon {
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     ports = Dictionary(
-      configuration.core.accessLinks.map { ($0.name, AccessLinkPort(name: $0.name)) }, uniquingKeysWith: { first, _ in first })
+      configuration.core.accessLinks.map { ($0.name, AccessLinkPort(name: $0.name)) },
+      uniquingKeysWith: { first, _ in first })
     core = MobileAccessGateway(configuration: configuration.core)
   }
 
@@ -418,6 +419,7 @@ final class Daemon {
     var result = mobility.counters
     for (name, value) in core.counters.named { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
+    result.merge(state.counters.named) { own, _ in own }
     result["stray-updates"] = strayUpdates
     result["advertisements-sent"] = advertisementsSent
     result["advertisement-failures"] = advertisementFailures

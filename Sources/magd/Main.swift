@@ -84,7 +84,8 @@ extension GatewayProgram {
 
     func run() throws {
       try client.show(
-        "attach", AttachArguments(link: link, linkLayerAddress: mac, node: id), of: daemon, text: \AttachmentsDocument.text)
+        "attach", AttachArguments(link: link, linkLayerAddress: mac, node: id), of: daemon,
+        text: \AttachmentsDocument.text)
     }
   }
 

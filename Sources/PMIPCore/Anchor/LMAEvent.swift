@@ -39,7 +39,7 @@ public enum LMANotification: Hashable, Sendable {
 }
 
 public enum RemovalCause: String, Hashable, Sendable, Codable {
-  case deregistered, expired, replaced, operatorRequest = "operator-request", datapathFailed = "datapath-failed"
+  case deregistered, expired, operatorRequest = "operator-request"
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.
