@@ -14,7 +14,7 @@ from .topology import CORRESPONDENT, Topology
 
 # Well below what the accesses carry, so that a lost packet is our loss and nobody's congestion.
 TCP_MEGABITS = 4 if IN_GUEST else 20
-UDP_RATE = 200 if IN_GUEST else 1000
+UDP_RATE = 100 if IN_GUEST else 1000
 
 
 def python(*arguments: str) -> list[str]:

@@ -18,6 +18,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from .shell import PATIENCE
+
 # Sequence number, time of sending in ns since 1970.
 HEADER = struct.Struct(">QQ")
 END = 2**64 - 1
@@ -29,6 +31,8 @@ SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 LONGEST_BURST = 50
 # Seconds after which a stream without any echo gives up.
 FIRST_ECHO = 15
+# The receiver may be behind by seconds in the guest, and nothing in its buffer is lost.
+END_ECHO = 5 * PATIENCE
 
 
 def open_socket(port: int) -> socket.socket:
@@ -112,7 +116,7 @@ def send(destination: str, port: int, source_port: int, rate: float, octets: int
         sent += 1
         echoes.append(0)
         drain()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + END_ECHO
     while not end_echoed and time.monotonic() < deadline:
         opened.send(HEADER.pack(END, 0))
         select.select([opened], [], [], 0.1)
