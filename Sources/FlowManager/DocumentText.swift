@@ -82,14 +82,6 @@ extension SelectorsDocument {
   }
 }
 
-extension CountersDocument {
-  var text: String {
-    var table = TextTable(["COUNTER", "VALUE"], right: ["VALUE"])
-    for (name, value) in counters.sorted(by: { $0.key < $1.key }) { table.add([name, "\(value)"]) }
-    return table.text
-  }
-}
-
 extension ChangeDocument {
   /// `done` is the past participle of what was ordered.
   func text(_ done: String) -> String {

@@ -100,10 +100,6 @@ struct NodesDocument: Codable {
   }
 }
 
-struct CountersDocument: Codable {
-  var counters: [String: UInt64]
-}
-
 /// Answer of `add`, `move` and `del`: the flow, or the selector, that it was about.
 struct ChangeDocument: Codable {
   var flow: FlowDocument?
