@@ -162,7 +162,8 @@ def report(sender: dict, log_path: Path) -> Report:
         reordered += number < highest
         highest = max(highest, number)
     gaps = [later[1] - earlier[1] for earlier, later in zip(arrivals, arrivals[1:])]
-    interruptions = [gap - (later - earlier) / 1e9 for gap, earlier, later in zip(gaps, sendings, sendings[1:])]
+    # After a reordered packet the sending times go back; that pause is all ours.
+    interruptions = [gap - max(0, later - earlier) / 1e9 for gap, earlier, later in zip(gaps, sendings, sendings[1:])]
     return Report(
         sent=sender["sent"], received=distinct, lost=sender["sent"] - distinct, duplicated=len(arrivals) - distinct,
         reordered=reordered, longest_gap=max(gaps, default=float("inf")),
