@@ -119,13 +119,23 @@ final class Daemon {
     if signal == SIGHUP { reload() } else { loop.stop() }
   }
 
+  /// SIGHUP: takes over policies, timers and limits. What kernel objects and sockets were made from stays as it was;
+  /// a restart, which interrupts no traffic, takes that over.
   private func reload() {
     do throws(ConfigurationErrors) {
-      let loaded = try LMADaemonConfiguration.load(path: file)
-      var core = loaded.value.core
-      core.markLayout = configuration.core.markLayout  // kernel state of this run depends on it: needs a restart
-      handle(.configurationChanged(core))
-      mobility.codePoints = core.codePoints
+      let new = try LMADaemonConfiguration.load(path: file).value
+      guard new.datapathConfiguration == configuration.datapathConfiguration, new.control == configuration.control,
+        new.stateDirectory == configuration.stateDirectory
+      else {
+        log.error(
+          """
+          configuration not reloaded, the old one stays: changes of addresses, prefix-pools, datapath, control and state-directory need a \
+          restart (no traffic is interrupted)
+          """)
+        return
+      }
+      handle(.configurationChanged(new.core))
+      mobility.codePoints = new.core.codePoints
       settle()
       log.info("configuration reloaded")
     } catch {
