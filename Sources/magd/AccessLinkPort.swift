@@ -40,6 +40,15 @@ final class AccessLinkPort {
     socket = try AccessLinkSocket(interface: link.index, name: name)
   }
 
+  /// Takes what `open` has added off the interfaces that exist.
+  static func removeAddress(_ address: IPv6Address, from names: [String]) throws(LinuxError) {
+    let kernel = try RouteNetlink()
+    let indexes = try kernel.links().filter { names.contains($0.name) }.map(\.index)
+    for present in try kernel.addresses() where present.address == address && indexes.contains(present.interface) {
+      try kernel.run(present.removal)
+    }
+  }
+
   func update(_ link: Link) { self.link = link }
 
   /// Gives up the interface; it is gone.

@@ -56,7 +56,10 @@ extension GatewayProgram {
   struct Cleanup: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Remove the tunnels, routes and rules that a stopped magd has left in the kernel.",
-      discussion: "A stopped daemon leaves them on purpose: traffic goes on. The state file is kept.")
+      discussion: """
+        A stopped daemon leaves them on purpose: traffic goes on. The fixed link-local address is taken off the access \
+        links; their link-layer address stays. The state file is kept.
+        """)
     @OptionGroup var file: ConfigurationFileOptions
     @Flag(help: "Print JSON.")
     var json = false
@@ -65,6 +68,8 @@ extension GatewayProgram {
       let loaded = try MAGDaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
       try daemon.requireStopped(socket: loaded.value.control.socket)
       let failures = try KernelDatapath(loaded.value.datapathConfiguration).teardown()
+      try AccessLinkPort.removeAddress(
+        loaded.value.core.fixedLinkLocalAddress, from: loaded.value.core.accessLinks.map(\.name))
       guard failures.isEmpty else {
         throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
       }
