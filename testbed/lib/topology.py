@@ -83,11 +83,6 @@ class Topology:
         self.ip("mn", "link set lo up\n" + "".join(
             f"link set {interface} address {mac}\n" for interface, mac in NODE_MAC.items()))
 
-    def shape(self, interface: str, megabits: float) -> None:
-        """Limits the downlink of one access."""
-        self.run(ACCESSES[interface], "tc", "qdisc", "replace", "dev", "acc0", "root", "tbf", "rate",
-                 f"{megabits}mbit", "burst", "32kb", "latency", "100ms")
-
     def delete(self) -> None:
         delete_run(self.directory)
 
