@@ -29,7 +29,6 @@ final class Daemon {
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
-  private var strayAcknowledgements: UInt64 = 0
   private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
 
@@ -89,12 +88,7 @@ final class Daemon {
   private func receive() {
     do {
       try mobility.receive { message, source, destination in
-        switch message {
-        case .bindingUpdate(let update): handle(.bindingUpdate(update, source: source, destination: destination))
-        case .bindingError(let error): handle(.bindingError(error, source: source))
-        // Acknowledgements go to gateways; nobody has reason to send us one.
-        case .bindingAcknowledgement: strayAcknowledgements += 1
-        }
+        handle(.message(message, source: source, destination: destination))
       }
     } catch {
       log.error("\(error)")
@@ -316,7 +310,6 @@ final class Daemon {
     for (name, value) in core.counters.list { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
-    result["stray-acknowledgements"] = strayAcknowledgements
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
     result["bindings"] = UInt64(core.bindings.count)

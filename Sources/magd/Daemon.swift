@@ -33,7 +33,6 @@ final class Daemon {
   private var advertisementFailures: UInt64 = 0
   private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
-  private var strayUpdates: UInt64 = 0
 
   private struct Station: Hashable {
     var interface: UInt32
@@ -94,13 +93,7 @@ final class Daemon {
   private func receiveMobility() {
     do {
       try mobility.receive { message, source, destination in
-        switch message {
-        case .bindingAcknowledgement(let acknowledgement):
-          handle(.bindingAcknowledgement(acknowledgement, source: source, destination: destination))
-        case .bindingError(let error): handle(.bindingError(error, source: source))
-        // Updates go to anchors; nobody has reason to send us one.
-        case .bindingUpdate: strayUpdates += 1
-        }
+        handle(.message(message, source: source, destination: destination))
       }
     } catch {
       log.error("\(error)")
@@ -430,7 +423,6 @@ final class Daemon {
     for (name, value) in core.counters.named { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
-    result["stray-updates"] = strayUpdates
     result["advertisements-sent"] = advertisementsSent
     result["advertisement-failures"] = advertisementFailures
     result["datapath-failures"] = datapathFailures

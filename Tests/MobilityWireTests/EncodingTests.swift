@@ -105,7 +105,9 @@ import Testing
 
   private func randomMessage(_ generator: inout SeededGenerator) -> MobilityMessage {
     let options = MobilityOptions((0..<Int.random(in: 0...7, using: &generator)).map { _ in randomOption(&generator) })
-    switch Int.random(in: 0...2, using: &generator) {
+    let number = UInt16.random(in: 0 ... .max, using: &generator)
+    let octet = UInt8.random(in: 0 ... .max, using: &generator)
+    switch Int.random(in: 0...8, using: &generator) {
     case 0:
       return .bindingUpdate(
         BindingUpdate(
@@ -119,6 +121,31 @@ import Testing
           flags: BindingAcknowledgementFlags(rawValue: .random(in: 0 ... .max, using: &generator)),
           sequence: .random(in: 0 ... .max, using: &generator),
           lifetime: BindingLifetime(rawValue: .random(in: 0 ... .max, using: &generator)), options: options))
+    case 2: return .bindingRefreshRequest(BindingRefreshRequest(options: options))
+    case 3:
+      return .heartbeat(
+        Heartbeat(
+          flags: HeartbeatFlags(rawValue: number), sequence: .random(in: 0 ... .max, using: &generator),
+          options: options))
+    case 4:
+      return .bindingRevocation(
+        BindingRevocation(
+          .indication(BindingRevocationTrigger(rawValue: octet)), sequence: number,
+          flags: BindingRevocationFlags(rawValue: .random(in: 0 ... .max, using: &generator)), options: options))
+    case 5:
+      return .bindingRevocation(
+        BindingRevocation(
+          .acknowledgement(BindingRevocationStatus(rawValue: octet)), sequence: number,
+          flags: BindingRevocationFlags(rawValue: .random(in: 0 ... .max, using: &generator)), options: options))
+    case 6:
+      return .updateNotification(
+        UpdateNotification(
+          sequence: number, reason: NotificationReason(rawValue: .random(in: 0 ... .max, using: &generator)),
+          flags: UpdateNotificationFlags(rawValue: .random(in: 0 ... .max, using: &generator)), options: options))
+    case 7:
+      return .updateNotificationAcknowledgement(
+        UpdateNotificationAcknowledgement(
+          sequence: number, status: UpdateNotificationStatus(rawValue: octet), options: options))
     default:
       return .bindingError(
         BindingError(
@@ -136,7 +163,7 @@ import Testing
       address: randomAddress(&generator))
     let data = generator.octets(Int.random(in: 0...40, using: &generator))
     let octet = UInt8.random(in: 0 ... .max, using: &generator)
-    return switch Int.random(in: 0...11, using: &generator) {
+    return switch Int.random(in: 0...12, using: &generator) {
     case 0: .bindingRefreshAdvice(.random(in: 0 ... .max, using: &generator))
     case 1: .alternateCareOfAddress(prefix.address)
     case 2: .mobileNodeIdentifier(MobileNodeIdentifier(subtype: octet, identifier: data))
@@ -148,7 +175,9 @@ import Testing
     case 8: .linkLocalAddress(prefix.address)
     case 9: .timestamp(NTPTimestamp(rawValue: generator.next()))
     case 10: .flowMobility(prefix)
-    default: .unknown(type: UInt8.random(in: 28...199, using: &generator), data: data)
+    case 11: .restartCounter(.random(in: 0 ... .max, using: &generator))
+    // Assigned to nothing.
+    default: .unknown(type: UInt8.random(in: 71...199, using: &generator), data: data)
     }
   }
 }

@@ -53,7 +53,7 @@ struct Vector: Sendable, CustomTestStringConvertible {
 
   /// The Mobility Header's type octet, as sent.
   var type: UInt8 { octets[2] }
-  var isImplementedMessage: Bool { [5, 6, 7].contains(type) }
+  var isImplementedMessage: Bool { [0, 5, 6, 7, 13, 16, 19, 20].contains(type) }
   /// Over UDP over IPv4 there is no checksum to verify or to fill in.
   var hasChecksum: Bool { transport != "udp4-5436" }
 
@@ -105,6 +105,7 @@ struct Fields: @unchecked Sendable {
   init(_ values: [String: Any]) { self.values = values }
   func int(_ key: String) -> Int? { values[key] as? Int }
   func bool(_ key: String) -> Bool? { values[key] as? Bool }
+  var isEmpty: Bool { values.isEmpty }
   func string(_ key: String) -> String? { values[key] as? String }
   func strings(_ key: String) -> [String] { values[key] as? [String] ?? [] }
   func object(_ key: String) -> Fields? { (values[key] as? [String: Any]).map(Fields.init) }

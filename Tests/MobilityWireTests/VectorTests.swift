@@ -6,12 +6,12 @@ import Testing
 /// unknown, such an option is kept and encoded as it came.
 @Suite struct VectorTests {
   /// Types that decode to a case of their own.
-  static let implementedOptions: Set<UInt8> = [2, 3, 8, 19, 22, 23, 24, 25, 26, 27]
+  static let implementedOptions: Set<UInt8> = [2, 3, 8, 19, 22, 23, 24, 25, 26, 27, 28]
 
   @Test("The file is the one these tests were written for")
   func file() {
     #expect(Vector.valid.count == 44 && Vector.negative.count == 11)
-    #expect(Vector.implemented.count == 31)
+    #expect(Vector.implemented.count == 44)
   }
 
   @Test("Header and message fields", arguments: Vector.implemented)
@@ -48,6 +48,30 @@ import Testing
     case .bindingError(let error):
       #expect(Int(error.status) == message.int("status"))
       #expect(error.homeAddress.description == message.string("homeAddress"))
+    case .bindingRefreshRequest: #expect(message.isEmpty)
+    case .heartbeat(let heartbeat):
+      #expect(heartbeat.isResponse == message.bool("response"))
+      #expect(heartbeat.flags.contains(.unsolicited) == message.bool("unsolicited"))
+      #expect(Int(heartbeat.sequence) == message.int("sequence"))
+    case .bindingRevocation(let revocation):
+      switch revocation.kind {
+      case .indication(let trigger):
+        #expect(message.int("revocationType") == 1 && Int(trigger.rawValue) == message.int("trigger"))
+      case .acknowledgement(let status):
+        #expect(message.int("revocationType") == 2 && Int(status.rawValue) == message.int("status"))
+      }
+      #expect(Int(revocation.sequence) == message.int("sequence"))
+      #expect(revocation.flags.contains(.proxyBinding) == message.bool("P"))
+      #expect(revocation.flags.contains(.ipv4HomeAddressBinding) == message.bool("V"))
+      #expect(revocation.flags.contains(.global) == message.bool("G"))
+    case .updateNotification(let notification):
+      #expect(Int(notification.sequence) == message.int("sequence"))
+      #expect(Int(notification.reason.rawValue) == message.int("reason"))
+      #expect(notification.flags.contains(.acknowledge) == message.bool("ackRequested"))
+      #expect(notification.flags.contains(.retransmission) == message.bool("retransmission"))
+    case .updateNotificationAcknowledgement(let acknowledgement):
+      #expect(Int(acknowledgement.sequence) == message.int("sequence"))
+      #expect(Int(acknowledgement.status.rawValue) == message.int("status"))
     }
   }
 
@@ -96,6 +120,8 @@ import Testing
     case .timestamp(let timestamp):
       #expect(Int(timestamp.seconds) == expected.int("seconds"))
       #expect(Int(timestamp.fraction65536) == expected.int("fraction65536"))
+    case .restartCounter(let counter):
+      #expect(Int(counter) == expected.int("restartCounter"))
     case .flowMobility:
       Issue.record("no vector has a flow-mob option")
     case .unknown(let type, let data):
@@ -115,13 +141,6 @@ import Testing
     #expect(hex(encoded) == hex(vector.octets))
   }
 
-  @Test("A message that is not implemented is unknown", arguments: Vector.valid.filter { !$0.isImplementedMessage })
-  func unknownMessages(vector: Vector) {
-    let error = DecodeError(.unknownType, offset: 2, value: vector.type)
-    #expect(throws: error) { try vector.decode() }
-    #expect(error.reaction == .bindingError(status: 2))
-  }
-
   @Test("Negative vectors: code, offset and reaction", arguments: Vector.negative)
   func negative(vector: Vector) throws {
     let offset = try #require(vector.expect.int("offset"))
@@ -131,7 +150,8 @@ import Testing
     case (false, _):
       // The fault lies in a message that is not implemented.
       #expect(throws: DecodeError(.unknownType, offset: 2, value: vector.type)) { try vector.decode() }
-    case (true, true) where !Self.implementedOptions.contains(vector.octets[offset]):
+    case (true, _) where code.hasPrefix("ts-") && !Self.implementedOptions.contains(45),
+      (true, true) where !Self.implementedOptions.contains(vector.octets[offset]):
       #expect(try vector.decode().message.options.contains { if case .unknown = $0 { true } else { false } })
     default:
       let error = try #require(throws: DecodeError.self) { try vector.decode() }

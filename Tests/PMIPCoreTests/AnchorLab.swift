@@ -59,7 +59,8 @@ struct AnchorLab {
   ) -> BindingAcknowledgement? {
     pass(.milliseconds(10))
     sequence &+= 1
-    step(.bindingUpdate(update.message(sequence: sequence, now: now), source: source, destination: destination))
+    step(
+      .message(.bindingUpdate(update.message(sequence: sequence, now: now)), source: source, destination: destination))
     return acknowledgement(to: source)
   }
 

@@ -29,13 +29,13 @@ struct AnchorOrderingTests {
   func replay() {
     var lab = Lab()
     let original = PBU.attach.message(now: lab.now)
-    lab.step(.bindingUpdate(original, source: Lab.mag1, destination: Lab.anchorAddress))
+    lab.step(.message(.bindingUpdate(original), source: Lab.mag1, destination: Lab.anchorAddress))
     lab.pass(.milliseconds(20))
     let older = lab.send(.refresh(Lab.firstPrefix).with { $0.clockError = .milliseconds(-100) })
     #expect(older?.status == .timestampLowerThanPreviousAccepted)
     #expect(older?.options.timestamp == lab.now.wallClock)
     // The very packet that was accepted.
-    lab.step(.bindingUpdate(original, source: Lab.mag1, destination: Lab.anchorAddress))
+    lab.step(.message(.bindingUpdate(original), source: Lab.mag1, destination: Lab.anchorAddress))
     let same = lab.acknowledgement(to: Lab.mag1)
     #expect(same?.status == .timestampMismatch)
     #expect(same?.options.timestamp == lab.now.wallClock)

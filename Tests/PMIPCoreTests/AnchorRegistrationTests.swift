@@ -244,8 +244,9 @@ struct AnchorRegistrationTests {
     var lab = Lab { $0.addresses.append(other) }
     lab.send(.attach)
     lab.step(
-      .bindingUpdate(
-        PBU.attach.with { $0.node = Lab.mn2 }.message(now: lab.now), source: Lab.mag1, destination: other))
+      .message(
+        .bindingUpdate(
+          PBU.attach.with { $0.node = Lab.mn2 }.message(now: lab.now)), source: Lab.mag1, destination: other))
     #expect(lab.anchor.tunnels.map(\.local) == [Lab.anchorAddress, other])
     guard case .send(_, other, Lab.mag1)? = lab.effects.first(where: { $0.word == "send" }) else {
       Issue.record("the answer must come from the address that was asked")

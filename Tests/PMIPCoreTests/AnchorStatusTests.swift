@@ -233,7 +233,7 @@ struct AnchorStatusTests {
   func counters() {
     var lab = Lab()
     lab.send(.attach)
-    lab.step(.bindingError(BindingError(status: 2), source: Lab.mag1))
+    lab.step(.message(.bindingError(BindingError(status: 2)), source: Lab.mag1, destination: Lab.anchorAddress))
     let list = lab.anchor.counters.list
     #expect(list.map(\.name) == LMACounters.Name.allCases.map(\.rawValue))
     #expect(list.first { $0.name == "binding-updates-received" }?.value == 1)

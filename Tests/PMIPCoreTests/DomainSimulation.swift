@@ -253,15 +253,10 @@ struct DomainSimulation {
   private mutating func deliver(
     _ message: MobilityMessage, source: IPv6Address, destination: IPv6Address, to host: Host
   ) {
-    switch message {
-    case .bindingUpdate(let update):
-      checker.beforeBindingUpdate(update)
-      anchorEvent(.bindingUpdate(update, source: source, destination: destination))
-      checker.afterBindingUpdate(update, source: source)
-    case .bindingAcknowledgement(let acknowledgement):
-      gatewayEvent(host, .bindingAcknowledgement(acknowledgement, source: source, destination: destination))
-    case .bindingError(let error): gatewayEvent(host, .bindingError(error, source: source))
-    }
+    guard host == 0 else { return gatewayEvent(host, .message(message, source: source, destination: destination)) }
+    if case .bindingUpdate(let update) = message { checker.beforeBindingUpdate(update) }
+    anchorEvent(.message(message, source: source, destination: destination))
+    if case .bindingUpdate(let update) = message { checker.afterBindingUpdate(update, source: source) }
   }
 
   private func moment(at host: Host) -> Moment {

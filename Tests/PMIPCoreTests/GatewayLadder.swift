@@ -149,7 +149,7 @@ struct GatewayLadder {
       to: update, status, prefixes: prefixes, offLink: offLink, flowMobility: flowMobility, linkLocal: linkLocal,
       lifetime: lifetime, sequence: sequence)
     changing(&answer)
-    return step(.bindingAcknowledgement(answer, source: Self.anchor, destination: Self.proxy))
+    return step(.message(.bindingAcknowledgement(answer), source: Self.anchor, destination: Self.proxy))
   }
 
   /// Attached and registered.

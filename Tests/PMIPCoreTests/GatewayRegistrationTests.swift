@@ -127,8 +127,12 @@ struct GatewayRegistrationTests {
       }.isEmpty)
     #expect(ladder.answer(sequence: update.sequence &+ 1).isEmpty)
     let answer = Ladder.answer(to: update)
-    #expect(ladder.step(.bindingAcknowledgement(answer, source: "2001:db8::bad", destination: Ladder.proxy)).isEmpty)
-    #expect(ladder.step(.bindingAcknowledgement(answer, source: Ladder.anchor, destination: "2001:db8::bad")).isEmpty)
+    #expect(
+      ladder.step(.message(.bindingAcknowledgement(answer), source: "2001:db8::bad", destination: Ladder.proxy)).isEmpty
+    )
+    #expect(
+      ladder.step(.message(.bindingAcknowledgement(answer), source: Ladder.anchor, destination: "2001:db8::bad"))
+        .isEmpty)
     #expect(ladder.count(.notProxyAcknowledgements) == 1)
     #expect(ladder.count(.duplicatedOptions) == 1)
     #expect(ladder.count(.acknowledgementsWithoutIdentifier) == 1)
@@ -225,8 +229,12 @@ struct GatewayRegistrationTests {
   @Test("Binding Errors are counted and change nothing")
   func bindingErrors() {
     var ladder = Ladder.registered()
-    #expect(ladder.step(.bindingError(BindingError(status: 2), source: Ladder.anchor)).isEmpty)
-    #expect(ladder.step(.bindingError(BindingError(status: 1), source: Ladder.anchor)).isEmpty)
+    #expect(
+      ladder.step(.message(.bindingError(BindingError(status: 2)), source: Ladder.anchor, destination: Ladder.proxy))
+        .isEmpty)
+    #expect(
+      ladder.step(.message(.bindingError(BindingError(status: 1)), source: Ladder.anchor, destination: Ladder.proxy))
+        .isEmpty)
     #expect(ladder.count(.unrecognizedTypeErrors) == 1)
     #expect(ladder.count(.otherBindingErrors) == 1)
     #expect(ladder.state == .registered)

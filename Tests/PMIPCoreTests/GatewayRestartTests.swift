@@ -100,8 +100,9 @@ struct GatewayRestartTests {
     #expect(updates.map(\.options.handoffIndicator) == [.betweenGateways, .betweenGateways])
     for (index, update) in updates.enumerated() {
       ladder.step(
-        .bindingAcknowledgement(
-          Ladder.answer(to: update, prefixes: update.namedPrefixes), source: Ladder.anchor,
+        .message(
+          .bindingAcknowledgement(
+            Ladder.answer(to: update, prefixes: update.namedPrefixes)), source: Ladder.anchor,
           destination: "2001:db8:1::99"))
       #expect(ladder.datapath.tunnels.count == (index == 0 ? 2 : 1))
     }

@@ -114,8 +114,9 @@ struct GatewayRouteTests {
       guard case .send(.bindingUpdate(let update), _, let anchor) = ladder.attach(far(index)).first else { return }
       let prefix = IPv6Prefix.slash64(IPv6Address(high: 0x2001_0db8_0200_0000 + index, low: 0))
       ladder.step(
-        .bindingAcknowledgement(
-          Ladder.answer(to: update, prefixes: [prefix]), source: anchor, destination: Ladder.proxy))
+        .message(
+          .bindingAcknowledgement(
+            Ladder.answer(to: update, prefixes: [prefix])), source: anchor, destination: Ladder.proxy))
     }
     (1...3).forEach(register)
     #expect(ladder.datapath.tunnels.keys.sorted().map(\.rawValue) == [1, 2, 3])

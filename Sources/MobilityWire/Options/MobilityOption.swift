@@ -25,6 +25,8 @@ public enum MobilityOption: Hashable, Sendable {
   case linkLocalAddress(IPv6Address)
   /// 27
   case timestamp(NTPTimestamp)
+  /// 28
+  case restartCounter(UInt32)
   /// The paper's flow-mob option; its type comes from `CodePoints`.
   case flowMobility(HomeNetworkPrefixOption)
   /// Kept and re-encoded unchanged (RFC 6275 section 6.2.1: skipped by the protocol).
@@ -59,6 +61,7 @@ extension MobilityOption {
       self = .mobileNodeLinkLayerIdentifier(try MobileNodeLinkLayerIdentifier(decoding: &body))
     case .linkLocalAddress: self = .linkLocalAddress(try LinkLocalAddressOption(decoding: &body).address)
     case .timestamp: self = .timestamp(try NTPTimestamp(decoding: &body))
+    case .restartCounter: self = .restartCounter(try RestartCounterOption(decoding: &body).counter)
     case _ where type.rawValue == codePoints.flowMobilityOption:
       self = .flowMobility(try HomeNetworkPrefixOption(decoding: &body))
     default: self = .unknown(type: type.rawValue, data: Array(body.rest()))
@@ -81,6 +84,7 @@ extension MobilityOption {
     case .mobileNodeLinkLayerIdentifier(let body): return (.mobileNodeLinkLayerIdentifier, body)
     case .linkLocalAddress(let address): return (.linkLocalAddress, LinkLocalAddressOption(address: address))
     case .timestamp(let body): return (.timestamp, body)
+    case .restartCounter(let counter): return (.restartCounter, RestartCounterOption(counter: counter))
     case .flowMobility(let body):
       guard let type = codePoints.flowMobilityOption else { throw .flowMobilityWithoutCodePoint }
       return (MobilityOptionType(rawValue: type), body)

@@ -91,6 +91,10 @@ extension MobilityOptions {
     for case .timestamp(let value) in self { return value }
     return nil
   }
+  public var restartCounter: UInt32? {
+    for case .restartCounter(let value) in self { return value }
+    return nil
+  }
   public var alternateCareOfAddress: IPv6Address? {
     for case .alternateCareOfAddress(let value) in self { return value }
     return nil
@@ -110,6 +114,7 @@ extension MobilityOptions {
       case .timestamp: bit = 32
       case .alternateCareOfAddress: bit = 64
       case .bindingRefreshAdvice: bit = 128
+      case .restartCounter: bit = 256
       case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown: continue
       }
       if seen & bit != 0 { return true }

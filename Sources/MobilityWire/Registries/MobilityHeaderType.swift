@@ -6,9 +6,14 @@ public struct MobilityHeaderType: RawRepresentable, Hashable, Sendable, Codable 
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+  public static let bindingRefreshRequest = Self(rawValue: 0)
   public static let bindingUpdate = Self(rawValue: 5)
   public static let bindingAcknowledgement = Self(rawValue: 6)
   public static let bindingError = Self(rawValue: 7)
+  public static let heartbeat = Self(rawValue: 13)
+  public static let bindingRevocation = Self(rawValue: 16)
+  public static let updateNotification = Self(rawValue: 19)
+  public static let updateNotificationAcknowledgement = Self(rawValue: 20)
 }
 
 extension MobilityHeaderType: CustomStringConvertible {

@@ -5,6 +5,8 @@ public struct LMACounters: Hashable, Sendable {
     // Messages.
     case bindingUpdatesReceived = "binding-updates-received"
     case bindingErrorsReceived = "binding-errors-received"
+    /// Of a type that no peer has reason to send to an anchor.
+    case strayMessages = "stray-messages"
     case acknowledgementsSent = "acknowledgements-sent"
 
     // Accepted registrations; the kinds exclude each other.

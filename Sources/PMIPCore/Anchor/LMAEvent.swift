@@ -4,10 +4,8 @@ import NetTypes
 
 /// Everything that can happen to a local mobility anchor.
 public enum LMAEvent: Sendable {
-  /// A Binding Update that passed the receive checks of RFC 6275 section 9.2.
-  case bindingUpdate(BindingUpdate, source: IPv6Address, destination: IPv6Address)
-  /// A Binding Error from a gateway.
-  case bindingError(BindingError, source: IPv6Address)
+  /// A message that passed the receive checks of RFC 6275 section 9.2.
+  case message(MobilityMessage, source: IPv6Address, destination: IPv6Address)
   /// `nextDeadline` has come.
   case deadlineReached
   /// Outcome of the `install` effect with that identifier.

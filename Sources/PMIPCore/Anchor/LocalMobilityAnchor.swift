@@ -68,9 +68,8 @@ public struct LocalMobilityAnchor: Sendable {
     // What is due is over, even if the event that says so comes later than another one.
     while let deadline = deadlines.popDue(at: now.monotonic) { reach(deadline, &turn) }
     switch event {
-    case .bindingUpdate(let update, let source, let destination):
-      receive(update, source: source, destination: destination, &turn)
-    case .bindingError: counters.count(.bindingErrorsReceived)
+    case .message(let message, let source, let destination):
+      receive(message, source: source, destination: destination, &turn)
     case .deadlineReached: break
     case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
@@ -78,6 +77,19 @@ public struct LocalMobilityAnchor: Sendable {
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
     }
     return turn.effects
+  }
+
+  private mutating func receive(
+    _ message: MobilityMessage, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn
+  ) {
+    switch message {
+    case .bindingUpdate(let update): receive(update, source: source, destination: destination, &turn)
+    case .bindingError: counters.count(.bindingErrorsReceived)
+    // For gateways and mobile nodes; nobody has reason to send us one.
+    case .bindingAcknowledgement, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification,
+      .updateNotificationAcknowledgement:
+      counters.count(.strayMessages)
+    }
   }
 
   private mutating func reach(_ deadline: Deadline, _ turn: inout Turn) {

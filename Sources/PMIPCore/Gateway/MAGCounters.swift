@@ -59,6 +59,8 @@ public struct MAGCounters: Hashable, Sendable {
     /// The anchor does not know a message type of ours.
     case unrecognizedTypeErrors = "binding-errors-unrecognized-type"
     case otherBindingErrors = "binding-errors-other"
+    /// Of a type that no peer has reason to send to a gateway.
+    case strayMessages = "stray-messages"
 
     // Data plane and access link.
     case installsFailed = "installs-failed"

@@ -43,8 +43,8 @@ public enum MAGEvent: Sendable {
   case detached(link: String, LinkLayerAddress, DetachmentCause)
   /// Everybody on the link is gone.
   case linkDown(String)
-  case bindingAcknowledgement(BindingAcknowledgement, source: IPv6Address, destination: IPv6Address)
-  case bindingError(BindingError, source: IPv6Address)
+  /// A message that passed the receive checks of RFC 6275 section 9.2.
+  case message(MobilityMessage, source: IPv6Address, destination: IPv6Address)
   case deadlineReached
   case datapathOutcome(EffectID, DatapathOutcome)
   /// The MTU to advertise on a link has changed: min(access link MTU, tunnel MTU), octets.

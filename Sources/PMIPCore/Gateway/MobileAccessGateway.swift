@@ -100,10 +100,8 @@ public struct MobileAccessGateway: Sendable {
       detached(AttachmentKey(link: link, linkLayerAddress: address), cause, &turn)
     case .linkDown(let link):
       for key in list.keys(onLink: link) { detached(key, .linkDown, &turn) }
-    case .bindingAcknowledgement(let acknowledgement, let source, let destination):
-      acknowledged(acknowledgement, source: source, destination: destination, &turn)
-    case .bindingError(let error, _):
-      counters.count(error.status == BindingError.unrecognizedType ? .unrecognizedTypeErrors : .otherBindingErrors)
+    case .message(let message, let source, let destination):
+      receive(message, source: source, destination: destination, &turn)
     case .deadlineReached: break
     case .datapathOutcome(let identifier, let outcome): datapathAnswered(identifier, outcome, &turn)
     case .linkMTU(let link, let mtu): linkMTUChanged(link, mtu, &turn)
@@ -111,6 +109,21 @@ public struct MobileAccessGateway: Sendable {
     case .restore(let records): restore(records, &turn)
     }
     return turn.effects
+  }
+
+  private mutating func receive(
+    _ message: MobilityMessage, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn
+  ) {
+    switch message {
+    case .bindingAcknowledgement(let acknowledgement):
+      acknowledged(acknowledgement, source: source, destination: destination, &turn)
+    case .bindingError(let error):
+      counters.count(error.status == BindingError.unrecognizedType ? .unrecognizedTypeErrors : .otherBindingErrors)
+    // For anchors and mobile nodes; nobody has reason to send us one.
+    case .bindingUpdate, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification,
+      .updateNotificationAcknowledgement:
+      counters.count(.strayMessages)
+    }
   }
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
