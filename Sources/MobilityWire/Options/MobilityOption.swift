@@ -4,7 +4,7 @@ import NetTypes
 ///
 /// A new option is a file with its `MobilityOptionBody`, a case here, and one line in each of the two switches below.
 /// Its type number, name and alignment are in `MobilityOptionType` already.
-public enum MobilityOption: Hashable, Sendable {
+public enum MobilityOption: Hashable, Sendable, Codable {
   /// 2
   case bindingRefreshAdvice(UInt16)
   /// 3
@@ -33,8 +33,9 @@ public enum MobilityOption: Hashable, Sendable {
   case unknown(type: UInt8, data: [UInt8])
 }
 
-/// The data of one option behind Type and Length.
-protocol MobilityOptionBody {
+/// The data of one option behind Type and Length. Codable, as messages are, so that a recording of a daemon's events
+/// keeps every value exactly.
+protocol MobilityOptionBody: Codable {
   /// Reads the whole of `body`, which is bounded by the Length octet: a wrong Length shows as a read past its end or as
   /// octets left over, and both are reported as `option-length`. Any other fault throws `body.failure` with its code.
   init(decoding body: inout ByteReader<DecodeError>) throws(DecodeError)

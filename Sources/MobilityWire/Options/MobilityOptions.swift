@@ -14,6 +14,17 @@ public struct MobilityOptions: Hashable, Sendable, RandomAccessCollection, Range
   }
 }
 
+extension MobilityOptions: Codable {
+  public init(from decoder: any Decoder) throws {
+    storage = try decoder.singleValueContainer().decode([MobilityOption].self)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(storage)
+  }
+}
+
 extension MobilityOptions {
   /// Reads options up to the end of the header. Padding is dropped.
   init(decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints) throws(DecodeError) {
