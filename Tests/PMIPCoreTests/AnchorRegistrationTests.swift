@@ -267,6 +267,8 @@ extension LMAEffect {
     case .notify(.bindingRemoved): "binding-removed"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
+    case .notify(.notificationFailed): "notification-failed"
+    case .answer: "answer"
     }
   }
 }

@@ -288,6 +288,7 @@ struct DomainSimulation {
           checker.accepted(record)
         }
         scheduleStore(.anchor(change), at: 0)
+      case .answer: break
       }
     }
     if reconciles { reconcile(0) }

@@ -7,8 +7,10 @@ enum Acknowledgement {
   struct Grant: Hashable, Sendable {
     var lifetime: BindingLifetime
     var prefixes: [IPv6Prefix]
-    /// For the paper's flow-mob options.
-    var offLinkPrefixes: [IPv6Prefix]
+    /// Prefixes of the node's other interfaces.
+    var offLinkPrefixes: [IPv6Prefix] = []
+    /// They stand in the paper's flow-mob options; otherwise in HNP options with the L flag (RFC 7864 section 3.3).
+    var usesFlowMobilityOption = false
     /// Answers a Link-local Address option, whatever it held.
     var gatewayLinkLocalAddress: IPv6Address?
   }
@@ -22,7 +24,10 @@ enum Acknowledgement {
     if update.options.linkLocalAddress != nil, let address = grant.gatewayLinkLocalAddress {
       options.append(.linkLocalAddress(address))
     }
-    options += grant.offLinkPrefixes.map { .flowMobility(HomeNetworkPrefixOption($0)) }
+    options += grant.offLinkPrefixes.map {
+      grant.usesFlowMobilityOption
+        ? .flowMobility(HomeNetworkPrefixOption($0)) : .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true))
+    }
     return BindingAcknowledgement(
       status: .accepted, flags: .proxyRegistration, sequence: update.sequence, lifetime: grant.lifetime,
       options: options)

@@ -71,6 +71,22 @@ public struct LMACounters: Hashable, Sendable {
     case defaultAttachmentsMoved = "default-attachments-moved"
     case offLinkPrefixesLeftOut = "off-link-prefixes-left-out"
 
+    // Update Notifications (RFC 7077), Flow Mobility Initiates (RFC 7864) among them.
+    case notificationsSent = "update-notifications-sent"
+    case notificationsRetransmitted = "update-notifications-retransmitted"
+    case notificationsAcknowledged = "update-notifications-acknowledged"
+    /// Status 128 and more.
+    case notificationsRefused = "update-notifications-refused"
+    /// Given up after MAX_UPDATE_NOTIFICATION_RETRANSMIT_COUNT.
+    case notificationsUnanswered = "update-notifications-unanswered"
+    /// No outstanding notification of that number, gateway and node.
+    case unmatchedNotificationAcknowledgements = "unmatched-update-notification-acknowledgements"
+    case limitOutstandingNotifications = "limit-outstanding-notifications"
+    case flowMobilityInitiatesSent = "flow-mobility-initiates-sent"
+    case flowMobilityAcknowledged = "flow-mobility-acknowledged"
+    /// Questions for prefixes at a gateway (`serve-prefixes`) that were refused, for whatever reason.
+    case servicesRefused = "serve-prefixes-refused"
+
     // Data plane and persistence.
     case datapathRemovalsFailed = "datapath-removals-failed"
     case datapathOutcomesUnknown = "datapath-outcomes-unknown"

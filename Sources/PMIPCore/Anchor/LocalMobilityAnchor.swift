@@ -24,6 +24,9 @@ import NetTypes
 /// share their prefixes: the oldest active one is the default for packets without a flow mark, and when it goes the
 /// next takes over in the same install.
 ///
+/// A gateway learns of the prefixes of other interfaces by its acknowledgements, and before a flow moves to it by a Flow
+/// Mobility Initiate (`+FlowMobility`), which is one of the Update Notifications of RFC 7077 (`+Notifications`).
+///
 /// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846), heartbeat (RFC 5847). Authentication of messages is
 /// IPsec's; here a gateway is known by its Proxy-CoA.
 public struct LocalMobilityAnchor: Sendable {
@@ -37,6 +40,10 @@ public struct LocalMobilityAnchor: Sendable {
   var tunnelTable = TunnelTable()
   var pending = PendingRegistrations()
   var deadlines = DeadlineTable<Deadline>()
+  /// Update Notifications that wait for an answer.
+  var notifications: OutstandingNotifications
+  /// Flow Mobility Initiates among them, by session.
+  var exchanges: [BindingIdentifier: FlowMobilityExchange] = [:]
   /// Install effects that remove something, with the tunnels that are gone when they are answered.
   var removals: [EffectID: [TunnelIdentifier]] = [:]
 
@@ -50,14 +57,21 @@ public struct LocalMobilityAnchor: Sendable {
     case binding(BindingIdentifier)
     /// The end of MaxDelayBeforeNewBCEAssign.
     case wait(WaitIdentifier)
+    /// The end of MIN_DELAY_BETWEEN_UPDATE_NOTIFICATION_REPLAY, by sequence number.
+    case notification(UInt16)
   }
 
   /// - Parameters:
   ///   - configuration: without `problems()`.
   ///   - firstBinding: numbers of bindings start here, or behind the highest restored one. Pass one more than the
   ///     highest ever stored, so that no subscriber takes a new binding for an old one.
-  public init(configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1)) {
+  ///   - firstNotification: sequence number of the first Update Notification; a random one (RFC 7077 section 5.1).
+  public init(
+    configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1),
+    firstNotification: UInt16 = 0
+  ) {
     self.configuration = configuration
+    notifications = OutstandingNotifications(first: firstNotification)
     allocator = PrefixAllocator(pools: configuration.prefixPools, nodes: configuration.nodes)
     nextBinding = max(1, firstBinding.rawValue)
     indexConfiguration()
@@ -75,6 +89,8 @@ public struct LocalMobilityAnchor: Sendable {
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
+    case .notifyNode(let node, let request): notify(node, request, &turn)
+    case .servePrefixes(let token, let prefixes, let binding): serve(prefixes, at: binding, token, &turn)
     }
     return turn.effects
   }
@@ -85,9 +101,10 @@ public struct LocalMobilityAnchor: Sendable {
     switch message {
     case .bindingUpdate(let update): receive(update, source: source, destination: destination, &turn)
     case .bindingError: counters.count(.bindingErrorsReceived)
+    case .updateNotificationAcknowledgement(let acknowledgement):
+      receive(acknowledgement, source: source, destination: destination, &turn)
     // For gateways and mobile nodes; nobody has reason to send us one.
-    case .bindingAcknowledgement, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification,
-      .updateNotificationAcknowledgement:
+    case .bindingAcknowledgement, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification:
       counters.count(.strayMessages)
     }
   }
@@ -101,6 +118,7 @@ public struct LocalMobilityAnchor: Sendable {
       guard let request = pending.endWait(identifier) else { return }
       counters.count(.waitsTimedOut)
       perform(.registration(request, hasWaited: true), for: request.node, &turn)
+    case .notification(let sequence): notificationUnanswered(sequence, &turn)
     }
   }
 

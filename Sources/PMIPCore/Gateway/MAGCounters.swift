@@ -55,6 +55,23 @@ public struct MAGCounters: Hashable, Sendable {
     case prefixSetMismatches = "status-159-prefix-set-does-not-match"
     case otherRefusals = "status-other-refusal"
 
+    // Update Notifications (RFC 7077), Flow Mobility Initiates (RFC 7864) among them.
+    case notificationsReceived = "update-notifications-received"
+    case notificationsAccepted = "update-notifications-accepted"
+    /// Status 128 and more, or no answer because none was asked for.
+    case notificationsRefused = "update-notifications-refused"
+    case notificationAcknowledgementsSent = "update-notification-acknowledgements-sent"
+    /// From an address that is no anchor of ours, or to one that is not ours.
+    case notificationsOfStrangers = "update-notifications-of-strangers"
+    /// No MN-ID, or an option twice that may stand once.
+    case malformedNotifications = "update-notifications-malformed"
+    case duplicateNotifications = "update-notifications-duplicate"
+    /// Before the registration was acknowledged, or while the kernel was busy for the node: left to a retransmission.
+    case earlyNotifications = "update-notifications-early"
+    /// A newer list of prefixes came before.
+    case overtakenNotifications = "update-notifications-overtaken"
+    case flowMobilityInitiatesReceived = "flow-mobility-initiates-received"
+
     // Binding Error.
     /// The anchor does not know a message type of ours.
     case unrecognizedTypeErrors = "binding-errors-unrecognized-type"

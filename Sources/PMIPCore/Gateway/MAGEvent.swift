@@ -107,6 +107,8 @@ public struct AdvertisementPlan: Hashable, Sendable, Codable {
 public enum MAGNotification: Hashable, Sendable, Codable {
   case attachmentChanged(AttachmentSummary)
   case attachmentRemoved(AttachmentSummary, DetachmentCause)
+  /// For the log: what an anchor has asked for was not done.
+  case notificationRefused(NotificationReason, MobileNodeIdentifier?, UpdateNotificationStatus)
 }
 
 /// A binding update list entry as the outside sees it.

@@ -302,7 +302,7 @@ extension MobileAccessGateway {
   }
 
   /// In the order of the options, each once.
-  private mutating func usablePrefixes(_ options: [HomeNetworkPrefixOption]) -> [IPv6Prefix] {
+  mutating func usablePrefixes(_ options: [HomeNetworkPrefixOption]) -> [IPv6Prefix] {
     var result: [IPv6Prefix] = []
     for option in options {
       guard let prefix = option.prefix, prefix.length > 0, prefix.address.isRoutableUnicast else {
