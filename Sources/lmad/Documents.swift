@@ -94,6 +94,12 @@ struct GatewaysDocument: Codable {
   }
 }
 
+/// Answer of `notify`: where the notification went.
+struct NotifiedDocument: Codable {
+  var node: String
+  var gateways: [String]
+}
+
 extension AnchorBinding {
   init(_ binding: BindingSummary) {
     self.init(

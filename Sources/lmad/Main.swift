@@ -11,7 +11,7 @@ struct AnchorProgram: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: daemon.name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
-    subcommands: [Run.self, Check.self, Show.self, Delete.self, Cleanup.self])
+    subcommands: [Run.self, Check.self, Show.self, Delete.self, Notify.self, Cleanup.self])
 
   static func main() { Program.main(AnchorProgram.self, name: daemon.name) }
 }
@@ -83,6 +83,38 @@ extension AnchorProgram {
 
     func run() throws {
       try client.show("delete", DeleteArguments(binding: binding), of: daemon, text: \BindingsDocument.text)
+    }
+  }
+
+  struct Notify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Send an Update Notification (RFC 7077) to every gateway that has a node.",
+      discussion: """
+        What became of it is in the log and the counters: a Proxy Binding Update follows a re-registration, an \
+        acknowledgement the others.
+        """)
+    @OptionGroup var client: ClientOptions
+    @Argument(help: "MN-ID of the node, see `show nodes`.")
+    var node: String
+    @Flag(help: "The gateways register the node again now.")
+    var reregister = false
+    @Flag(help: "With --reregister: the gateways also acknowledge the notification, which is repeated without an answer.")
+    var acknowledge = false
+    @Flag(help: "The gateways take over the prefixes of the node's sessions as they stand in the binding cache.")
+    var sessionParameters = false
+
+    func validate() throws {
+      if reregister == sessionParameters {
+        throw ValidationError("say what to notify: either --reregister or --session-parameters")
+      }
+      if acknowledge, !reregister { throw ValidationError("--acknowledge goes with --reregister") }
+    }
+
+    func run() throws {
+      let notification: NotifyArguments.Notification =
+        sessionParameters ? .sessionParameters : acknowledge ? .reregisterAcknowledged : .reregister
+      try client.show(
+        "notify", NotifyArguments(node: node, notification: notification), of: daemon, text: \NotifiedDocument.text)
     }
   }
 

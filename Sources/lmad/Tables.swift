@@ -58,3 +58,7 @@ extension GatewaysDocument {
     return table.text
   }
 }
+
+extension NotifiedDocument {
+  var text: String { "\(node): notified \(gateways.joined(separator: ", "))" }
+}

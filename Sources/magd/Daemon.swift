@@ -339,6 +339,9 @@ final class Daemon {
     case .attachmentRemoved(let attachment, let cause):
       log.info("\(attachment.node.displayText) on \(attachment.link): gone (\(cause.rawValue))")
       control.publish("attachment-removed", topic: "attachments", entry(attachment))
+    case .notificationRefused(let reason, let node, let status):
+      log.warning(
+        "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node") refused: \(status.rawValue)")
     }
   }
 
