@@ -18,7 +18,7 @@ import Testing
     "Lengths: an option takes its own and no other",
     arguments: [
       (2, 2...2), (3, 16...16), (8, 1...255), (19, 5...255), (22, 18...18), (23, 2...2), (24, 2...2), (25, 2...255),
-      (26, 16...16), (27, 8...8), (250, 18...18),
+      (26, 16...16), (27, 8...8), (50, 6...6), (63, 6...6), (64, 2...255), (250, 18...18),
     ] as [(UInt8, ClosedRange<Int>)])
   func lengths(type: UInt8, allowed: ClosedRange<Int>) throws {
     for length in 0...255 {
@@ -113,10 +113,15 @@ import Testing
       .mobileNodeIdentifier(MobileNodeIdentifier(nai: "a")), .handoffIndicator(.unknown), .accessTechnologyType(.wlan),
       .mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(.fixedGateway)), .linkLocalAddress(.unspecified),
       .timestamp(.zero), .alternateCareOfAddress(.allNodes), .bindingRefreshAdvice(1),
+      .mobileNodeGroupIdentifier(.allSessions), .accessNetworkIdentifier([.unknown(type: 4, data: [])]),
+      .lmaControlledMAGParameters([]), .magIdentifier(MAGIdentifier(nai: "g")),
+      .magMultipathBinding(MAGMultipathBinding(interfaceTechnology: .wlan, interfaceLabel: 1, binding: 1)),
     ]
     let many: [MobilityOption] = [
       .homeNetworkPrefix(.allZero), .flowMobility(.allZero), .vendorSpecific(vendor: 1, subtype: 1, data: []),
-      .unknown(type: 99, data: []),
+      .unknown(type: 99, data: []), .bindingIdentifier(BindingIdentifierOption(binding: 1, priority: 1)),
+      .flowSummary([1]), .flowIdentification(FlowIdentificationOption(flow: 1, priority: 1)),
+      .qualityOfService(QualityOfServiceOption(serviceRequest: 1, dscp: 0, operation: .query)),
     ]
     #expect(!MobilityOptions(once + many + many).duplicatesSingleton)
     for option in once { #expect(MobilityOptions(once + [option]).duplicatesSingleton, "\(option)") }

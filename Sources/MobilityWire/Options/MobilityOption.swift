@@ -27,6 +27,24 @@ public enum MobilityOption: Hashable, Sendable, Codable {
   case timestamp(NTPTimestamp)
   /// 28
   case restartCounter(UInt32)
+  /// 35
+  case bindingIdentifier(BindingIdentifierOption)
+  /// 44; FIDs.
+  case flowSummary([UInt16])
+  /// 45
+  case flowIdentification(FlowIdentificationOption)
+  /// 50
+  case mobileNodeGroupIdentifier(MobileNodeGroupIdentifier)
+  /// 52
+  case accessNetworkIdentifier([AccessNetworkSubOption])
+  /// 58
+  case qualityOfService(QualityOfServiceOption)
+  /// 62
+  case lmaControlledMAGParameters([LMAControlledMAGSubOption])
+  /// 63
+  case magMultipathBinding(MAGMultipathBinding)
+  /// 64
+  case magIdentifier(MAGIdentifier)
   /// The paper's flow-mob option; its type comes from `CodePoints`.
   case flowMobility(HomeNetworkPrefixOption)
   /// Kept and re-encoded unchanged (RFC 6275 section 6.2.1: skipped by the protocol).
@@ -40,7 +58,15 @@ protocol MobilityOptionBody: Codable {
   /// octets left over, and both are reported as `option-length`. Any other fault throws `body.failure` with its code.
   init(decoding body: inout ByteReader<DecodeError>) throws(DecodeError)
 
-  func encode(into writer: inout ByteWriter)
+  /// `writer` holds the Mobility Header from its first octet: sub-options are aligned from there.
+  func encode(into writer: inout ByteWriter) throws(EncodeError)
+
+  /// The Length octet, for an option whose alignment depends on it; of no meaning for others.
+  var lengthForAlignment: Int { get }
+}
+
+extension MobilityOptionBody {
+  var lengthForAlignment: Int { 0 }
 }
 
 extension MobilityOption {
@@ -63,6 +89,18 @@ extension MobilityOption {
     case .linkLocalAddress: self = .linkLocalAddress(try LinkLocalAddressOption(decoding: &body).address)
     case .timestamp: self = .timestamp(try NTPTimestamp(decoding: &body))
     case .restartCounter: self = .restartCounter(try RestartCounterOption(decoding: &body).counter)
+    case .bindingIdentifier: self = .bindingIdentifier(try BindingIdentifierOption(decoding: &body))
+    case .flowSummary: self = .flowSummary(try FlowSummaryOption(decoding: &body).flows)
+    case .flowIdentification: self = .flowIdentification(try FlowIdentificationOption(decoding: &body))
+    case .mobileNodeGroupIdentifier:
+      self = .mobileNodeGroupIdentifier(try MobileNodeGroupIdentifier(decoding: &body))
+    case .accessNetworkIdentifier:
+      self = .accessNetworkIdentifier(try AccessNetworkIdentifierOption(decoding: &body).subOptions)
+    case .qualityOfService: self = .qualityOfService(try QualityOfServiceOption(decoding: &body))
+    case .lmaControlledMAGParameters:
+      self = .lmaControlledMAGParameters(try LMAControlledMAGParametersOption(decoding: &body).subOptions)
+    case .magMultipathBinding: self = .magMultipathBinding(try MAGMultipathBinding(decoding: &body))
+    case .magIdentifier: self = .magIdentifier(try MAGIdentifier(decoding: &body))
     case _ where type.rawValue == codePoints.flowMobilityOption:
       self = .flowMobility(try HomeNetworkPrefixOption(decoding: &body))
     default: self = .unknown(type: type.rawValue, data: Array(body.rest()))
@@ -86,6 +124,17 @@ extension MobilityOption {
     case .linkLocalAddress(let address): return (.linkLocalAddress, LinkLocalAddressOption(address: address))
     case .timestamp(let body): return (.timestamp, body)
     case .restartCounter(let counter): return (.restartCounter, RestartCounterOption(counter: counter))
+    case .bindingIdentifier(let body): return (.bindingIdentifier, body)
+    case .flowSummary(let flows): return (.flowSummary, FlowSummaryOption(flows: flows))
+    case .flowIdentification(let body): return (.flowIdentification, body)
+    case .mobileNodeGroupIdentifier(let body): return (.mobileNodeGroupIdentifier, body)
+    case .accessNetworkIdentifier(let subOptions):
+      return (.accessNetworkIdentifier, AccessNetworkIdentifierOption(subOptions: subOptions))
+    case .qualityOfService(let body): return (.qualityOfService, body)
+    case .lmaControlledMAGParameters(let subOptions):
+      return (.lmaControlledMAGParameters, LMAControlledMAGParametersOption(subOptions: subOptions))
+    case .magMultipathBinding(let body): return (.magMultipathBinding, body)
+    case .magIdentifier(let body): return (.magIdentifier, body)
     case .flowMobility(let body):
       guard let type = codePoints.flowMobilityOption else { throw .flowMobilityWithoutCodePoint }
       return (MobilityOptionType(rawValue: type), body)
