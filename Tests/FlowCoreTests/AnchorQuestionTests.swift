@@ -48,7 +48,12 @@ struct AnchorQuestionTests {
   func add() throws {
     var world = Self.world()
     let tuple = World.tuple(90)
-    let add = world.issue(.add(FlowSelector(exactly: tuple), target: "2"))
+    let add = world.issue(
+      .add(
+        FlowSelector(
+          source: .host(tuple.source), destination: .host(tuple.destination), flowLabel: tuple.flowLabel,
+          transport: tuple.transport, sourcePort: tuple.sourcePort, destinationPort: tuple.destinationPort), target: "2"
+      ))
     #expect(world.questions.count == 1 && world.tunnel(of: tuple) == nil)
     Self.serves(&world)
     world.answer(.granted)
