@@ -28,9 +28,14 @@ extension MobilityOption {
     case .bindingRefreshAdvice(let interval):
       ["refreshInterval": .int(interval), "refreshIntervalSeconds": .int(Int(interval) * 4)]
     case .alternateCareOfAddress(let address): ["address": .text(address)]
+    case .mobileNetworkPrefix(let prefix):
+      ["prefixLength": .int(prefix.prefixLength), "prefix": .text(prefix.address)]
     case .mobileNodeIdentifier(let node): .identifier(node.identifier, subtype: node.subtype)
+    case .authentication(let subtype, let spi, let authenticator):
+      ["subtype": .int(subtype), "spi": .int(spi), "authenticatorHex": .string(authenticator.hexadecimal)]
     case .vendorSpecific(let vendor, let subtype, let data):
       ["vendorId": .int(vendor), "subtype": .int(subtype), "dataHex": .string(data.hexadecimal)]
+    case .serviceSelection(let service): .text(service.identifier, "identifier")
     case .homeNetworkPrefix(let prefix), .flowMobility(let prefix):
       [
         "offLink": .bool(prefix.offLink), "prefixLength": .int(prefix.prefixLength), "prefix": .text(prefix.address),
@@ -46,22 +51,60 @@ extension MobilityOption {
         "fraction65536": .int(timestamp.fraction65536),
       ]
     case .restartCounter(let counter): ["restartCounter": .int(counter)]
+    case .ipv4HomeAddress(let home):
+      [
+        "prefixLength": .int(home.prefixLength), "prefixRequest": .bool(home.requestsPrefix),
+        "address": .text(home.address),
+      ]
+    case .ipv4AddressAcknowledgement(let reply):
+      [
+        "status": .int(reply.status.rawValue), "prefixLength": .int(reply.prefixLength),
+        "address": .text(reply.address),
+      ]
+    case .natDetection(let detection):
+      ["forceUDP": .bool(detection.forcesUDP), "refreshTime": .int(detection.refreshTime)]
+    case .ipv4CareOfAddress(let address), .ipv4DefaultRouterAddress(let address),
+      .alternateIPv4CareOfAddress(let address):
+      ["address": .text(address)]
+    case .greKey(let key): ["key": key.map { .int($0) } ?? .null]
+    case .ipv4HomeAddressRequest(let request):
+      ["prefixLength": .int(request.prefixLength), "address": .text(request.address)]
+    case .ipv4HomeAddressReply(let reply):
+      [
+        "status": .int(reply.status.rawValue), "prefixLength": .int(reply.prefixLength),
+        "address": .text(reply.address),
+      ]
+    case .ipv4DHCPSupportMode(let isServer): ["dhcpServer": .bool(isServer)]
+    case .redirectCapability: [:]
+    case .redirect(let anchor): ["address": .text(anchor)]
+    case .loadInformation(let load):
+      [
+        "priority": .int(load.priority), "sessionsInUse": .int(load.sessionsInUse),
+        "maximumSessions": .int(load.maximumSessions), "usedCapacity": .int(load.usedCapacity),
+        "maximumCapacity": .int(load.maximumCapacity),
+      ]
+    case .delegatedMobileNetworkPrefix(let prefix):
+      ["prefixLength": .int(prefix.prefixLength), "prefix": .text(prefix.address)]
+    case .lmaUserPlaneAddress(let address): ["address": address.map { .text($0) } ?? .null]
     case .unknown(_, let data): ["dataHex": .string(data.hexadecimal)]
     }
   }
 }
 
 extension JSONObject {
-  /// A name and what kind of name it is (RFC 4283 section 3). Octets that are no text are printed as such: an
-  /// identifier of another subtype than the NAI never is text (RFC 8371).
+  /// A name and what kind of name it is (RFC 4283 section 3). Only the NAI is text (RFC 8371).
   fileprivate static func identifier(_ octets: [UInt8], subtype: UInt8) -> JSONObject {
     let nai: UInt8 = 1
     var fields: JSONObject = ["subtype": .int(subtype)]
-    if subtype == nai, let text = String(validating: octets, as: UTF8.self) {
-      fields.append("identifier", .string(text))
-    } else {
-      fields.append("identifierHex", .string(octets.hexadecimal))
-    }
+    fields.append(subtype == nai ? .text(octets, "identifier") : ["identifierHex": .string(octets.hexadecimal)])
     return fields
+  }
+
+  /// What should be UTF-8 under `key`; what is not, in hexadecimal under `keyHex`.
+  fileprivate static func text(_ octets: [UInt8], _ key: String) -> JSONObject {
+    guard let text = String(validating: octets, as: UTF8.self) else {
+      return [key + "Hex": .string(octets.hexadecimal)]
+    }
+    return [key: .string(text)]
   }
 }

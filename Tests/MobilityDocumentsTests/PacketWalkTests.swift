@@ -206,7 +206,7 @@ private enum Packet {
     var generator = SeededGenerator.announced()
     // What leads deeper into the walk than pure chance.
     let tempting: [UInt8] = [0, 4, 17, 41, 43, 44, 51, 60, 135, 0x45, 0x60, 0x86, 0xdd, 0x08]
-    for _ in 0..<20_000 {
+    for _ in 0..<5_000 {
       var octets = generator.octets(.random(in: 0...200, using: &generator))
       for _ in 0..<Int.random(in: 0...40, using: &generator) where !octets.isEmpty {
         octets[.random(in: 0..<octets.count, using: &generator)] = tempting.randomElement(using: &generator) ?? 0

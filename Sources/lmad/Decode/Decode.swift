@@ -35,9 +35,9 @@ extension AnchorProgram {
     @Option(
       help: ArgumentHelp(
         """
-        How the message of --hex travelled: ipv6, udp4-4191 (in IPv6 in UDP over IPv4; --src and --dst are the inner \
-        addresses) or udp4-5436 (directly in UDP over IPv4, RFC 5844: no checksum, so --src and --dst may be left \
-        out). Unspecified addresses (::) mean udp4-5436.
+        How the message of --hex travelled. udp4-4191: in IPv6 in UDP over IPv4; --src and --dst are the inner \
+        addresses. udp4-5436: directly in UDP over IPv4 (RFC 5844), where it has no checksum; --src and --dst may be \
+        left out, and both of them :: mean the same.
         """, valueName: "name"))
     var transport: MessageTransport = .ipv6
 
