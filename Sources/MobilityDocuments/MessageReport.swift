@@ -6,6 +6,8 @@ public struct MessageReport: Hashable, Sendable {
   /// Addresses of the pseudo-header.
   public var source: IPv6Address
   public var destination: IPv6Address
+  /// From the Payload Proto octet on.
+  public var octets: [UInt8]
   public var outcome: Outcome
 
   public enum Outcome: Hashable, Sendable {
@@ -19,9 +21,9 @@ public struct MessageReport: Hashable, Sendable {
   public init(_ found: FoundMessage, codePoints: CodePoints = CodePoints()) {
     source = found.source
     destination = found.destination
+    octets = Array(found.octets)
     do throws(DecodeError) {
       if let error = found.cutError { throw error }
-      let octets = Array(found.octets)
       let decoded = try MobilityHeader.decode(
         octets, source: source, destination: destination, codePoints: codePoints, checksum: found.checksum)
       let options = try MobilityHeader.placedOptions(octets, codePoints: codePoints)
@@ -40,7 +42,7 @@ public struct MessageReport: Hashable, Sendable {
       .object([
         "valid": .bool(true), "payloadProto": .int(header.payloadProtocol), "headerLen": .int(header.headerLength),
         "mhType": .int(header.type.rawValue), "checksum": .hex(header.checksum), "totalLength": .int(header.octets),
-        "message": .object(message.fields), "options": .array(options.map { .object($0.document) }),
+        "message": .object(message.fields), "options": .array(options.map { .object($0.document(in: octets)) }),
       ])
     }
   }

@@ -14,7 +14,7 @@ extension MessageReport {
       if !fields.isEmpty { lines.append("  " + fields.readable) }
       for option in options {
         let named: Set<String> = ["type", "name", "length", "offset"]
-        let fields = option.document.members.filter { !named.contains($0.key) }
+        let fields = option.document(in: octets).members.filter { !named.contains($0.key) }
         let place = String(option.offset)
         lines.append(
           "  " + String(repeating: " ", count: max(0, 4 - place.count)) + place + " \(option.name)"

@@ -2,11 +2,14 @@ import MobilityWire
 import NetTypes
 
 extension PlacedOption {
-  /// One element of `options`: type, name and length, what the option says, and where it stands.
-  var document: JSONObject {
+  /// One element of `options`: type, name and length, what the option says, and where it stands in `message`.
+  func document(in message: [UInt8]) -> JSONObject {
     var document: JSONObject = ["type": .int(type.rawValue), "name": .string(name)]
     if let length { document.append("length", .int(length)) }
-    if let option { document.append(option.fields) }
+    if let option {
+      document.append(option.fields)
+      if let (key, elements) = subOptions(in: message) { document.append(key, .array(elements.map { .object($0) })) }
+    }
     document.append("offset", .int(offset))
     return document
   }
@@ -67,6 +70,12 @@ extension MobilityOption {
       .alternateIPv4CareOfAddress(let address):
       ["address": .text(address)]
     case .greKey(let key): ["key": key.map { .int($0) } ?? .null]
+    case .bindingIdentifier(let binding):
+      [
+        "bid": .int(binding.binding), "status": .int(binding.status.rawValue),
+        "simultaneousHomeForeign": .bool(binding.simultaneousHomeAndForeign), "bidPriority": .int(binding.priority),
+        "careOfAddress": binding.careOfAddress.map { .text($0) } ?? .null,
+      ]
     case .ipv4HomeAddressRequest(let request):
       ["prefixLength": .int(request.prefixLength), "address": .text(request.address)]
     case .ipv4HomeAddressReply(let reply):
@@ -75,7 +84,10 @@ extension MobilityOption {
         "address": .text(reply.address),
       ]
     case .ipv4DHCPSupportMode(let isServer): ["dhcpServer": .bool(isServer)]
-    case .redirectCapability: [:]
+    case .flowSummary(let flows): ["flowIds": .array(flows.map { .int($0) })]
+    case .flowIdentification(let flow):
+      ["flowId": .int(flow.flow), "flowPriority": .int(flow.priority), "status": .int(flow.status.rawValue)]
+    case .redirectCapability, .accessNetworkIdentifier, .lmaControlledMAGParameters: [:]
     case .redirect(let anchor): ["address": .text(anchor)]
     case .loadInformation(let load):
       [
@@ -83,6 +95,19 @@ extension MobilityOption {
         "maximumSessions": .int(load.maximumSessions), "usedCapacity": .int(load.usedCapacity),
         "maximumCapacity": .int(load.maximumCapacity),
       ]
+    case .mobileNodeGroupIdentifier(let group): ["subtype": .int(group.subtype), "groupId": .int(group.group)]
+    case .qualityOfService(let quality):
+      [
+        "serviceRequestId": .int(quality.serviceRequest), "dscp": .int(quality.dscp),
+        "operationalCode": .int(quality.operation.rawValue),
+      ]
+    case .magMultipathBinding(let path):
+      [
+        "ifATT": .int(path.interfaceTechnology.rawValue), "ifLabel": .int(path.interfaceLabel),
+        "bindingId": .int(path.binding), "bulkReRegistration": .bool(path.bulkReRegistration),
+        "overwrite": .bool(path.overwrite),
+      ]
+    case .magIdentifier(let gateway): .identifier(gateway.identifier, subtype: gateway.subtype)
     case .delegatedMobileNetworkPrefix(let prefix):
       ["prefixLength": .int(prefix.prefixLength), "prefix": .text(prefix.address)]
     case .lmaUserPlaneAddress(let address): ["address": address.map { .text($0) } ?? .null]
@@ -101,7 +126,7 @@ extension JSONObject {
   }
 
   /// What should be UTF-8 under `key`; what is not, in hexadecimal under `keyHex`.
-  fileprivate static func text(_ octets: [UInt8], _ key: String) -> JSONObject {
+  static func text(_ octets: [UInt8], _ key: String) -> JSONObject {
     guard let text = String(validating: octets, as: UTF8.self) else {
       return [key + "Hex": .string(octets.hexadecimal)]
     }

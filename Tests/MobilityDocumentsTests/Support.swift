@@ -22,13 +22,6 @@ struct Vector: Sendable, CustomTestStringConvertible {
       checksum: transport == "udp4-5436" ? .kernelVerified : .verify)
   }
 
-  var hasUndecodedOption: Bool {
-    if ["neg-bid-length-6", "neg-selector-short"].contains(name) { return true }
-    guard case .array(let options)? = expect["options"] else { return false }
-    let undecoded: Set<JSON> = Set([35, 44, 45, 50, 52, 58, 63, 64].map { .number($0) })
-    return options.contains { $0["type"].map(undecoded.contains) ?? false }
-  }
-
   static let all: [Vector] = {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("MobilityWireTests/Fixtures/vectors.json")
