@@ -261,15 +261,35 @@ final class Daemon {
   }
 
   private func notify(_ arguments: NotifyArguments) throws(ControlError) -> NotifiedDocument {
-    let node = MobileNodeIdentifier(nai: arguments.node)
+    guard let name = arguments.node else { return try notify(gateway: arguments.gateway ?? "", arguments.notification) }
+    let node = MobileNodeIdentifier(nai: name)
     let bindings = core.bindings(of: node).filter { $0.state == .active }
     guard !bindings.isEmpty else {
       throw ControlError(
-        code: "no-such-node", message: "no gateway has '\(arguments.node)'", hint: "`lmad show nodes` lists them")
+        code: "no-such-node", message: "no gateway has '\(name)'", hint: "`lmad show nodes` lists them")
     }
     handle(.notifyNode(node, arguments.notification.request))
     settle()
-    return NotifiedDocument(node: arguments.node, gateways: Set(bindings.map(\.gatewayName)).sorted())
+    return NotifiedDocument(node: name, gateways: Set(bindings.map(\.gatewayName)).sorted())
+  }
+
+  private func notify(
+    gateway name: String, _ notification: NotifyArguments.Notification
+  ) throws(ControlError) -> NotifiedDocument {
+    guard let gateway = core.configuration.gateways.first(where: { $0.name == name }),
+      core.tunnels.contains(where: { $0.remote == gateway.address })
+    else {
+      throw ControlError(
+        code: "no-such-gateway", message: "no gateway '\(name)' has a session here",
+        hint: "`lmad show gateways` lists them")
+    }
+    guard case .reregister(let acknowledged) = notification.request else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "session parameters are those of one node", hint: "name a node")
+    }
+    handle(.reregisterGateway(gateway.address, acknowledged: acknowledged))
+    settle()
+    return NotifiedDocument(gateways: [name])
   }
 
   private func delete(_ number: UInt32) throws(ControlError) -> BindingsDocument {
@@ -367,7 +387,9 @@ struct NotifyArguments: Codable {
     }
   }
 
-  var node: String
+  /// One of the two.
+  var node: String?
+  var gateway: String?
   var notification: Notification
 }
 
@@ -382,7 +404,7 @@ extension ServiceAnswer {
 
 extension NotificationFailure {
   fileprivate var text: String {
-    let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node")"
+    let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "all nodes")"
     guard let status else {
       return "\(gatewayName) did not answer the \(subject), sent \(transmissions) times"
     }

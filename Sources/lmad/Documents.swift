@@ -96,7 +96,8 @@ struct GatewaysDocument: Codable {
 
 /// Answer of `notify`: where the notification went.
 struct NotifiedDocument: Codable {
-  var node: String
+  /// Absent: all nodes of the gateway.
+  var node: String?
   var gateways: [String]
 }
 

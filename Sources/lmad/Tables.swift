@@ -60,5 +60,5 @@ extension GatewaysDocument {
 }
 
 extension NotifiedDocument {
-  var text: String { "\(node): notified \(gateways.joined(separator: ", "))" }
+  var text: String { "\(node ?? "all nodes"): notified \(gateways.joined(separator: ", "))" }
 }

@@ -144,6 +144,9 @@ extension MAGDaemonConfiguration {
       .option(
         "timestamps", \.core.useTimestamps, .boolean,
         help: "Order messages by the Timestamp option; false: by sequence number."),
+      .option(
+        "accept-redirect", \.core.acceptsRedirect, .boolean,
+        help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
       .section(
         "timers", help: "RFC 5213 section 9.3 and RFC 6275 section 12.",
         [
@@ -228,7 +231,20 @@ extension MAGDaemonConfiguration {
       .option(
         "access-technology", \.accessTechnology, .accessTechnology, required: true,
         help: "Name or number of RFC 5213 section 8.5."),
+      .option(
+        "network-name", \.networkName, .networkName,
+        help: "Told to an anchor that asks for the access network, such as an SSID (RFC 6757 section 3.1.1)."),
     ])
+}
+
+extension OptionType where Value == String? {
+  static var networkName: OptionType {
+    OptionType<String>.text("a network name", plural: "network names").mapped {
+      $0
+    } back: {
+      $0 ?? ""
+    }
+  }
 }
 
 extension OptionType where Value == EncapsulationChoice {

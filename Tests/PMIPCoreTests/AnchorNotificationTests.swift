@@ -147,6 +147,23 @@ struct AnchorNotificationTests {
       ])
   }
 
+  @Test("RFC 6602 section 3.2: all sessions of a gateway are group 1; one notification for all of them")
+  func group() throws {
+    var lab = Self.attached()
+    lab.send(.attach.with { $0.node = Lab.mn2 })
+    lab.step(.reregisterGateway(Lab.mag1, acknowledged: true))
+    let notification = try #require(lab.notifications.first)
+    #expect(notification.options == [.mobileNodeGroupIdentifier(.allSessions)] && lab.notifications.count == 1)
+    var other = notification
+    other.options = [.mobileNodeGroupIdentifier(MobileNodeGroupIdentifier(group: 2))]
+    lab.acknowledge(other)
+    #expect(lab.count(.unmatchedNotificationAcknowledgements) == 1)
+    lab.acknowledge(notification)
+    #expect(lab.count(.notificationsAcknowledged) == 1)
+    lab.step(.reregisterGateway(Lab.mag2, acknowledged: false))
+    #expect(lab.notifications.isEmpty)
+  }
+
   @Test("Bound: no more than `outstanding-notifications` wait for an answer")
   func bound() {
     var lab = Self.attached { $0.limits.outstandingNotifications = 1 }
@@ -174,7 +191,9 @@ extension AnchorLab {
   }
 
   var notificationTargets: [IPv6Address] {
-    effects.compactMap { if case .send(.updateNotification, Self.anchorAddress, let target) = $0 { target } else { nil } }
+    effects.compactMap {
+      if case .send(.updateNotification, Self.anchorAddress, let target) = $0 { target } else { nil }
+    }
   }
 
   var failures: [NotificationFailure] {
@@ -186,7 +205,12 @@ extension AnchorLab {
     _ notification: UpdateNotification, _ status: UpdateNotificationStatus = .success, from gateway: IPv6Address = mag1,
     to anchor: IPv6Address = anchorAddress, serving prefixes: [IPv6Prefix]? = nil
   ) {
-    var options = notification.options.filter { if case .mobileNodeIdentifier = $0 { true } else { false } }
+    var options = notification.options.filter { option in
+      switch option {
+      case .mobileNodeIdentifier, .mobileNodeGroupIdentifier: true
+      default: false
+      }
+    }
     if status.isAccepted, notification.reason == .flowMobility {
       let served = prefixes ?? notification.options.homeNetworkPrefixes.compactMap(\.prefix)
       options += served.map { .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true)) }

@@ -46,7 +46,43 @@ struct GatewayNotificationTests {
     #expect(ladder.count(.notificationsOfStrangers) == 2)
   }
 
-  @Test("Section 6.1: without an MN-ID, or with two, it is dropped")
+  @Test(
+    "RFC 6602 section 3.2: group 1 is every session with that anchor, one after the other; other groups are refused")
+  func group() {
+    var ladder = Ladder.registered()
+    ladder.attach(Ladder.bondedMAC, on: "lte0")
+    ladder.answer(prefixes: [Ladder.thirdPrefix])
+    let all = MobilityOption.mobileNodeGroupIdentifier(.allSessions)
+    let effects = ladder.notify(.forceReregistration, options: [all])
+    #expect(effects.acknowledgements.map(\.options) == [[all]] && effects.updates.isEmpty)
+    #expect(ladder.advance(by: .zero).updates.count == 1)
+    #expect(ladder.advance(by: MobileAccessGateway.pacing).updates.count == 1)
+    #expect(ladder.states == [.refreshing, .refreshing])
+    let other = MobilityOption.mobileNodeGroupIdentifier(MobileNodeGroupIdentifier(group: 7))
+    #expect(
+      ladder.notify(.forceReregistration, options: [other]).acknowledgements.map(\.status) == [.reasonUnspecified])
+    #expect(
+      ladder.notify(.updateSessionParameters, options: [all]).acknowledgements.map(\.status)
+        == [.failedToUpdateSessionParameters])
+  }
+
+  @Test("Section 6.1, reason 4: a Proxy Binding Update with the access network, where it is configured")
+  func accessNetwork() throws {
+    var configuration = Ladder.configuration
+    configuration.accessLinks[0].networkName = "guests"
+    var ladder = Ladder.registered(configuration)
+    let effects = ladder.notify(.accessNetworkInformationRequested, flags: [])
+    let network = AccessNetworkSubOption.networkIdentifier(isUTF8: true, name: Array("guests".utf8), accessPoint: [])
+    #expect(effects.updates.map(\.options.accessNetworkIdentifier) == [[network]])
+    ladder.answer()
+    // Nobody asked for it this time.
+    #expect(ladder.notify(.forceReregistration, sequence: 2).updates.map(\.options.accessNetworkIdentifier) == [nil])
+    var other = Ladder.registered()
+    let refused = other.notify(.accessNetworkInformationRequested)
+    #expect(refused.acknowledgements.map(\.status) == [.reasonUnspecified] && refused.updates.isEmpty)
+  }
+
+  @Test("Section 6.1: without an MN-ID or group, or with two, it is dropped")
   func malformed() {
     var ladder = Ladder.registered()
     #expect(ladder.notify(.forceReregistration, options: []).isEmpty)
@@ -83,7 +119,8 @@ struct GatewayNotificationTests {
     #expect(ladder.count(.notificationsRefused) == 2)
   }
 
-  @Test("Section 6.1, reason 2: the new prefixes are routed and advertised, the old ones withdrawn, then it is answered")
+  @Test(
+    "Section 6.1, reason 2: the new prefixes are routed and advertised, the old ones withdrawn, then it is answered")
   func sessionParameters() throws {
     var ladder = Ladder.registered(offLink: [Ladder.thirdPrefix])
     let effects = ladder.notify(
@@ -148,7 +185,8 @@ struct GatewayNotificationTests {
 struct GatewayInitiationTests {
   typealias Ladder = GatewayLadder
 
-  @Test("RFC 7864 sections 3.2.2 and 4.3: routes via the node's link-local address, nothing advertised, FMA with the list")
+  @Test(
+    "RFC 7864 sections 3.2.2 and 4.3: routes via the node's link-local address, nothing advertised, FMA with the list")
   func initiate() throws {
     var ladder = Ladder.registered()
     let effects = ladder.initiate([Ladder.secondPrefix])

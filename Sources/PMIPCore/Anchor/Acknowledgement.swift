@@ -13,6 +13,9 @@ enum Acknowledgement {
     var usesFlowMobilityOption = false
     /// Answers a Link-local Address option, whatever it held.
     var gatewayLinkLocalAddress: IPv6Address?
+    /// The anchor that has the session now, if it is not the one that answers (RFC 6463).
+    var redirect: IPv6Address?
+    var load: LoadInformation?
   }
 
   static func accepting(_ update: BindingUpdate, _ grant: Grant) -> BindingAcknowledgement {
@@ -24,6 +27,8 @@ enum Acknowledgement {
     if update.options.linkLocalAddress != nil, let address = grant.gatewayLinkLocalAddress {
       options.append(.linkLocalAddress(address))
     }
+    if let redirect = grant.redirect { options.append(.redirect(.v6(redirect))) }
+    if let load = grant.load { options.append(.loadInformation(load)) }
     options += grant.offLinkPrefixes.map {
       grant.usesFlowMobilityOption
         ? .flowMobility(HomeNetworkPrefixOption($0)) : .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true))

@@ -18,6 +18,10 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
   public var sharedPrefixesIndicator: HandoffIndicator
   public var markLayout: MarkLayout
   public var flowMobilityMode: FlowMobilityMode
+  /// Empty: every session is created at the address that was asked (RFC 6463).
+  public var redirections: [Redirection] = []
+  /// Acknowledgements carry the Load Information option of RFC 6463.
+  public var advertisesLoad = false
 
   public init(
     addresses: [IPv6Address], gateways: [GatewayPolicy], prefixPools: [PrefixPool], nodes: [NodePolicy] = [],

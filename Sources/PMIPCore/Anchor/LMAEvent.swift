@@ -17,6 +17,8 @@ public enum LMAEvent: Codable, Sendable {
   case deleteBinding(BindingIdentifier)
   /// The operator has the node's gateways notified (`lmad notify NODE`).
   case notifyNode(MobileNodeIdentifier, NotificationRequest)
+  /// The operator has a gateway register all its nodes again (`lmad notify --gateway NAME`).
+  case reregisterGateway(IPv6Address, acknowledged: Bool)
   /// Before a flow of one of the prefixes moves to the gateway of the binding: that gateway must serve them. Answered by
   /// an `answer` effect, at once or when the gateway has answered.
   case servePrefixes(QuestionToken, [IPv6Prefix], at: BindingIdentifier)

@@ -74,7 +74,8 @@ extension LocalMobilityAnchor {
     guard configuration.flowMobilityMode.usesInitiation else {
       throw ServiceRefusal(
         reason: .notInThisMode,
-        message: "flow-mobility.mode is paper: \(gatewayName(entry.attachment.proxyCareOfAddress)) learns of the prefix "
+        message:
+          "flow-mobility.mode is paper: \(gatewayName(entry.attachment.proxyCareOfAddress)) learns of the prefix "
           + "when it next refreshes the registration; try again then, or choose the mode rfc7864 or both")
     }
     return entry
@@ -94,7 +95,8 @@ extension LocalMobilityAnchor {
     let options =
       sessionIdentity(of: entry) + prefixes.map { .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true)) }
     let sequence = sendNotification(
-      .flowMobility, flags: .acknowledge, options: options, about: entry, for: .flowMobility(entry.identifier), &turn)
+      .flowMobility, flags: .acknowledge, options: options, for: .flowMobility(entry.identifier),
+      from: entry.anchorAddress, to: entry.attachment.proxyCareOfAddress, &turn)
     guard let sequence else {
       throw ServiceRefusal(
         reason: .limitReached,

@@ -10,10 +10,9 @@ extension LocalMobilityAnchor {
     case .reregister(let acknowledged):
       var told: Set<IPv6Address> = []
       for entry in sessions where told.insert(entry.attachment.proxyCareOfAddress).inserted {
-        // Without A unless asked for: the Proxy Binding Update itself is the answer (RFC 7077 section 5.1).
-        sendNotification(
-          .forceReregistration, flags: acknowledged ? .acknowledge : [],
-          options: MobilityOptions([.mobileNodeIdentifier(node)]), about: entry, for: .forceReregistration, &turn)
+        forceReregistration(
+          of: .mobileNodeIdentifier(node), acknowledged: acknowledged, from: entry.anchorAddress,
+          to: entry.attachment.proxyCareOfAddress, &turn)
       }
     case .sessionParameters:
       for entry in sessions {
@@ -22,9 +21,29 @@ extension LocalMobilityAnchor {
         options += otherPrefixes(for: entry).intersection(agreedOffLinkPrefixes(of: entry.identifier)).sorted()
           .map { .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true)) }
         sendNotification(
-          .updateSessionParameters, flags: .acknowledge, options: options, about: entry, for: .sessionParameters, &turn)
+          .updateSessionParameters, flags: .acknowledge, options: options, for: .sessionParameters,
+          from: entry.anchorAddress, to: entry.attachment.proxyCareOfAddress, &turn)
       }
     }
+  }
+
+  /// Every session of the gateway at once: group 1 of RFC 6602 section 3.2, for each address of ours that it uses.
+  mutating func reregister(everybodyAt gateway: IPv6Address, acknowledged: Bool, _ turn: inout Turn) {
+    for tunnel in tunnelTable.installed where tunnel.remote == gateway {
+      forceReregistration(
+        of: .mobileNodeGroupIdentifier(.allSessions), acknowledged: acknowledged, from: tunnel.local, to: gateway, &turn
+      )
+    }
+  }
+
+  /// Without A unless asked for: the Proxy Binding Update itself is the answer (RFC 7077 section 5.1).
+  private mutating func forceReregistration(
+    of subject: MobilityOption, acknowledged: Bool, from source: IPv6Address, to gateway: IPv6Address,
+    _ turn: inout Turn
+  ) {
+    sendNotification(
+      .forceReregistration, flags: acknowledged ? .acknowledge : [], options: MobilityOptions([subject]),
+      for: .forceReregistration, from: source, to: gateway, &turn)
   }
 
   /// MN-ID; where the gateway has several interfaces of the node, also which one is meant.
@@ -47,7 +66,7 @@ extension LocalMobilityAnchor {
   @discardableResult
   mutating func sendNotification(
     _ reason: NotificationReason, flags: UpdateNotificationFlags, options: MobilityOptions,
-    about entry: BindingCacheEntry, for purpose: OutstandingNotification.Purpose, _ turn: inout Turn
+    for purpose: OutstandingNotification.Purpose, from source: IPv6Address, to gateway: IPv6Address, _ turn: inout Turn
   ) -> UInt16? {
     guard notifications.count < configuration.limits.outstandingNotifications else {
       counters.count(.limitOutstandingNotifications)
@@ -56,7 +75,7 @@ extension LocalMobilityAnchor {
     let message = UpdateNotification(
       sequence: notifications.nextSequence(), reason: reason, flags: flags, options: options)
     let notification = OutstandingNotification(
-      message: message, source: entry.anchorAddress, destination: entry.attachment.proxyCareOfAddress, purpose: purpose)
+      message: message, source: source, destination: gateway, purpose: purpose)
     counters.count(.notificationsSent)
     transmit(message, of: notification, &turn)
     return message.sequence
@@ -95,7 +114,8 @@ extension LocalMobilityAnchor {
   ) {
     guard let notification = notifications[acknowledgement.sequence], notification.destination == source,
       notification.source == destination,
-      acknowledgement.options.mobileNodeIdentifier == notification.message.options.mobileNodeIdentifier
+      acknowledgement.options.mobileNodeIdentifier == notification.message.options.mobileNodeIdentifier,
+      acknowledgement.options.mobileNodeGroupIdentifier == notification.message.options.mobileNodeGroupIdentifier
     else { return counters.count(.unmatchedNotificationAcknowledgements) }
     cancelNotification(acknowledgement.sequence)
     if acknowledgement.status.isAccepted {

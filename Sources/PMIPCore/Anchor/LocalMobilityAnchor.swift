@@ -96,6 +96,8 @@ public struct LocalMobilityAnchor: Sendable {
     case .restore(let records): restore(records, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
     case .notifyNode(let node, let request): notify(node, request, &turn)
+    case .reregisterGateway(let gateway, let acknowledged):
+      reregister(everybodyAt: gateway, acknowledged: acknowledged, &turn)
     case .servePrefixes(let token, let prefixes, let binding): serve(prefixes, at: binding, token, &turn)
     }
     return turn.effects

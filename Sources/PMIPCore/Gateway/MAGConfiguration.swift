@@ -19,6 +19,8 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var codePoints: CodePoints
   public var timers: MAGTimers
   public var limits: MAGLimits
+  /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
+  public var acceptsRedirect = false
 
   public init(
     proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, accessLinks: [AccessLink],
@@ -53,10 +55,13 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
 public struct AccessLink: Hashable, Sendable, Codable {
   public var name: String
   public var accessTechnology: AccessTechnologyType
+  /// What an anchor is told that asks for the access network (RFC 6757 section 3.1.1), such as an SSID; 1 to 255 octets.
+  public var networkName: String?
 
-  public init(name: String, accessTechnology: AccessTechnologyType) {
+  public init(name: String, accessTechnology: AccessTechnologyType, networkName: String? = nil) {
     self.name = name
     self.accessTechnology = accessTechnology
+    self.networkName = networkName
   }
 }
 

@@ -21,7 +21,8 @@ extension MobileAccessGateway {
       counters.count(.notificationsOfStrangers)
       return
     }
-    guard let node = message.options.mobileNodeIdentifier, !message.options.duplicatesSingleton else {
+    let (node, group) = (message.options.mobileNodeIdentifier, message.options.mobileNodeGroupIdentifier)
+    guard (node == nil) != (group == nil), !message.options.duplicatesSingleton else {
       counters.count(.malformedNotifications)
       return
     }
@@ -30,11 +31,13 @@ extension MobileAccessGateway {
       counters.count(.duplicateNotifications)
       guard !pendingNotifications.values.contains(where: { $0.notification.isSame(as: notification) }) else { return }
     }
-    let entries = list.keys(of: node).compactMap { list[$0] }.filter { $0.identity.anchorAddress == source }
+    guard let node else { return notifiedAboutGroup(notification, &turn) }
+    let entries = list.keys(of: node).compactMap { list[$0] }.filter { $0.anchorAddress == source }
     switch message.reason {
     case .forceReregistration: reregister(entries, notification, &turn)
     case .updateSessionParameters: updateSession(entries, notification, &turn)
     case .flowMobility: initiateFlowMobility(entries, notification, &turn)
+    case .accessNetworkInformationRequested: nameAccessNetwork(of: entries, notification, &turn)
     case .vendorSpecific:
       // We know no vendor; the code for that is the one for no given reason.
       let isComplete = message.options.contains { if case .vendorSpecific = $0 { true } else { false } }
@@ -61,6 +64,39 @@ extension MobileAccessGateway {
     let attached = entries.filter { $0.state != .deregistering && $0.state != .refused }
     guard !attached.isEmpty else { return refuse(notification, .mobileNodeNotAttached, &turn) }
     for entry in attached where entry.state == .registered { refresh(entry, &turn) }
+    accept(notification, &turn)
+  }
+
+  /// Of the groups we know one, all sessions of this pair of anchor and gateway (RFC 6602 section 3.2), and of what can
+  /// be asked about it one thing: to register them again, one after the other.
+  private mutating func notifiedAboutGroup(_ notification: ReceivedNotification, _ turn: inout Turn) {
+    let message = notification.message
+    guard message.options.mobileNodeGroupIdentifier == .allSessions, message.reason == .forceReregistration else {
+      return refuse(
+        notification,
+        message.reason == .updateSessionParameters ? .failedToUpdateSessionParameters : .reasonUnspecified, &turn)
+    }
+    var deadline = turn.now.monotonic
+    for key in list.sortedKeys {
+      guard let entry = list[key], entry.anchorAddress == notification.anchor, entry.state == .registered else {
+        continue
+      }
+      setTimer(.refresh, of: key, to: deadline)
+      deadline += Self.pacing
+    }
+    accept(notification, &turn)
+  }
+
+  /// ANI-PARAMS-REQUESTED: a Proxy Binding Update with the Access Network Identifier option, where the configuration
+  /// says what the access network is.
+  private mutating func nameAccessNetwork(
+    of entries: [BindingUpdateListEntry], _ notification: ReceivedNotification, _ turn: inout Turn
+  ) {
+    let registered = entries.filter { $0.state == .registered || $0.state == .refreshing }
+    guard !registered.isEmpty else { return refuse(notification, .mobileNodeNotAttached, &turn) }
+    let named = registered.filter { directory.accessNetwork(of: $0.key.link) != nil }
+    guard !named.isEmpty else { return refuse(notification, .reasonUnspecified, &turn) }
+    for entry in named { refresh(entry, namingAccessNetwork: true, &turn) }
     accept(notification, &turn)
   }
 
@@ -118,6 +154,7 @@ extension MobileAccessGateway {
     guard message.flags.contains(.acknowledge) else { return }
     var options = MobilityOptions()
     if let node = message.options.mobileNodeIdentifier { options.append(.mobileNodeIdentifier(node)) }
+    if let group = message.options.mobileNodeGroupIdentifier { options.append(.mobileNodeGroupIdentifier(group)) }
     options += prefixes.map { .homeNetworkPrefix($0) }
     counters.count(.notificationAcknowledgementsSent)
     turn.perform(

@@ -45,7 +45,9 @@ extension MobileAccessGateway {
 
   /// Extends the binding: HI 5, one HNP option for each assigned prefix (RFC 5213 section 6.9.1.3). If our own address
   /// was changed meanwhile, the binding moves to the new one like in a handoff of the same interface: HI 3.
-  mutating func refresh(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
+  mutating func refresh(
+    _ known: BindingUpdateListEntry, namingAccessNetwork: Bool = false, _ turn: inout Turn
+  ) {
     guard let binding = known.binding else { return }
     var entry = known
     entry.state = .refreshing
@@ -54,7 +56,7 @@ extension MobileAccessGateway {
     entry.request = request(
       .refresh, for: entry,
       handoffIndicator: local == configuration.proxyCareOfAddress ? .noChange : .betweenGateways,
-      prefixes: binding.prefixes,
+      prefixes: binding.prefixes, namingAccessNetwork: namingAccessNetwork,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeout, maximum: configuration.timers.maxBindackTimeout))
     counters.count(.refreshesSent)
@@ -79,16 +81,19 @@ extension MobileAccessGateway {
 
   private func request(
     _ purpose: OutstandingRequest.Purpose, for entry: BindingUpdateListEntry, handoffIndicator: HandoffIndicator,
-    prefixes: [IPv6Prefix], retransmission: Retransmission
+    prefixes: [IPv6Prefix], namingAccessNetwork: Bool = false, retransmission: Retransmission
   ) -> OutstandingRequest {
     // A de-registration goes where the binding is, even if our address was changed since.
     let bound = purpose == .deregistration ? entry.binding.flatMap { desiredDatapath.tunnels[$0.tunnel]?.local } : nil
     let asksForLinkLocal = purpose != .deregistration && configuration.anchorChoosesLinkLocalAddress
     return OutstandingRequest(
       purpose: purpose, source: bound ?? configuration.proxyCareOfAddress,
-      anchorAddress: entry.identity.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
+      anchorAddress: entry.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
       lifetime: purpose == .deregistration ? .zero : BindingLifetime(configuration.timers.lifetime),
       linkLocalAddress: asksForLinkLocal ? entry.proposedLinkLocalAddress ?? .unspecified : nil,
+      accessNetwork: namingAccessNetwork ? directory.accessNetwork(of: entry.key.link) : nil,
+      offersRedirect: configuration.acceptsRedirect && purpose == .registration
+        && entry.assignedAnchorAddress == nil,
       retransmission: retransmission)
   }
 
@@ -285,6 +290,8 @@ extension MobileAccessGateway {
       counters.count(.uselessAcceptances)
       return
     }
+    var entry = entry
+    if let redirect = acknowledgement.options.redirect { follow(redirect, answering: request, &entry) }
     bind(entry, request, transmission, granted, lifetime, acknowledgement, &turn)
   }
 

@@ -6,6 +6,7 @@ struct NodeDirectory: Sendable {
   private var byAddress: [LinkLayerAddress: GatewayNodePolicy] = [:]
   private var byNode: [MobileNodeIdentifier: GatewayNodePolicy] = [:]
   private let accessTechnologies: [String: AccessTechnologyType]
+  private let accessNetworks: [String: AccessNetworkSubOption]
   private let unknownNodes: MAGConfiguration.UnknownNodePolicy
   private let anchorAddress: IPv6Address
   /// Everybody who may tell us something about our nodes.
@@ -18,6 +19,9 @@ struct NodeDirectory: Sendable {
     }
     accessTechnologies = Dictionary(
       configuration.accessLinks.map { ($0.name, $0.accessTechnology) }, uniquingKeysWith: { first, _ in first })
+    accessNetworks = Dictionary(
+      configuration.accessLinks.compactMap { link in link.networkName.map { (link.name, .network(named: $0)) } },
+      uniquingKeysWith: { first, _ in first })
     unknownNodes = configuration.unknownNodes
     anchorAddress = configuration.anchorAddress
     anchors = Set(configuration.nodes.compactMap(\.anchorAddress) + [configuration.anchorAddress])
@@ -25,6 +29,9 @@ struct NodeDirectory: Sendable {
 
   /// nil: not an access link.
   func accessTechnology(of link: String) -> AccessTechnologyType? { accessTechnologies[link] }
+
+  /// What the Access Network Identifier option says of a link (RFC 6757 section 3.1.1); nil: not configured.
+  func accessNetwork(of link: String) -> AccessNetworkSubOption? { accessNetworks[link] }
 
   /// Some access link has this technology.
   func hasLink(of technology: AccessTechnologyType) -> Bool { accessTechnologies.values.contains(technology) }
@@ -54,5 +61,11 @@ struct NodeDirectory: Sendable {
     NodeIdentity(
       node: node, kind: policy?.kind ?? .interfaces, anchorAddress: policy?.anchorAddress ?? anchorAddress,
       isMapped: isMapped, isNamedByOperator: isNamedByOperator)
+  }
+}
+
+extension AccessNetworkSubOption {
+  fileprivate static func network(named name: String) -> Self {
+    .networkIdentifier(isUTF8: true, name: Array(name.utf8), accessPoint: [])
   }
 }
