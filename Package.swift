@@ -54,6 +54,16 @@ let package = Package(
       "PMIPCore",
       ["NetTypes", "MobilityWire", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
 
+    // The pure parts together, in virtual time.
+    module(
+      "DomainSimulation",
+      [
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ]),
+    .executableTarget(
+      name: "domain-simulation", dependencies: ["DomainSimulation", argumentParser], swiftSettings: settings),
+
     // Shell: the Linux kernel behind typed interfaces.
     .target(name: "CLinuxNet"),
     module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
@@ -70,7 +80,7 @@ let package = Package(
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
-    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
+    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
