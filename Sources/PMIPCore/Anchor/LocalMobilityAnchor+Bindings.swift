@@ -66,7 +66,7 @@ extension LocalMobilityAnchor {
     var entry = old
     entry.lastAccepted = request.orderingMark
     let grant = Acknowledgement.Grant(
-      lifetime: .zero, prefixes: entry.prefixes, offLinkPrefixes: [],
+      lifetime: .zero, prefixes: request.options(for: entry.prefixes), offLinkPrefixes: [],
       gatewayLinkLocalAddress: linkLocalAddress(for: request, entry))
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
     guard entry.isActive else {
@@ -152,7 +152,7 @@ extension LocalMobilityAnchor {
     count(entry, previous)
 
     let grant = Acknowledgement.Grant(
-      lifetime: entry.lifetime, prefixes: entry.prefixes, offLinkPrefixes: entry.offLinkPrefixes,
+      lifetime: entry.lifetime, prefixes: request.options(for: entry.prefixes), offLinkPrefixes: entry.offLinkPrefixes,
       gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress)
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
     let left = previous.flatMap { $0.tunnel == entry.tunnel ? nil : $0.tunnel }
