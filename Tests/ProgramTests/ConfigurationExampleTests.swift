@@ -180,7 +180,8 @@ struct BadConfigurationTests {
     ]) { directory in
       let core = try MAGDaemonConfiguration.load(path: "\(directory)/magd.yaml").value.core
       #expect(core.anchors.map(\.tolerated) == [[.missingProxyFlag, .noDynamicPrefix]])
-      #expect(core.nodes.map { $0.homeNetworkPrefixes.map(\.description) } == [["2001:db8:100::/64", "2001:db8:101::/64"]])
+      #expect(
+        core.nodes.map { $0.homeNetworkPrefixes.map(\.description) } == [["2001:db8:100::/64", "2001:db8:101::/64"]])
       let typo = errors { () throws(ConfigurationErrors) in
         try MAGDaemonConfiguration.load(path: "\(directory)/typo.yaml")
       }
