@@ -125,7 +125,7 @@ extension MAGDaemonConfiguration {
         help: "Address of the local mobility anchor (LMAA)."),
       .option(
         "anchors", \.core.anchors, .list(of: .mapping(anchorPolicy), count: 0...256),
-        help: "What is known about single anchors: `anchor`, or those of the node map."),
+        help: "What is known about single anchors: `anchor`, those of the node map or those that a redirect names."),
       .option(
         "access-links", \.core.accessLinks, .list(of: .mapping(accessLink), count: 1...4_096), required: true,
         help: "Interfaces towards mobile nodes."),
@@ -147,6 +147,9 @@ extension MAGDaemonConfiguration {
       .option(
         "timestamps", \.core.useTimestamps, .boolean,
         help: "Order messages by the Timestamp option; false: by sequence number."),
+      .option(
+        "accept-redirect", \.core.acceptsRedirect, .boolean,
+        help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
       .section(
         "timers", help: "RFC 5213 section 9.3 and RFC 6275 section 12.",
         [

@@ -222,6 +222,7 @@ extension OptionType where Value: Equatable {
       pairs.first { $0.value == value }?.name ?? "\(value)"
     }
   }
+
   /// One of these values, by its raw value.
   public static func word(of values: [Value]) -> OptionType where Value: RawRepresentable<String> {
     word(values.map { (name: $0.rawValue, value: $0) })

@@ -14,6 +14,8 @@ public struct LMACounters: Hashable, Sendable {
     case acceptedRefresh = "accepted-refresh"
     case acceptedHandover = "accepted-handover"
     case acceptedDeregistration = "accepted-deregistration"
+    /// Acknowledgements with a Redirect option (RFC 6463).
+    case redirected = "redirected"
 
     // Rejected registrations, one for each status.
     case rejectedReasonUnspecified = "rejected-reason-unspecified"
@@ -43,6 +45,8 @@ public struct LMACounters: Hashable, Sendable {
     case prefixesExhausted = "prefixes-exhausted"
     case tunnelsExhausted = "tunnels-exhausted"
     case datapathFailed = "datapath-failed"
+    /// `fallback: refuse` of a redirection.
+    case redirectionImpossible = "redirection-impossible"
 
     // Deviations of gateways that were met and, as configured, accepted (`PeerDeviation`).
     case toleratedNULPaddedIdentifier = "tolerated-mn-id-nul-padding"

@@ -63,8 +63,13 @@ extension LocalMobilityAnchor {
     return named?.withoutPadding ?? named
   }
 
+  private mutating func count(tolerated deviation: PeerDeviation) {
+    if let counter = Counter(tolerated: deviation) { counters.count(counter) }
+  }
+
   /// Judges the request now, or later when its node is busy.
   private mutating func arrive(_ request: RegistrationRequest, _ turn: inout Turn) {
+    reachDeadlines(of: request.node, &turn)
     let window = configuration.timers.timestampValidityWindow
     if let install = pending.install(of: request.node), request.isRetransmission(of: install.request) {
       guard request.orderingRejection(after: install.request.orderingMark, window: window) == nil else {
@@ -266,12 +271,6 @@ extension LocalMobilityAnchor {
 
 extension NodePolicy {
   fileprivate func allows(_ gateway: GatewayPolicy) -> Bool { gateways.isEmpty || gateways.contains(gateway.name) }
-}
-
-extension LocalMobilityAnchor {
-  private mutating func count(tolerated deviation: PeerDeviation) {
-    if let counter = Counter(tolerated: deviation) { counters.count(counter) }
-  }
 }
 
 extension LMACounters.Name {

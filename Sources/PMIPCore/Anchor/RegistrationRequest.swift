@@ -34,6 +34,8 @@ struct RegistrationRequest: Hashable, Sendable {
   let tolerated: PeerDeviations
   /// What of that this request shows.
   let deviations: PeerDeviations
+  /// The gateway lets itself be sent to another anchor (RFC 6463).
+  let offersRedirect: Bool
 
   var isDeregistration: Bool { update.lifetime == .zero }
 
@@ -56,6 +58,7 @@ struct RegistrationRequest: Hashable, Sendable {
       proxyCareOfAddress: gateway.address, accessTechnology: options.accessTechnologyType ?? .reserved,
       linkLayerIdentifier: linkLayer)
     handoff = options.handoffIndicator ?? .reserved
+    offersRedirect = options.offersRedirect
     prefixes =
       options.homeNetworkPrefixes.compactMap { option in
         guard tolerated.contains(.hostPrefixLength), let meant = option.asSlash64 else { return option.prefix }
@@ -94,7 +97,8 @@ struct RegistrationRequest: Hashable, Sendable {
   /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
   func isRetransmission(of other: RegistrationRequest) -> Bool {
     node == other.node && attachment == other.attachment && source == other.source && destination == other.destination
-      && handoff == other.handoff && prefixes == other.prefixes && update.lifetime == other.update.lifetime
+      && handoff == other.handoff && offersRedirect == other.offersRedirect && prefixes == other.prefixes
+      && update.lifetime == other.update.lifetime
   }
 
   /// The status that answers it if it is not newer than what was accepted before.

@@ -78,7 +78,7 @@ extension MobileAccessGateway {
   /// The number of the last transmission, for an anchor that wants to see it again. Status 135 has replaced it.
   mutating func repeatedSequence(of entry: BindingUpdateListEntry) -> UInt16? {
     guard let last = entry.request?.transmissions.last?.sequence, last == entry.sequence,
-      tolerates(.sameSequenceOnRetransmission, of: entry.identity.anchorAddress)
+      tolerates(.sameSequenceOnRetransmission, of: entry.anchorAddress)
     else { return nil }
     return last
   }

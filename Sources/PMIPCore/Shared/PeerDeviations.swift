@@ -70,7 +70,7 @@ public struct PeerDeviations: Hashable, Sendable, ExpressibleByArrayLiteral {
   public func contains(_ deviation: PeerDeviation) -> Bool { bits & deviation.bit != 0 }
   public mutating func insert(_ deviation: PeerDeviation) { bits |= deviation.bit }
   /// In the order of the cases.
-  public var list: [PeerDeviation] { PeerDeviation.allCases.filter(contains) }
+  public var list: [PeerDeviation] { isEmpty ? [] : PeerDeviation.allCases.filter(contains) }
 }
 
 extension PeerDeviations: Codable {
