@@ -172,6 +172,9 @@ extension LMADaemonConfiguration {
       .option(
         "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
+      .option(
+        "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofGateways),
+        help: "Where its implementation leaves the standards and is served all the same; see Peer deviations."),
     ])
 
   private static let redirection = OptionTable(
@@ -224,6 +227,16 @@ extension LMADaemonConfiguration {
 
 extension OptionType where Value == EncapsulationChoice {
   static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
+}
+
+extension OptionType where Value == PeerDeviations {
+  static func peerDeviations(_ known: [PeerDeviation]) -> OptionType {
+    OptionType<[PeerDeviation]>.list(of: .word(of: known), count: 0...known.count).mapped {
+      PeerDeviations($0)
+    } back: {
+      $0.list
+    }
+  }
 }
 
 extension OptionType where Value == MobileNodeIdentifier {

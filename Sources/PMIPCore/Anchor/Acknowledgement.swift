@@ -6,7 +6,7 @@ enum Acknowledgement {
   /// What an accepted registration tells the gateway.
   struct Grant: Hashable, Sendable {
     var lifetime: BindingLifetime
-    var prefixes: [IPv6Prefix]
+    var prefixes: [HomeNetworkPrefixOption]
     /// Prefixes of the node's other interfaces.
     var offLinkPrefixes: [IPv6Prefix] = []
     /// They stand in the paper's flow-mob options; otherwise in HNP options with the L flag (RFC 7864 section 3.3).
@@ -19,7 +19,7 @@ enum Acknowledgement {
   }
 
   static func accepting(_ update: BindingUpdate, _ grant: Grant) -> BindingAcknowledgement {
-    var options = head(of: update, prefixes: grant.prefixes.map { HomeNetworkPrefixOption($0) })
+    var options = head(of: update, prefixes: grant.prefixes)
     if let timestamp = update.options.timestamp { options.append(.timestamp(timestamp)) }
     if let identifier = update.options.linkLayerIdentifier {
       options.append(.mobileNodeLinkLayerIdentifier(identifier))

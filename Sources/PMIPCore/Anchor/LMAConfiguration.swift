@@ -70,6 +70,8 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public var name: String
   public var address: IPv6Address
   public var ordering: Ordering
+  /// Of `PeerDeviation.ofGateways`.
+  public var tolerated = PeerDeviations.none
 
   public init(name: String, address: IPv6Address, ordering: Ordering = .timestamp) {
     self.name = name

@@ -36,6 +36,8 @@ public struct LMACounters: Hashable, Sendable {
     // Why status 128 or 130 was given.
     case duplicateOption = "duplicate-option"
     case allZeroPrefixNotAlone = "all-zero-prefix-not-alone"
+    /// Access technology type 0.
+    case reservedAccessTechnology = "reserved-access-technology-type"
     case limitBindings = "limit-bindings"
     case limitBindingsPerNode = "limit-bindings-per-node"
     case limitPrefixesPerRequest = "limit-prefixes-per-request"
@@ -45,6 +47,13 @@ public struct LMACounters: Hashable, Sendable {
     case datapathFailed = "datapath-failed"
     /// `fallback: refuse` of a redirection.
     case redirectionImpossible = "redirection-impossible"
+
+    // Deviations of gateways that were met and, as configured, accepted (`PeerDeviation`).
+    case toleratedNULPaddedIdentifier = "tolerated-mn-id-nul-padding"
+    case toleratedHostPrefixLength = "tolerated-hnp-length-128"
+    case toleratedHostByteOrderTimestamp = "tolerated-timestamp-host-byte-order"
+    case toleratedReservedAccessTechnology = "tolerated-att-zero"
+    case toleratedSameSequence = "tolerated-same-sequence-on-retransmission"
 
     // Messages without an answer.
     case ignoredNotProxyRegistration = "ignored-not-proxy-registration"

@@ -67,7 +67,8 @@ extension LocalMobilityAnchor {
     var entry = old
     entry.lastAccepted = request.orderingMark
     let grant = Acknowledgement.Grant(
-      lifetime: .zero, prefixes: entry.prefixes, gatewayLinkLocalAddress: linkLocalAddress(for: request, entry))
+      lifetime: .zero, prefixes: request.options(for: entry.prefixes),
+      gatewayLinkLocalAddress: linkLocalAddress(for: request, entry))
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
     guard entry.isActive else {
       // The gateway has asked again; the delay goes on.
@@ -158,7 +159,7 @@ extension LocalMobilityAnchor {
     let isRedirected = entry.anchorAddress != request.destination
     if isRedirected { counters.count(.redirected) }
     let grant = Acknowledgement.Grant(
-      lifetime: entry.lifetime, prefixes: entry.prefixes, offLinkPrefixes: entry.offLinkPrefixes,
+      lifetime: entry.lifetime, prefixes: request.options(for: entry.prefixes), offLinkPrefixes: entry.offLinkPrefixes,
       usesFlowMobilityOption: configuration.tellsByAcknowledgement,
       gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress, redirect: isRedirected ? entry.anchorAddress : nil,
       load: loadInformation)

@@ -17,6 +17,8 @@ struct NodeIdentity: Hashable, Sendable {
   var node: MobileNodeIdentifier
   var kind: TerminalKind
   var anchorAddress: IPv6Address
+  /// For an anchor that assigns nothing by itself; empty: it chooses.
+  var proposedPrefixes: [IPv6Prefix]
   /// The address stands in the node map, so the gateway knows which interfaces the node has.
   var isMapped: Bool
   /// The identifier was given by the operator, not looked up.

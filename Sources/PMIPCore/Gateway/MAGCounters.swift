@@ -41,6 +41,8 @@ public struct MAGCounters: Hashable, Sendable {
     case refusalsOfOlderTransmissions = "refusals-of-older-transmissions"
     /// Handoff indicator, access technology or link-layer identifier other than sent.
     case contradictingAcknowledgements = "contradicting-acknowledgements"
+    case acknowledgementsWithoutHandoffOptions = "acknowledgements-without-handoff-options"
+    case acknowledgementsWithoutTimestamp = "acknowledgements-without-timestamp"
     /// Accepted, but without a usable on-link prefix or with lifetime 0.
     case uselessAcceptances = "useless-acceptances"
     /// Sessions that the anchor has sent to another anchor (RFC 6463).
@@ -75,6 +77,19 @@ public struct MAGCounters: Hashable, Sendable {
     /// A newer list of prefixes came before.
     case overtakenNotifications = "update-notifications-overtaken"
     case flowMobilityInitiatesReceived = "flow-mobility-initiates-received"
+
+    // Deviations of anchors that were met and, as configured, accepted (`PeerDeviation`).
+    case toleratedNULPaddedIdentifier = "tolerated-mn-id-nul-padding"
+    case toleratedHostPrefixLength = "tolerated-hnp-length-128"
+    case toleratedHostByteOrderTimestamp = "tolerated-timestamp-host-byte-order"
+    case toleratedReservedAccessTechnology = "tolerated-att-zero"
+    /// Retransmissions that kept their number.
+    case toleratedSameSequence = "tolerated-same-sequence-on-retransmission"
+    case toleratedMissingProxyFlag = "tolerated-pba-without-p-flag"
+    case toleratedMissingHandoffOptions = "tolerated-pba-without-hi-att"
+    case toleratedMissingTimestamp = "tolerated-timestamp-absent"
+    /// Registrations that proposed the prefixes of the node map.
+    case toleratedNoDynamicPrefix = "tolerated-no-dynamic-prefix"
 
     // Binding Error.
     /// The anchor does not know a message type of ours.

@@ -11,6 +11,7 @@ struct NodeDirectory: Sendable {
   private let anchorAddress: IPv6Address
   /// Everybody who may tell us something about our nodes.
   let anchors: Set<IPv6Address>
+  private let tolerated: [IPv6Address: PeerDeviations]
 
   init(_ configuration: MAGConfiguration) {
     for policy in configuration.nodes {
@@ -25,6 +26,8 @@ struct NodeDirectory: Sendable {
     unknownNodes = configuration.unknownNodes
     anchorAddress = configuration.anchorAddress
     anchors = Set(configuration.nodes.compactMap(\.anchorAddress) + [configuration.anchorAddress])
+    tolerated = Dictionary(
+      configuration.anchors.map { ($0.address, $0.tolerated) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// nil: not an access link.
@@ -35,6 +38,9 @@ struct NodeDirectory: Sendable {
 
   /// Some access link has this technology.
   func hasLink(of technology: AccessTechnologyType) -> Bool { accessTechnologies.values.contains(technology) }
+
+  /// What is tolerated from an anchor.
+  func deviations(of anchor: IPv6Address) -> PeerDeviations { tolerated[anchor] ?? .none }
 
   /// nil: an unknown node that gets no service. A node named by the operator takes kind and anchor from the map if it
   /// stands there with any address.
@@ -58,9 +64,13 @@ struct NodeDirectory: Sendable {
   private func identity(
     _ node: MobileNodeIdentifier, _ policy: GatewayNodePolicy?, isMapped: Bool, isNamedByOperator: Bool
   ) -> NodeIdentity {
-    NodeIdentity(
-      node: node, kind: policy?.kind ?? .interfaces, anchorAddress: policy?.anchorAddress ?? anchorAddress,
-      isMapped: isMapped, isNamedByOperator: isNamedByOperator)
+    let anchor = policy?.anchorAddress ?? anchorAddress
+    // Of a node that was named by the operator nobody has said which interface this is.
+    let proposes = isMapped && deviations(of: anchor).contains(.noDynamicPrefix)
+    return NodeIdentity(
+      node: node, kind: policy?.kind ?? .interfaces, anchorAddress: anchor,
+      proposedPrefixes: proposes ? policy?.homeNetworkPrefixes ?? [] : [], isMapped: isMapped,
+      isNamedByOperator: isNamedByOperator)
   }
 }
 

@@ -68,7 +68,14 @@ struct OutstandingRequest: Hashable, Sendable {
     self.retransmission = retransmission
   }
 
-  func transmission(numbered sequence: UInt16) -> Transmission? { transmissions.first { $0.sequence == sequence } }
+  /// The newest with its number; an acceptance echoes the timestamp as well.
+  func transmission(answeredBy acknowledgement: BindingAcknowledgement) -> Transmission? {
+    transmissions.last {
+      guard $0.sequence == acknowledgement.sequence else { return false }
+      guard acknowledgement.status.isAccepted, let echo = acknowledgement.options.timestamp else { return true }
+      return echo == $0.timestamp
+    }
+  }
 
   func isNewest(_ transmission: Transmission) -> Bool { transmissions.last == transmission }
 
