@@ -22,6 +22,7 @@ final class DomainChecker {
         nodes.insert(binding.node)
         tunnels.insert(binding.tunnel)
       case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel): tunnels.insert(tunnel.identifier)
+      case .notificationFailed: break
       }
     }
 
