@@ -83,7 +83,8 @@ public struct FlowManagerEngine: Sendable {
         guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
         giveUp(
           question, .anchorTimeout,
-          "the anchor has not answered for \(Self.anchorAnswerTimeout.components.seconds) s; see the log of lmad", &work)
+          "the anchor has not answered for \(Self.anchorAnswerTimeout.components.seconds) s; see the log of lmad", &work
+        )
       }
     case .queuedPackets(let packets): admit(packets, now, &work)
     case .command(let token, let command): carryOut(command, token, mayAsk: true, now, &work)

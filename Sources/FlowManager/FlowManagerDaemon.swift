@@ -125,7 +125,8 @@ final class FlowManagerDaemon {
   }
 
   private func ask(_ question: AnchorQuestion, _ request: ServePrefixesRequest) {
-    anchor.request("serve-prefixes", request) { [weak self] (outcome: Result<AnchorBindingChange, ControlClientError>) in
+    anchor.request("serve-prefixes", request) {
+      [weak self] (outcome: Result<AnchorBindingChange, ControlClientError>) in
       switch outcome {
       case .success: self?.handle(.anchorAnswer(question, .granted))
       case .failure(let error): self?.handle(.anchorAnswer(question, .refused(error.description)))

@@ -341,7 +341,8 @@ final class Daemon {
       control.publish("attachment-removed", topic: "attachments", entry(attachment))
     case .notificationRefused(let reason, let node, let status):
       log.warning(
-        "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node") refused: \(status.rawValue)")
+        "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node") refused: \(status.rawValue)"
+      )
     }
   }
 
