@@ -37,7 +37,9 @@ public struct ByteWriter: Sendable {
 
   @inlinable public mutating func write(_ octets: some Sequence<UInt8>) { storage.append(contentsOf: octets) }
 
-  @inlinable public mutating func writeZeros(_ count: Int) { storage.append(contentsOf: repeatElement(0, count: count)) }
+  @inlinable public mutating func writeZeros(_ count: Int) {
+    storage.append(contentsOf: repeatElement(0, count: count))
+  }
 
   /// Replaces the octet at `offset`, which must have been written.
   @inlinable public mutating func overwrite(_ value: UInt8, at offset: Int) { storage[offset] = value }
