@@ -340,9 +340,8 @@ final class Daemon {
       log.info("\(attachment.node.displayText) on \(attachment.link): gone (\(cause.rawValue))")
       control.publish("attachment-removed", topic: "attachments", entry(attachment))
     case .notificationRefused(let reason, let node, let status):
-      log.warning(
-        "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node") refused: \(status.rawValue)"
-      )
+      let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node")"
+      log.warning("\(subject) refused: \(status.rawValue)")
     }
   }
 

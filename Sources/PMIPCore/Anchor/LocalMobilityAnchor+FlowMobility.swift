@@ -8,7 +8,7 @@ extension LocalMobilityAnchor {
 
   /// Prefixes of the node's other active interfaces.
   func otherPrefixes(for entry: BindingCacheEntry) -> Set<IPv6Prefix> {
-    let others = cache.bindings(of: entry.node).filter { $0.isActive && $0.identifier != entry.identifier }
+    let others = cache.bindings(of: entry.node, except: entry.identifier).filter(\.isActive)
     return Set(others.flatMap(\.prefixes)).subtracting(entry.prefixes)
   }
 

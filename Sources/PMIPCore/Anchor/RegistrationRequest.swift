@@ -59,12 +59,12 @@ struct RegistrationRequest: Hashable, Sendable {
       linkLayerIdentifier: linkLayer)
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
-    prefixes =
-      options.homeNetworkPrefixes.compactMap { option in
-        guard tolerated.contains(.hostPrefixLength), let meant = option.asSlash64 else { return option.prefix }
-        deviations.insert(.hostPrefixLength)
-        return meant.prefix
-      }.sorted()
+    let named = options.homeNetworkPrefixes.compactMap { option in
+      guard tolerated.contains(.hostPrefixLength), let meant = option.asSlash64 else { return option.prefix }
+      deviations.insert(.hostPrefixLength)
+      return meant.prefix
+    }
+    prefixes = named.count > 1 ? named.sorted() : named
     timestamp = options.timestamp.map { timestamp in
       guard tolerated.contains(.hostByteOrderTimestamp),
         let meant = timestamp.byteSwapped(ifNearerTo: arrival.wallClock)
