@@ -244,19 +244,9 @@ extension MAGDaemonConfiguration {
         "access-technology", \.accessTechnology, .accessTechnology, required: true,
         help: "Name or number of RFC 5213 section 8.5."),
       .option(
-        "network-name", \.networkName, .networkName,
+        "network-name", \.networkName, .optional(.text("a network name", plural: "network names")),
         help: "Told to an anchor that asks for the access network, such as an SSID (RFC 6757 section 3.1.1)."),
     ])
-}
-
-extension OptionType where Value == String? {
-  static var networkName: OptionType {
-    OptionType<String>.text("a network name", plural: "network names").mapped {
-      $0
-    } back: {
-      $0 ?? ""
-    }
-  }
 }
 
 extension OptionType where Value == EncapsulationChoice {
