@@ -82,7 +82,7 @@ struct DomainChecker {
       if cause == .expired { before[summary.identifier] = nil }
       bindings[summary.identifier] = nil
       lastAccepted[summary.identifier] = nil
-    case .tunnelAdded, .tunnelRemoved: break
+    case .tunnelAdded, .tunnelRemoved, .gatewayChanged: break
     }
   }
 

@@ -24,7 +24,9 @@ import NetTypes
 /// share their prefixes: the oldest active one is the default for packets without a flow mark, and when it goes the
 /// next takes over in the same install.
 ///
-/// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846), heartbeat (RFC 5847). Authentication of messages is
+/// Heartbeats with the gateways are in `+Heartbeat`; what ends all bindings of one, in `+Groups`.
+///
+/// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846). Authentication of messages is
 /// IPsec's; here a gateway is known by its Proxy-CoA.
 public struct LocalMobilityAnchor: Sendable {
   public internal(set) var configuration: LMAConfiguration
@@ -39,10 +41,16 @@ public struct LocalMobilityAnchor: Sendable {
   var deadlines = DeadlineTable<Deadline>()
   /// Install effects that remove something, with the tunnels that are gone when they are answered.
   var removals: [EffectID: [TunnelIdentifier]] = [:]
+  /// By Proxy-CoA; only of configured gateways.
+  var peers: [IPv6Address: GatewayPeer] = [:]
+  var groupRemovals: [UInt64: GroupRemoval] = [:]
+  /// Grows when we lose our sessions (RFC 5847 section 3.4).
+  var restartCounter: UInt32 = 0
 
   var nextEffect: UInt64 = 1
   var nextBinding: UInt32
   var nextSeniority: UInt64 = 1
+  var nextGroupRemoval: UInt64 = 1
 
   /// Who owns a deadline; it is cancelled when its owner goes away.
   enum Deadline: Hashable, Sendable {
@@ -50,6 +58,10 @@ public struct LocalMobilityAnchor: Sendable {
     case binding(BindingIdentifier)
     /// The end of MaxDelayBeforeNewBCEAssign.
     case wait(WaitIdentifier)
+    /// The next heartbeat request to that gateway.
+    case heartbeat(IPv6Address)
+    /// The next bindings of a group that ends.
+    case groupRemoval(UInt64)
   }
 
   /// - Parameters:
@@ -74,6 +86,7 @@ public struct LocalMobilityAnchor: Sendable {
     case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
+    case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
     }
     return turn.effects
@@ -84,9 +97,10 @@ public struct LocalMobilityAnchor: Sendable {
   ) {
     switch message {
     case .bindingUpdate(let update): receive(update, source: source, destination: destination, &turn)
-    case .bindingError: counters.count(.bindingErrorsReceived)
+    case .bindingError(let error): receive(error, source: source, &turn)
+    case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
     // For gateways and mobile nodes; nobody has reason to send us one.
-    case .bindingAcknowledgement, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification,
+    case .bindingAcknowledgement, .bindingRefreshRequest, .bindingRevocation, .updateNotification,
       .updateNotificationAcknowledgement:
       counters.count(.strayMessages)
     }
@@ -101,6 +115,8 @@ public struct LocalMobilityAnchor: Sendable {
       guard let request = pending.endWait(identifier) else { return }
       counters.count(.waitsTimedOut)
       perform(.registration(request, hasWaited: true), for: request.node, &turn)
+    case .heartbeat(let gateway): heartbeatDue(gateway, &turn)
+    case .groupRemoval(let number): continueGroupRemoval(number, &turn)
     }
   }
 
@@ -129,6 +145,12 @@ extension LocalMobilityAnchor {
 
   public func binding(_ identifier: BindingIdentifier) -> BindingSummary? { cache[identifier].map(summary) }
 
+  /// The configured gateways, in the order of the configuration.
+  public var gatewaySummaries: [GatewaySummary] { configuration.gateways.map(summary) }
+
+  /// What the heartbeats say about the path to a gateway.
+  public func path(to gateway: IPv6Address) -> PeerPath { peers[gateway]?.heartbeat.path ?? .unknown }
+
   /// Tunnels that the kernel has, by number.
   public var tunnels: [TunnelDescription] { tunnelTable.installed }
 
@@ -155,4 +177,7 @@ struct Turn {
 
   mutating func notify(_ notification: LMANotification) { effects.append(.notify(notification)) }
   mutating func persist(_ change: PersistenceChange) { effects.append(.persist(change)) }
+  mutating func send(_ message: MobilityMessage, from source: IPv6Address, to destination: IPv6Address) {
+    effects.append(.send(message, source: source, destination: destination))
+  }
 }

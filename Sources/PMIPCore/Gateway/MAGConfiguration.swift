@@ -19,6 +19,8 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var codePoints: CodePoints
   public var timers: MAGTimers
   public var limits: MAGLimits
+  /// With the anchors; off unless configured.
+  public var heartbeat = HeartbeatSettings()
 
   public init(
     proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, accessLinks: [AccessLink],
