@@ -73,6 +73,11 @@ let package = Package(
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
 
+    // Figures of docs/performance.md: `swift run -c release benchmarks`.
+    .executableTarget(
+      name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
+      swiftSettings: settings),
+
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),

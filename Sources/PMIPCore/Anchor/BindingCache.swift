@@ -3,33 +3,43 @@ import NetTypes
 
 /// The binding cache of an anchor (RFC 5213 section 5.1), found by number, by node, by prefix and by gateway. No
 /// operation costs more for a larger cache: an entry's neighbours are those of its node or its prefix.
+///
+/// Entries stand densely and are indexed in place: a binding is there once, and a lookup touches it and the index only.
 struct BindingCache: Sendable {
-  private struct Slot: Sendable {
+  private struct Place: Sendable {
     var entry: BindingCacheEntry
-    /// Where it stands among the members of its gateway.
-    var place: UInt32
+    /// Rises with every addition: the order of the bindings of a node.
+    let ordinal: UInt64
+    /// Among the members of its gateway.
+    var member: UInt32
   }
 
-  private var entries: [BindingIdentifier: Slot] = [:]
-  private var groups: [MobileNodeIdentifier: MobileNodeGroup] = [:]
-  /// More than one binding only when attachments of one node share the prefix.
-  private var holders: [IPv6Prefix: [BindingIdentifier]] = [:]
-  /// By Proxy-CoA, in no order.
+  private var places = SegmentedArray<Place>()
+  private var byNumber = HashIndex()
+  private var byNode = HashIndex()
+  /// Once for each prefix of a binding; more than one binding only when attachments of one node share the prefix.
+  private var byPrefix = HashIndex()
+  /// The bindings of each Proxy-CoA, in no order.
   private var members: [IPv6Address: [BindingIdentifier]] = [:]
+  private var nextOrdinal: UInt64 = 0
 
-  var count: Int { entries.count }
-  var all: some Collection<BindingCacheEntry> { entries.values.lazy.map(\.entry) }
+  var count: Int { places.count }
 
-  subscript(identifier: BindingIdentifier) -> BindingCacheEntry? { entries[identifier]?.entry }
+  /// In an order that follows from the calls made.
+  var all: some Collection<BindingCacheEntry> { places.lazy.map(\.entry) }
+
+  subscript(identifier: BindingIdentifier) -> BindingCacheEntry? {
+    position(of: identifier, HashIndex.hash(identifier)).map { places[$0].entry }
+  }
 
   /// Oldest registration first.
   func bindings(of node: MobileNodeIdentifier) -> [BindingCacheEntry] {
-    groups[node]?.bindings.compactMap { entries[$0]?.entry } ?? []
+    entries(byNode, HashIndex.hash(node)) { $0.node == node }
   }
 
-  /// Every binding with this prefix; they all belong to one node.
+  /// Every binding with this prefix, oldest registration first; they all belong to one node.
   func bindings(with prefix: IPv6Prefix) -> [BindingCacheEntry] {
-    holders[prefix]?.compactMap { entries[$0]?.entry } ?? []
+    entries(byPrefix, HashIndex.hash(prefix)) { $0.prefixes.contains(prefix) }
   }
 
   /// How many bindings a gateway has.
@@ -38,48 +48,80 @@ struct BindingCache: Sendable {
   /// The bindings of a gateway, in no order.
   func bindings(at gateway: IPv6Address) -> [BindingIdentifier] { members[gateway] ?? [] }
 
-  /// Adds or replaces the entry of that number.
+  /// Adds or replaces the entry of that number. Its node never changes.
   mutating func store(_ entry: BindingCacheEntry) {
+    let hash = HashIndex.hash(entry.identifier)
+    guard let position = position(of: entry.identifier, hash) else { return add(entry, hash) }
     let gateway = entry.attachment.proxyCareOfAddress
-    let slot = entries[entry.identifier]
-    let old = slot?.entry
-    if let slot, old?.attachment.proxyCareOfAddress == gateway {
-      entries[entry.identifier] = Slot(entry: entry, place: slot.place)
-    } else {
-      if let slot { removeMember(slot) }
-      entries[entry.identifier] = Slot(entry: entry, place: UInt32(count(at: gateway)))
-      members[gateway, default: []].append(entry.identifier)
+    if places[position].entry.attachment.proxyCareOfAddress != gateway {
+      removeMember(places[position])
+      places[position].member = addMember(entry.identifier, of: gateway)
     }
-    if old == nil { groups[entry.node, default: MobileNodeGroup()].add(entry.identifier) }
-    guard old?.prefixes != entry.prefixes else { return }
-    for prefix in old?.prefixes ?? [] { removeHolder(entry.identifier, of: prefix) }
-    for prefix in entry.prefixes { holders[prefix, default: []].append(entry.identifier) }
+    let old = places[position].entry.prefixes
+    if old != entry.prefixes {
+      for prefix in old { byPrefix.remove(position, HashIndex.hash(prefix)) }
+      for prefix in entry.prefixes { byPrefix.insert(position, HashIndex.hash(prefix)) }
+    }
+    places[position].entry = entry
   }
 
   @discardableResult
   mutating func remove(_ identifier: BindingIdentifier) -> BindingCacheEntry? {
-    guard let slot = entries.removeValue(forKey: identifier) else { return nil }
-    removeMember(slot)
-    let entry = slot.entry
-    for prefix in entry.prefixes { removeHolder(identifier, of: prefix) }
-    groups[entry.node]?.remove(identifier)
-    if groups[entry.node]?.bindings.isEmpty == true { groups[entry.node] = nil }
+    let hash = HashIndex.hash(identifier)
+    guard let position = position(of: identifier, hash) else { return nil }
+    removeMember(places[position])
+    let entry = places[position].entry
+    byNumber.remove(position, hash)
+    byNode.remove(position, HashIndex.hash(entry.node))
+    for prefix in entry.prefixes { byPrefix.remove(position, HashIndex.hash(prefix)) }
+    let last = places.count - 1
+    if position != last {
+      let moved = places[last].entry
+      byNumber.move(HashIndex.hash(moved.identifier), from: last, to: position)
+      byNode.move(HashIndex.hash(moved.node), from: last, to: position)
+      for prefix in moved.prefixes { byPrefix.move(HashIndex.hash(prefix), from: last, to: position) }
+    }
+    places.swapRemove(at: position)
     return entry
   }
 
+  private mutating func add(_ entry: BindingCacheEntry, _ hash: HashIndex.Hash) {
+    let position = places.count
+    let member = addMember(entry.identifier, of: entry.attachment.proxyCareOfAddress)
+    places.append(Place(entry: entry, ordinal: nextOrdinal, member: member))
+    nextOrdinal += 1
+    byNumber.insert(position, hash)
+    byNode.insert(position, HashIndex.hash(entry.node))
+    for prefix in entry.prefixes { byPrefix.insert(position, HashIndex.hash(prefix)) }
+  }
+
+  private mutating func addMember(_ identifier: BindingIdentifier, of gateway: IPv6Address) -> UInt32 {
+    members[gateway, default: []].append(identifier)
+    return UInt32(count(at: gateway) - 1)
+  }
+
   /// The last member takes the place that becomes free.
-  private mutating func removeMember(_ slot: Slot) {
-    let gateway = slot.entry.attachment.proxyCareOfAddress
+  private mutating func removeMember(_ place: Place) {
+    let gateway = place.entry.attachment.proxyCareOfAddress
     guard let last = members[gateway]?.popLast() else { return }
-    if last != slot.entry.identifier {
-      members[gateway]?[Int(slot.place)] = last
-      entries[last]?.place = slot.place
+    if last != place.entry.identifier, let position = position(of: last, HashIndex.hash(last)) {
+      members[gateway]?[Int(place.member)] = last
+      places[position].member = place.member
     }
     if members[gateway]?.isEmpty == true { members[gateway] = nil }
   }
 
-  private mutating func removeHolder(_ identifier: BindingIdentifier, of prefix: IPv6Prefix) {
-    holders[prefix]?.removeAll { $0 == identifier }
-    if holders[prefix]?.isEmpty == true { holders[prefix] = nil }
+  private func position(of identifier: BindingIdentifier, _ hash: HashIndex.Hash) -> Int? {
+    byNumber.first(hash) { places[$0].entry.identifier == identifier }
+  }
+
+  @inline(__always)
+  private func entries(
+    _ index: HashIndex, _ hash: HashIndex.Hash, where fits: (BindingCacheEntry) -> Bool
+  ) -> [BindingCacheEntry] {
+    var found: [Int] = []
+    index.forEach(hash) { position in if fits(places[position].entry) { found.append(position) } }
+    if found.count > 1 { found.sort { places[$0].ordinal < places[$1].ordinal } }
+    return found.map { places[$0].entry }
   }
 }

@@ -36,10 +36,11 @@ extension LocalMobilityAnchor {
     removal.remaining = removal.remaining.dropFirst(GroupRemoval.slice)
     if !removal.remaining.isEmpty {
       groupRemovals[number] = removal
-      deadlines.set(.groupRemoval(number), to: turn.now.monotonic + GroupRemoval.pause)
+      peerDeadlines.set(.groupRemoval(number), to: turn.now.monotonic + GroupRemoval.pause)
     }
     for identifier in slice {
       guard let entry = cache[identifier], entry.attachment.proxyCareOfAddress == removal.gateway else { continue }
+      reachDeadlines(of: entry.node, &turn)
       perform(.groupRemoval(identifier, gateway: removal.gateway, removal.rule), for: entry.node, &turn)
     }
   }

@@ -46,7 +46,7 @@ extension LocalMobilityAnchor {
     guard error.status == BindingError.unrecognizedType, peers[source]?.heartbeat.receivedUnrecognizedType() == true
     else { return }
     counters.count(.heartbeatsUnsupported)
-    deadlines.cancel(.heartbeat(source))
+    peerDeadlines.cancel(.heartbeat(source))
   }
 
   mutating func heartbeatDue(_ gateway: IPv6Address, _ turn: inout Turn) {
@@ -60,7 +60,7 @@ extension LocalMobilityAnchor {
     peers[gateway] = peer
     counters.count(.heartbeatRequestsSent)
     turn.send(.heartbeat(request), from: peer.anchorAddress, to: gateway)
-    deadlines.set(.heartbeat(gateway), to: turn.now.monotonic + settings.interval)
+    peerDeadlines.set(.heartbeat(gateway), to: turn.now.monotonic + settings.interval)
     if let change { pathChanged(change, of: gateway, &turn) }
   }
 
@@ -86,9 +86,9 @@ extension LocalMobilityAnchor {
   /// A registration was accepted; the first one starts the requests, so that the Restart Counter is known early.
   mutating func startHeartbeats(with gateway: IPv6Address, at now: Duration) {
     guard gateways[gateway]?.heartbeat.isOn == true, peers[gateway]?.heartbeat.isSupported == true,
-      deadlines.deadline(of: .heartbeat(gateway)) == nil
+      peerDeadlines.deadline(of: .heartbeat(gateway)) == nil
     else { return }
-    deadlines.set(.heartbeat(gateway), to: now)
+    peerDeadlines.set(.heartbeat(gateway), to: now)
   }
 
   /// One gateway after the other.
@@ -114,7 +114,7 @@ extension LocalMobilityAnchor {
 
   mutating func reconfigureHeartbeats(at now: Duration) {
     for address in Array(peers.keys) {
-      deadlines.cancel(.heartbeat(address))
+      peerDeadlines.cancel(.heartbeat(address))
       guard gateways[address]?.heartbeat.isOn == true else {
         peers[address]?.heartbeat.pause()
         if gateways[address] == nil { peers[address] = nil }

@@ -25,8 +25,8 @@ struct BindingUpdateList: Sendable {
       case (let old?, nil): unindex(old)
       case (nil, nil), (_?, _?): break
       }
-      if let old, old.binding != nil { countBinding(-1, at: old.identity.anchorAddress) }
-      if let newValue, newValue.binding != nil { countBinding(1, at: newValue.identity.anchorAddress) }
+      if let old, old.binding != nil { countBinding(-1, at: old.anchorAddress) }
+      if let newValue, newValue.binding != nil { countBinding(1, at: newValue.anchorAddress) }
     }
   }
 

@@ -81,7 +81,7 @@ extension MobileAccessGateway {
   private mutating func registerAnew(at anchor: IPv6Address, _ turn: inout Turn) {
     var deadline = turn.now.monotonic
     for key in list.sortedKeys {
-      guard let entry = list[key], entry.identity.anchorAddress == anchor else { continue }
+      guard let entry = list[key], entry.anchorAddress == anchor else { continue }
       switch entry.state {
       case .registered, .refreshing:
         counters.count(.bindingsLostByAnchor)
