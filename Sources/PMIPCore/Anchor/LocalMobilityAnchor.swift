@@ -172,7 +172,10 @@ public struct LocalMobilityAnchor: Sendable {
 // Read-only views.
 extension LocalMobilityAnchor {
   /// Monotonic; the earliest time at which something happens by itself.
-  public var nextDeadline: Duration? { [deadlines.next, peerDeadlines.next].compactMap(\.self).min() }
+  public var nextDeadline: Duration? {
+    guard let binding = deadlines.next, let peer = peerDeadlines.next else { return deadlines.next ?? peerDeadlines.next }
+    return min(binding, peer)
+  }
 
   /// By number.
   public var bindings: [BindingSummary] { cache.all.map(summary).sorted { $0.identifier < $1.identifier } }
