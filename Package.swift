@@ -56,6 +56,16 @@ let package = Package(
     // What people and programs read of a message.
     module("MobilityDocuments", ["NetTypes", "MobilityWire"]),
 
+    // The pure parts together, in virtual time.
+    module(
+      "DomainSimulation",
+      [
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ]),
+    .executableTarget(
+      name: "domain-simulation", dependencies: ["DomainSimulation", argumentParser], swiftSettings: settings),
+
     // Shell: the Linux kernel behind typed interfaces.
     .target(name: "CLinuxNet"),
     module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
@@ -73,11 +83,16 @@ let package = Package(
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
 
+    // Figures of docs/performance.md: `swift run -c release benchmarks`.
+    .executableTarget(
+      name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
+      swiftSettings: settings),
+
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
-    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
+    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
