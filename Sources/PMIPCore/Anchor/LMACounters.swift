@@ -100,6 +100,22 @@ public struct LMACounters: Hashable, Sendable {
     /// Questions for prefixes at a gateway (`serve-prefixes`) that were refused, for whatever reason.
     case servicesRefused = "serve-prefixes-refused"
 
+    // Heartbeats (RFC 5847).
+    case heartbeatRequestsSent = "heartbeat-requests-sent"
+    case heartbeatRequestsReceived = "heartbeat-requests-received"
+    case heartbeatResponsesSent = "heartbeat-responses-sent"
+    case heartbeatResponsesReceived = "heartbeat-responses-received"
+    /// Late, duplicated or forged.
+    case heartbeatResponsesUnmatched = "heartbeat-responses-unmatched"
+    /// From an address that is no gateway's, or to one that is not ours.
+    case heartbeatsFromStrangers = "heartbeats-from-strangers"
+    case heartbeatsUnsupported = "heartbeats-unsupported"
+    case gatewayPathsFailed = "gateway-paths-failed"
+    case gatewayPathsRecovered = "gateway-paths-recovered"
+    case gatewaysRestarted = "gateways-restarted"
+    case bindingsLostByGateway = "bindings-lost-by-gateway"
+    case bindingsUnreachable = "bindings-unreachable"
+
     // Data plane and persistence.
     case datapathRemovalsFailed = "datapath-removals-failed"
     case datapathOutcomesUnknown = "datapath-outcomes-unknown"

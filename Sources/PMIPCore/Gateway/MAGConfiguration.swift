@@ -21,6 +21,8 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var limits: MAGLimits
   /// What is known about single anchors; for all others the defaults hold.
   public var anchors: [AnchorPolicy] = []
+  /// With the anchors; off unless configured.
+  public var heartbeat = HeartbeatSettings()
   /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
   public var acceptsRedirect = false
 
