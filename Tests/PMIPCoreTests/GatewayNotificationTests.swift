@@ -56,7 +56,7 @@ struct GatewayNotificationTests {
     let effects = ladder.notify(.forceReregistration, options: [all])
     #expect(effects.acknowledgements.map(\.options) == [[all]] && effects.updates.isEmpty)
     #expect(ladder.advance(by: .zero).updates.count == 1)
-    #expect(ladder.advance(by: MobileAccessGateway.pacing).updates.count == 1)
+    #expect(ladder.advance(by: ProtocolConstants.pacing).updates.count == 1)
     #expect(ladder.states == [.refreshing, .refreshing])
     let other = MobilityOption.mobileNodeGroupIdentifier(MobileNodeGroupIdentifier(group: 7))
     #expect(

@@ -82,7 +82,7 @@ extension MobileAccessGateway {
         continue
       }
       setTimer(.refresh, of: key, to: deadline)
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
     accept(notification, &turn)
   }
