@@ -67,6 +67,13 @@ let package = Package(
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
 
+    // Measurement: testbed/load and its yardsticks.
+    .executableTarget(
+      name: "LoadGenerator",
+      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "LinuxNet", "CLinuxNet", "NetTypes", argumentParser],
+      swiftSettings: settings),
+    .executableTarget(name: "LoadLimits"),
+
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
