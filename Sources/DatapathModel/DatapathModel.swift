@@ -55,9 +55,25 @@ public struct MarkLayout: Hashable, Sendable {
   }
 }
 
+extension MarkLayout: Codable {
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let mask = try container.decode(UInt32.self)
+    guard let value = MarkLayout(mask: mask) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(mask) is not a run of bits")
+    }
+    self = value
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(mask)
+  }
+}
+
 /// One ordered step of the data plane. The anchor uses tunnels and prefix routes; the gateway tunnels, uplinks and
 /// downlinks. Every step is idempotent: setting what is set succeeds, removing what is gone succeeds.
-public enum DatapathChange: Hashable, Sendable {
+public enum DatapathChange: Hashable, Sendable, Codable {
   case addTunnel(TunnelDescription)
   case removeTunnel(TunnelIdentifier)
   /// Anchor: packets to `prefix` that carry no flow mark go into this tunnel. Replaces an earlier route of the prefix.

@@ -55,6 +55,8 @@ public struct ByteReader<Failure: Error>: Sendable {
 
   @inlinable public mutating func uint64() throws(Failure) -> UInt64 { try bigEndian(8) }
 
+  @inlinable public mutating func ipv4Address() throws(Failure) -> IPv4Address { IPv4Address(rawValue: try uint32()) }
+
   @inlinable public mutating func ipv6Address() throws(Failure) -> IPv6Address {
     guard remaining >= 16 else { throw failure }
     return IPv6Address(high: try bigEndian(8), low: try bigEndian(8))

@@ -20,6 +20,8 @@ public struct ByteWriter: Sendable {
 
   public mutating func write(_ value: UInt64) { bigEndian(value, count: 8) }
 
+  public mutating func write(_ address: IPv4Address) { write(address.rawValue) }
+
   public mutating func write(_ address: IPv6Address) {
     write(address.high)
     write(address.low)

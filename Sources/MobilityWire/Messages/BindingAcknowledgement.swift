@@ -12,7 +12,7 @@ import NetTypes
 //  |                       Mobility Options                        |
 
 /// Flags of a Binding Acknowledgement (8 bits).
-public struct BindingAcknowledgementFlags: OptionSet, Hashable, Sendable {
+public struct BindingAcknowledgementFlags: OptionSet, Hashable, Sendable, Codable {
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }
   public static let keyManagement = Self(rawValue: 0x80)

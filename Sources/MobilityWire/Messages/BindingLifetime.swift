@@ -1,7 +1,7 @@
 import NetTypes
 
 /// Lifetime of a binding in units of 4 s (RFC 6275 section 6.1.7); 0 deletes.
-public struct BindingLifetime: RawRepresentable, Hashable, Sendable, Comparable {
+public struct BindingLifetime: RawRepresentable, Hashable, Sendable, Codable, Comparable {
   public let rawValue: UInt16
   public init(rawValue: UInt16) { self.rawValue = rawValue }
   /// Rounded down to 4 s; saturates at 262,140 s.

@@ -12,7 +12,7 @@ import NetTypes
 //  |                       Mobility Options                        |
 
 /// Flags of both revocation messages (16 bits).
-public struct BindingRevocationFlags: OptionSet, Hashable, Sendable {
+public struct BindingRevocationFlags: OptionSet, Hashable, Sendable, Codable {
   public let rawValue: UInt16
   public init(rawValue: UInt16) { self.rawValue = rawValue }
   /// P: the binding is a proxy binding.
@@ -25,7 +25,7 @@ public struct BindingRevocationFlags: OptionSet, Hashable, Sendable {
 
 /// Binding Revocation, RFC 5846 section 5: one MH type for the indication and its acknowledgement.
 public struct BindingRevocation: Hashable, Sendable {
-  public enum Kind: Hashable, Sendable {
+  public enum Kind: Hashable, Sendable, Codable {
     /// BRI, B.R. type 1.
     case indication(BindingRevocationTrigger)
     /// BRA, B.R. type 2.

@@ -12,7 +12,7 @@ import NetTypes
 //  |                       Mobility Options                        |
 
 /// Flags of a Binding Update (IANA "Binding Update Flags", 16 bits). Undefined bits are kept and mean nothing.
-public struct BindingUpdateFlags: OptionSet, Hashable, Sendable {
+public struct BindingUpdateFlags: OptionSet, Hashable, Sendable, Codable {
   public let rawValue: UInt16
   public init(rawValue: UInt16) { self.rawValue = rawValue }
   public static let acknowledge = Self(rawValue: 0x8000)

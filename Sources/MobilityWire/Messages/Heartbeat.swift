@@ -12,7 +12,7 @@ import NetTypes
 //  |                       Mobility Options                        |
 
 /// Flags of a Heartbeat (16 bits).
-public struct HeartbeatFlags: OptionSet, Hashable, Sendable {
+public struct HeartbeatFlags: OptionSet, Hashable, Sendable, Codable {
   public let rawValue: UInt16
   public init(rawValue: UInt16) { self.rawValue = rawValue }
   /// Sent without a request, after a restart; its sequence number says nothing.

@@ -4,7 +4,7 @@ import NetTypes
 ///
 /// A new message is a file with its `MobilityMessageBody`, a case here, and one line in each of the two switches below;
 /// the framing does not change.
-public enum MobilityMessage: Hashable, Sendable {
+public enum MobilityMessage: Hashable, Sendable, Codable {
   case bindingRefreshRequest(BindingRefreshRequest)
   case bindingUpdate(BindingUpdate)
   case bindingAcknowledgement(BindingAcknowledgement)
@@ -16,7 +16,7 @@ public enum MobilityMessage: Hashable, Sendable {
 }
 
 /// What the framing needs to know of one message: the data between the checksum and the end of the Mobility Header.
-protocol MobilityMessageBody {
+protocol MobilityMessageBody: Codable {
   /// Offset in the Mobility Header at which the options begin; the minimum Header Len follows from it.
   static var fixedPartEnd: Int { get }
 

@@ -12,7 +12,7 @@ import NetTypes
 //  |                       Mobility Options                        |
 
 /// Flags of an Update Notification (16 bits).
-public struct UpdateNotificationFlags: OptionSet, Hashable, Sendable {
+public struct UpdateNotificationFlags: OptionSet, Hashable, Sendable, Codable {
   public let rawValue: UInt16
   public init(rawValue: UInt16) { self.rawValue = rawValue }
   /// A: an acknowledgement is requested.

@@ -3,7 +3,7 @@ import MobilityWire
 import NetTypes
 
 /// Configuration of a local mobility anchor, checked by `problems()`.
-public struct LMAConfiguration: Hashable, Sendable {
+public struct LMAConfiguration: Hashable, Sendable, Codable {
   /// LMAA: addresses that PBUs may be sent to.
   public var addresses: [IPv6Address]
   /// The gateways that may register nodes (RFC 5213 section 4); others get status 154.
@@ -40,7 +40,7 @@ public struct LMAConfiguration: Hashable, Sendable {
 }
 
 /// A gateway that may register nodes.
-public struct GatewayPolicy: Hashable, Sendable {
+public struct GatewayPolicy: Hashable, Sendable, Codable {
   public enum Ordering: String, Hashable, Sendable, Codable {
     /// A Timestamp option is judged by RFC 5213 section 5.5; a request without one by its sequence number.
     case timestamp
@@ -60,7 +60,7 @@ public struct GatewayPolicy: Hashable, Sendable {
 }
 
 /// Home network prefixes to give out.
-public struct PrefixPool: Hashable, Sendable {
+public struct PrefixPool: Hashable, Sendable, Codable {
   public var prefix: IPv6Prefix
   /// Length of a home network prefix; 64 for SLAAC.
   public var assignedLength: Int
@@ -75,7 +75,7 @@ public struct PrefixPool: Hashable, Sendable {
 }
 
 /// What the anchor knows about one node.
-public struct NodePolicy: Hashable, Sendable {
+public struct NodePolicy: Hashable, Sendable, Codable {
   public var identifier: MobileNodeIdentifier
   public var kind: TerminalKind
   /// false: status 152, PROXY_REG_NOT_ENABLED.
@@ -98,7 +98,7 @@ public struct NodePolicy: Hashable, Sendable {
 }
 
 /// RFC 5213 section 9.1.
-public struct LMATimers: Hashable, Sendable {
+public struct LMATimers: Hashable, Sendable, Codable {
   public var minDelayBeforeBCEDelete: Duration = .milliseconds(10_000)
   public var maxDelayBeforeNewBCEAssign: Duration = .milliseconds(1_500)
   public var timestampValidityWindow: Duration = .milliseconds(300)
@@ -108,7 +108,7 @@ public struct LMATimers: Hashable, Sendable {
 }
 
 /// Every bound of the anchor; reaching one is counted and answered with status 130.
-public struct LMALimits: Hashable, Sendable {
+public struct LMALimits: Hashable, Sendable, Codable {
   public var bindings = 1_000_000
   public var bindingsPerNode = 8
   public var prefixesPerRequest = 8

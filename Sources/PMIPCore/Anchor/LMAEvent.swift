@@ -3,7 +3,7 @@ import MobilityWire
 import NetTypes
 
 /// Everything that can happen to a local mobility anchor.
-public enum LMAEvent: Sendable {
+public enum LMAEvent: Codable, Sendable {
   /// A message that passed the receive checks of RFC 6275 section 9.2.
   case message(MobilityMessage, source: IPv6Address, destination: IPv6Address)
   /// `nextDeadline` has come.
@@ -18,7 +18,7 @@ public enum LMAEvent: Sendable {
 }
 
 /// What the shell must do, in this order.
-public enum LMAEffect: Hashable, Sendable {
+public enum LMAEffect: Hashable, Sendable, Codable {
   case send(MobilityMessage, source: IPv6Address, destination: IPv6Address)
   /// Apply all or report failure; the shell answers every one with `.datapathOutcome`.
   case install(EffectID, [DatapathChange])
@@ -28,7 +28,7 @@ public enum LMAEffect: Hashable, Sendable {
 }
 
 /// For the Flow Manager and every other subscriber of the control socket.
-public enum LMANotification: Hashable, Sendable {
+public enum LMANotification: Hashable, Sendable, Codable {
   case tunnelAdded(TunnelDescription)
   case tunnelRemoved(TunnelDescription)
   /// New or changed.
@@ -41,7 +41,7 @@ public enum RemovalCause: String, Hashable, Sendable, Codable {
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.
-public struct BindingIdentifier: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct BindingIdentifier: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
   public let rawValue: UInt32
   public init(rawValue: UInt32) { self.rawValue = rawValue }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
@@ -49,7 +49,7 @@ public struct BindingIdentifier: RawRepresentable, Hashable, Sendable, Comparabl
 }
 
 /// A binding as the outside sees it.
-public struct BindingSummary: Hashable, Sendable {
+public struct BindingSummary: Hashable, Sendable, Codable {
   public enum State: String, Hashable, Sendable, Codable {
     case active
     /// De-registered, waits MinDelayBeforeBCEDelete; carries no traffic.
@@ -105,13 +105,13 @@ public struct BindingSummary: Hashable, Sendable {
   }
 }
 
-public enum PersistenceChange: Hashable, Sendable {
+public enum PersistenceChange: Hashable, Sendable, Codable {
   case store(BindingRecord)
   case remove(BindingIdentifier)
 }
 
 /// What must survive a restart of the anchor.
-public struct BindingRecord: Hashable, Sendable {
+public struct BindingRecord: Hashable, Sendable, Codable {
   public var identifier: BindingIdentifier
   public var node: MobileNodeIdentifier
   public var kind: TerminalKind

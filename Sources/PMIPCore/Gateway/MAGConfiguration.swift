@@ -2,7 +2,7 @@ import MobilityWire
 import NetTypes
 
 /// Configuration of a mobile access gateway.
-public struct MAGConfiguration: Hashable, Sendable {
+public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var proxyCareOfAddress: IPv6Address
   /// The anchor of nodes that name none of their own.
   public var anchorAddress: IPv6Address
@@ -42,7 +42,7 @@ public struct MAGConfiguration: Hashable, Sendable {
     self.limits = limits
   }
 
-  public enum UnknownNodePolicy: Hashable, Sendable {
+  public enum UnknownNodePolicy: Hashable, Sendable, Codable {
     case refuse
     /// `<mac without separators>@realm`.
     case derive(realm: String)
@@ -50,7 +50,7 @@ public struct MAGConfiguration: Hashable, Sendable {
 }
 
 /// An interface towards mobile nodes.
-public struct AccessLink: Hashable, Sendable {
+public struct AccessLink: Hashable, Sendable, Codable {
   public var name: String
   public var accessTechnology: AccessTechnologyType
 
@@ -61,7 +61,7 @@ public struct AccessLink: Hashable, Sendable {
 }
 
 /// A line of the MAC to MN-ID file: several addresses may name one node (the paper, section 3.2.2).
-public struct GatewayNodePolicy: Hashable, Sendable {
+public struct GatewayNodePolicy: Hashable, Sendable, Codable {
   public var linkLayerAddress: LinkLayerAddress
   public var identifier: MobileNodeIdentifier
   public var kind: TerminalKind
@@ -79,7 +79,7 @@ public struct GatewayNodePolicy: Hashable, Sendable {
   }
 }
 
-public struct MAGTimers: Hashable, Sendable {
+public struct MAGTimers: Hashable, Sendable, Codable {
   /// First retransmission of a registration; the issue and RFC 6275's InitialBindackTimeoutFirstReg: 1.5 s.
   public var initialBindackTimeoutFirstRegistration: Duration = .milliseconds(1_500)
   /// INITIAL_BINDACK_TIMEOUT, for refreshes and de-registrations.
@@ -98,7 +98,7 @@ public struct MAGTimers: Hashable, Sendable {
   public init() {}
 }
 
-public struct MAGLimits: Hashable, Sendable {
+public struct MAGLimits: Hashable, Sendable, Codable {
   public var attachments = 100_000
   public var prefixesPerNode = 16
   public init() {}

@@ -3,7 +3,7 @@ import MobilityWire
 import NetTypes
 
 /// A node is on an access link.
-public struct Attachment: Hashable, Sendable {
+public struct Attachment: Hashable, Sendable, Codable {
   public enum Trigger: String, Hashable, Sendable, Codable {
     case routerSolicitation = "router-solicitation", neighbour, link, operatorRequest = "operator"
   }
@@ -36,7 +36,7 @@ public enum DetachmentCause: String, Hashable, Sendable, Codable {
 }
 
 /// Everything that can happen to a mobile access gateway.
-public enum MAGEvent: Sendable {
+public enum MAGEvent: Codable, Sendable {
   /// Seen by any trigger; several triggers for one attachment register once. A Router Solicitation of a registered
   /// node is answered with an advertisement.
   case attached(Attachment)
@@ -54,7 +54,7 @@ public enum MAGEvent: Sendable {
   case restore([AttachmentRecord])
 }
 
-public enum MAGEffect: Hashable, Sendable {
+public enum MAGEffect: Hashable, Sendable, Codable {
   case send(MobilityMessage, source: IPv6Address, destination: IPv6Address)
   case install(EffectID, [DatapathChange])
   /// Unicast Router Advertisement to one node.
@@ -66,8 +66,8 @@ public enum MAGEffect: Hashable, Sendable {
 }
 
 /// One Router Advertisement (RFC 5213 sections 6.7 and 6.9; RFC 4861 section 4.2).
-public struct AdvertisementPlan: Hashable, Sendable {
-  public struct Prefix: Hashable, Sendable {
+public struct AdvertisementPlan: Hashable, Sendable, Codable {
+  public struct Prefix: Hashable, Sendable, Codable {
     public var prefix: IPv6Prefix
     /// Seconds as sent; 0 withdraws.
     public var validLifetime: UInt32
@@ -104,13 +104,13 @@ public struct AdvertisementPlan: Hashable, Sendable {
   }
 }
 
-public enum MAGNotification: Hashable, Sendable {
+public enum MAGNotification: Hashable, Sendable, Codable {
   case attachmentChanged(AttachmentSummary)
   case attachmentRemoved(AttachmentSummary, DetachmentCause)
 }
 
 /// A binding update list entry as the outside sees it.
-public struct AttachmentSummary: Hashable, Sendable {
+public struct AttachmentSummary: Hashable, Sendable, Codable {
   public enum State: String, Hashable, Sendable, Codable {
     case registering, registered, refreshing, deregistering
     /// Refused by the anchor or by the kernel; `lastStatus` says why.
@@ -157,13 +157,13 @@ public struct AttachmentSummary: Hashable, Sendable {
   }
 }
 
-public enum AttachmentPersistenceChange: Hashable, Sendable {
+public enum AttachmentPersistenceChange: Hashable, Sendable, Codable {
   case store(AttachmentRecord)
   case remove(link: String, LinkLayerAddress)
 }
 
 /// What must survive a restart of the gateway.
-public struct AttachmentRecord: Hashable, Sendable {
+public struct AttachmentRecord: Hashable, Sendable, Codable {
   public var node: MobileNodeIdentifier
   public var kind: TerminalKind
   public var link: String

@@ -2,7 +2,7 @@ import MobilityWire
 
 /// Both clocks, read once by the shell for each event. RFC 5213 timestamps need wall time, every lifetime and timer
 /// needs monotonic time; a jump of the wall clock must not expire a binding.
-public struct Moment: Hashable, Sendable {
+public struct Moment: Hashable, Sendable, Codable {
   /// Since an arbitrary start; never goes back.
   public var monotonic: Duration
   public var wallClock: NTPTimestamp
@@ -14,14 +14,14 @@ public struct Moment: Hashable, Sendable {
 }
 
 /// Names an `install` effect, so that its outcome can come back as an event.
-public struct EffectID: RawRepresentable, Hashable, Sendable, Comparable {
+public struct EffectID: RawRepresentable, Hashable, Sendable, Codable, Comparable {
   public let rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// What the kernel said to an `install` effect.
-public enum DatapathOutcome: Hashable, Sendable {
+public enum DatapathOutcome: Hashable, Sendable, Codable {
   case installed
   /// Text for logs; the core only needs to know that it failed.
   case failed(String)
