@@ -43,7 +43,7 @@ struct GatewayGroup {
     cores = addresses.map { address in
       var configuration = MAGConfiguration(
         proxyCareOfAddress: address, anchorAddress: anchor,
-        accessLinks: [AccessLink(name: Self.link, accessTechnology: .ieee802dot11)],
+        accessLinks: [AccessLink(name: Self.link, accessTechnology: .wlan)],
         unknownNodes: .derive(realm: Self.realm), timers: timers)
       configuration.limits.attachments = .max
       return MobileAccessGateway(configuration: configuration)

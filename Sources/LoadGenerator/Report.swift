@@ -14,7 +14,6 @@ struct Report: Encodable {
     encoder.outputFormatting = .sortedKeys
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    print(String(decoding: try encoder.encode(self), as: UTF8.self))
-    fflush(stdout)
+    FileHandle.standardOutput.write(try encoder.encode(self) + Data("\n".utf8))
   }
 }
