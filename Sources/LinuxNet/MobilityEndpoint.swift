@@ -24,6 +24,8 @@ public final class MobilityEndpoint {
     get { allowances.limits }
     set { allowances.limits = newValue }
   }
+  /// An anchor refuses malformed Binding Updates where an RFC asks for it; a gateway gets none.
+  private let answersBindingUpdates: Bool
   private var allowances: RefusalAllowances
   private let socket: MobilityHeaderSocket
   private let icmp: RawICMPv6Sender
@@ -42,9 +44,11 @@ public final class MobilityEndpoint {
   private var failure: LinuxError?
 
   public init(
-    codePoints: CodePoints, peers: Set<IPv6Address> = [], limits: RefusalLimits = RefusalLimits()
+    codePoints: CodePoints, answersBindingUpdates: Bool, peers: Set<IPv6Address> = [],
+    limits: RefusalLimits = RefusalLimits()
   ) throws(LinuxError) {
     self.codePoints = codePoints
+    self.answersBindingUpdates = answersBindingUpdates
     allowances = RefusalAllowances(limits: limits)
     allowances.peers = peers
     socket = try MobilityHeaderSocket()
@@ -133,6 +137,11 @@ public final class MobilityEndpoint {
     case .bindingError(let status):
       try? send(
         .bindingError(BindingError(status: status)), source: datagram.destination, destination: datagram.source)
+    case .bindingAcknowledgement(let status):
+      guard answersBindingUpdates, let refusal = BindingAcknowledgement(refusing: datagram.payload, status: status)
+      else { return }
+      try? send(
+        .bindingAcknowledgement(refusal), source: datagram.destination, destination: datagram.source)
     case .parameterProblem(let pointer):
       try? icmp.sendParameterProblem(code: 0, pointer: UInt32(pointer), about: datagram)
     }

@@ -46,7 +46,8 @@ final class Daemon {
     self.log = log
     loop = try EventLoop()
     mobility = try MobilityEndpoint(
-      codePoints: configuration.core.codePoints, peers: configuration.peers, limits: configuration.refusalLimits)
+      codePoints: configuration.core.codePoints, answersBindingUpdates: true, peers: configuration.peers,
+      limits: configuration.refusalLimits)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")

@@ -47,7 +47,8 @@ final class Daemon {
     loop = try EventLoop()
     kernel = try RouteNetlink()
     monitor = try InterfaceMonitor()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, peers: configuration.peers)
+    mobility = try MobilityEndpoint(
+      codePoints: configuration.core.codePoints, answersBindingUpdates: false, peers: configuration.peers)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
     control = try ControlServer(
