@@ -215,18 +215,20 @@ final class Daemon {
   private func settle() {
     runEffects()
     do {
+      var newest = highestNumber
       for change in unwritten {
         switch change {
         case .store(let record):
-          try state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
-          if record.identifier.rawValue > highestNumber {
-            highestNumber = record.identifier.rawValue
-            try numbers.store(highestNumber, key: "binding")
-          }
+          state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+          newest = max(newest, record.identifier.rawValue)
         case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
         }
       }
       unwritten.removeAll(keepingCapacity: true)
+      if newest > highestNumber {
+        highestNumber = newest
+        try numbers.store(newest, key: "binding")
+      }
       try state.flush()
       try numbers.flush()
     } catch {

@@ -1,3 +1,4 @@
+import DaemonKit
 import DatapathModel
 import MobilityWire
 import NetTypes
@@ -62,6 +63,56 @@ struct StoredBinding: Codable, Hashable {
       timestamp: timestamp.map { NTPTimestamp(rawValue: $0) }, lifetime: BindingLifetime(rawValue: lifetime),
       expiresAt: NTPTimestamp(rawValue: expiresAt), registeredAt: NTPTimestamp(rawValue: registeredAt),
       lastUpdate: NTPTimestamp(rawValue: lastUpdate))
+  }
+}
+
+extension StoredBinding: JSONWritable {
+  func write(to writer: inout JSONWriter) {
+    writer.write(literally: "{\"accessTechnology\":")
+    writer.write(accessTechnology)
+    writer.write(literally: ",\"anchorAddress\":")
+    writer.write(anchorAddress)
+    writer.write(literally: ",\"expiresAt\":")
+    writer.write(expiresAt)
+    if let gatewayLinkLocalAddress {
+      writer.write(literally: ",\"gatewayLinkLocalAddress\":")
+      writer.write(gatewayLinkLocalAddress)
+    }
+    writer.write(literally: ",\"id\":")
+    writer.write(id)
+    writer.write(literally: ",\"isDefault\":")
+    writer.write(isDefault)
+    writer.write(literally: ",\"kind\":")
+    writer.write(plain: kind.rawValue)
+    writer.write(literally: ",\"lastUpdate\":")
+    writer.write(lastUpdate)
+    writer.write(literally: ",\"lifetime\":")
+    writer.write(lifetime)
+    if let linkLayerIdentifier {
+      writer.write(literally: ",\"linkLayerIdentifier\":")
+      writer.write(list: linkLayerIdentifier) { $0.write($1) }
+    }
+    writer.write(literally: ",\"node\":{\"octets\":")
+    writer.write(list: node.octets) { $0.write($1) }
+    writer.write(literally: ",\"subtype\":")
+    writer.write(node.subtype)
+    writer.write(literally: "},\"offLinkPrefixes\":")
+    writer.write(list: offLinkPrefixes) { $0.write($1) }
+    writer.write(literally: ",\"prefixes\":")
+    writer.write(list: prefixes) { $0.write($1) }
+    writer.write(literally: ",\"proxyCareOfAddress\":")
+    writer.write(proxyCareOfAddress)
+    writer.write(literally: ",\"registeredAt\":")
+    writer.write(registeredAt)
+    writer.write(literally: ",\"sequence\":")
+    writer.write(sequence)
+    if let timestamp {
+      writer.write(literally: ",\"timestamp\":")
+      writer.write(timestamp)
+    }
+    writer.write(literally: ",\"tunnel\":")
+    writer.write(tunnel.rawValue)
+    writer.write(literally: "}")
   }
 }
 

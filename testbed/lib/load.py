@@ -33,6 +33,7 @@ RESULTS = TESTBED / "results" / "load"
 # Routes of which the kernel's own rate is measured, and as many in a dialogue as lmad puts there at most.
 ROUTES, ROUTE_BATCH = 50_000, 64
 FLOOD_SECONDS = 20
+PLURAL = {"registration": "registrations", "refresh": "refreshes"}
 
 
 class Stage:
@@ -173,13 +174,13 @@ def measure_rates(options: argparse.Namespace) -> int:
         print(f"expected {expected} bindings")
     route_rate = statistics.median(rate for rate, _ in limits)
     route_cpu = statistics.median(cpu for _, cpu in limits)
-    for kind in ["registration", "refresh"]:
+    for kind in PLURAL:
         for window in [64, 1]:
             chosen = {target: Summary([report for report in reports if (report["target"], report["kind"],
                                        report.get("window")) == (target, kind, window)])
                       for target in ["lmad", "echo"]}
             lmad, echo = chosen["lmad"], chosen["echo"]
-            print(f"{kind}s, window {window}")
+            print(f"{PLURAL[kind]}, window {window}")
             for target, summary in chosen.items():
                 print(f"  {target}  {summary}")
                 failed |= summary.lost > 0
