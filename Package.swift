@@ -53,6 +53,18 @@ let package = Package(
     module(
       "PMIPCore",
       ["NetTypes", "MobilityWire", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
+    // What people and programs read of a message.
+    module("MobilityDocuments", ["NetTypes", "MobilityWire"]),
+
+    // The pure parts together, in virtual time.
+    module(
+      "DomainSimulation",
+      [
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ]),
+    .executableTarget(
+      name: "domain-simulation", dependencies: ["DomainSimulation", argumentParser], swiftSettings: settings),
 
     // Shell: the Linux kernel behind typed interfaces.
     .target(name: "CLinuxNet"),
@@ -60,8 +72,12 @@ let package = Package(
     module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
     module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
 
+    // libpcap, for `lmad decode --pcap` only.
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+
     // Programs.
-    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath", "FlowCore"]),
+    program(
+      "lmad", ["PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore", "CPcap"]),
     program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
@@ -74,10 +90,16 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(name: "LoadLimits"),
 
+    // Figures of docs/performance.md: `swift run -c release benchmarks`.
+    .executableTarget(
+      name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
+      swiftSettings: settings),
+
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
+    tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
-    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
+    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
