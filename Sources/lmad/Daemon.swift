@@ -118,9 +118,13 @@ final class Daemon {
 
   private static func verdict(_ effects: ArraySlice<LMAEffect>) -> MessageVerdict {
     for effect in effects {
-      if case .send(.bindingAcknowledgement(let answer), _, _) = effect, !answer.status.isAccepted { return .refused }
+      switch effect {
+      case .install: return .useful
+      case .send(.bindingAcknowledgement(let answer), _, _): return answer.status.isAccepted ? .useful : .refused
+      case .send, .notify, .persist: continue
+      }
     }
-    return effects.isEmpty ? .fruitless : .useful
+    return .fruitless
   }
 
   /// The kernel drops routes of an interface that goes down; they come back with it.
