@@ -69,7 +69,7 @@ struct StoredBinding: Codable, Hashable {
 extension StoredBinding: JSONWritable {
   func write(to writer: inout JSONWriter) {
     writer.write(literally: "{\"accessTechnology\":")
-    writer.write(accessTechnology)
+    writer.write(UInt64(accessTechnology))
     writer.write(literally: ",\"anchorAddress\":")
     writer.write(anchorAddress)
     writer.write(literally: ",\"expiresAt\":")
@@ -79,7 +79,7 @@ extension StoredBinding: JSONWritable {
       writer.write(gatewayLinkLocalAddress)
     }
     writer.write(literally: ",\"id\":")
-    writer.write(id)
+    writer.write(UInt64(id))
     writer.write(literally: ",\"isDefault\":")
     writer.write(isDefault)
     writer.write(literally: ",\"kind\":")
@@ -87,31 +87,31 @@ extension StoredBinding: JSONWritable {
     writer.write(literally: ",\"lastUpdate\":")
     writer.write(lastUpdate)
     writer.write(literally: ",\"lifetime\":")
-    writer.write(lifetime)
+    writer.write(UInt64(lifetime))
     if let linkLayerIdentifier {
       writer.write(literally: ",\"linkLayerIdentifier\":")
-      writer.write(list: linkLayerIdentifier) { $0.write($1) }
+      writer.write(linkLayerIdentifier)
     }
     writer.write(literally: ",\"node\":{\"octets\":")
-    writer.write(list: node.octets) { $0.write($1) }
+    writer.write(node.octets)
     writer.write(literally: ",\"subtype\":")
-    writer.write(node.subtype)
+    writer.write(UInt64(node.subtype))
     writer.write(literally: "},\"offLinkPrefixes\":")
-    writer.write(list: offLinkPrefixes) { $0.write($1) }
+    writer.write(offLinkPrefixes)
     writer.write(literally: ",\"prefixes\":")
-    writer.write(list: prefixes) { $0.write($1) }
+    writer.write(prefixes)
     writer.write(literally: ",\"proxyCareOfAddress\":")
     writer.write(proxyCareOfAddress)
     writer.write(literally: ",\"registeredAt\":")
     writer.write(registeredAt)
     writer.write(literally: ",\"sequence\":")
-    writer.write(sequence)
+    writer.write(UInt64(sequence))
     if let timestamp {
       writer.write(literally: ",\"timestamp\":")
       writer.write(timestamp)
     }
     writer.write(literally: ",\"tunnel\":")
-    writer.write(tunnel.rawValue)
+    writer.write(UInt64(tunnel.rawValue))
     writer.write(literally: "}")
   }
 }

@@ -5,6 +5,10 @@ import NetTypes
 public struct JSONWriter {
   public private(set) var bytes: [UInt8] = []
 
+  private static let quote = UInt8(ascii: "\"")
+  /// Of UInt64.max.
+  private static let maximumDigits = 20
+
   public init(capacity: Int = 768) { bytes.reserveCapacity(capacity) }
 
   /// Punctuation and keys.
@@ -12,50 +16,58 @@ public struct JSONWriter {
     text.withUTF8Buffer { bytes.append(contentsOf: $0) }
   }
 
-  public mutating func write(_ number: some UnsignedInteger & FixedWidthInteger) {
-    var rest = UInt64(number)
-    let start = bytes.count
-    repeat {
-      bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-      rest /= 10
-    } while rest > 0
-    bytes[start...].reverse()
+  public mutating func write(_ number: UInt64) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.maximumDigits) { digits in
+      var rest = number
+      var start = digits.count
+      repeat {
+        start -= 1
+        digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      } while rest > 0
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+    }
   }
 
   public mutating func write(_ value: Bool) { write(literally: value ? "true" : "false") }
 
   /// A string that needs no escapes.
   public mutating func write(plain text: String) {
-    quoted { $0.append(contentsOf: text.utf8) }
+    bytes.append(Self.quote)
+    bytes.append(contentsOf: text.utf8)
+    bytes.append(Self.quote)
   }
 
   public mutating func write(_ address: IPv6Address) {
-    quoted { address.write(to: &$0) }
+    bytes.append(Self.quote)
+    address.write(to: &bytes)
+    bytes.append(Self.quote)
   }
 
-  public mutating func write(_ prefix: IPv6Prefix) {
-    bytes.append(UInt8(ascii: "\""))
-    prefix.address.write(to: &bytes)
-    bytes.append(UInt8(ascii: "/"))
-    write(UInt(prefix.length))
-    bytes.append(UInt8(ascii: "\""))
+  /// A list of numbers.
+  public mutating func write(_ octets: [UInt8]) {
+    write(list: octets) { $0.write(UInt64($1)) }
   }
 
-  public mutating func write<Element>(list: some Sequence<Element>, _ element: (inout Self, Element) -> Void) {
-    bytes.append(UInt8(ascii: "["))
+  public mutating func write(_ prefixes: [IPv6Prefix]) {
+    write(list: prefixes) { writer, prefix in
+      writer.bytes.append(Self.quote)
+      prefix.address.write(to: &writer.bytes)
+      writer.write(literally: "/")
+      writer.write(UInt64(prefix.length))
+      writer.bytes.append(Self.quote)
+    }
+  }
+
+  private mutating func write<Element>(list: [Element], _ element: (inout Self, Element) -> Void) {
+    write(literally: "[")
     var isFirst = true
     for item in list {
-      if !isFirst { bytes.append(UInt8(ascii: ",")) }
+      if !isFirst { write(literally: ",") }
       isFirst = false
       element(&self, item)
     }
-    bytes.append(UInt8(ascii: "]"))
-  }
-
-  private mutating func quoted(_ body: (inout [UInt8]) -> Void) {
-    bytes.append(UInt8(ascii: "\""))
-    body(&bytes)
-    bytes.append(UInt8(ascii: "\""))
+    write(literally: "]")
   }
 }
 
