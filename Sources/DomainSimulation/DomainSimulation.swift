@@ -320,7 +320,8 @@ public final class DomainSimulation {
       guard hosts[0].isUp, questions[token] != nil else { return }
       anchorEvent(.servePrefixes(token, request.prefixes, at: BindingIdentifier(rawValue: request.binding)))
     case .answer(let token, let answer):
-      guard let question = questions.removeValue(forKey: token), question.incarnation == flows.incarnation else { return }
+      guard let question = questions.removeValue(forKey: token), question.incarnation == flows.incarnation
+      else { return }
       flows.answered(question.question, answer, at: flowMoment)
       askAnchor()
     case .clockSet(let host):
