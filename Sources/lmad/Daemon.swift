@@ -233,6 +233,9 @@ final class Daemon {
       event = .gatewayChanged(
         AnchorGateway(
           name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
+    case .revocationEnded(let outcome):
+      let status = outcome.status.map { "status \($0.rawValue)" } ?? "no answer"
+      return log.info("revocation of \(outcome.node?.displayText ?? "all nodes") at \(outcome.gateway): \(status)")
     }
     switch event {
     case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel):
@@ -259,6 +262,9 @@ final class Daemon {
     control.handle("delete", DeleteArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try delete(arguments.binding)
     }
+    control.handle("revoke", RevokeArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try revoke(arguments)
+    }
   }
 
   private func delete(_ number: UInt32) throws(ControlError) -> BindingsDocument {
@@ -270,6 +276,33 @@ final class Daemon {
     handle(.deleteBinding(identifier))
     settle()
     return BindingsDocument(bindings: [BindingsDocument.Binding(binding, now: Self.now)])
+  }
+
+  /// The bindings that are revoked: they end when their gateways have answered, or do not answer.
+  private func revoke(_ arguments: RevokeArguments) throws(ControlError) -> BindingsDocument {
+    let now = Self.now
+    let bindings: [BindingSummary]
+    let event: LMAEvent
+    if let name = arguments.gateway {
+      guard let gateway = core.configuration.gateways.first(where: { $0.name == name }) else {
+        throw ControlError(
+          code: "no-such-gateway", message: "there is no gateway '\(name)'", hint: "`lmad show gateways` lists them")
+      }
+      bindings = core.bindings.filter { $0.proxyCareOfAddress == gateway.address }
+      event = .revokeGateway(gateway.address)
+    } else {
+      let node = MobileNodeIdentifier(nai: arguments.node ?? "")
+      bindings = core.bindings(of: node)
+      event = .revokeNode(node)
+    }
+    guard !bindings.isEmpty else {
+      throw ControlError(
+        code: "no-such-binding", message: "\(arguments.gateway ?? arguments.node ?? "nobody") has no binding",
+        hint: "`lmad show bindings` lists them")
+    }
+    handle(event)
+    settle()
+    return BindingsDocument(bindings: bindings.map { BindingsDocument.Binding($0, now: now) })
   }
 
   private var snapshot: AnchorSnapshot {
@@ -333,6 +366,12 @@ final class Daemon {
     result["pending-registrations"] = UInt64(core.pendingRegistrations)
     return CountersDocument(counters: result)
   }
+}
+
+/// One of the two.
+struct RevokeArguments: Codable {
+  var node: String?
+  var gateway: String?
 }
 
 struct DeleteArguments: Codable {

@@ -155,7 +155,7 @@ extension LocalMobilityAnchor {
     entry.lastUpdate = turn.now.wallClock
     entry.gatewayLinkLocalAddress = linkLocalAddress(for: request, entry)
     entry.offLinkPrefixes = offLinkPrefixes(for: entry)
-    markHeartbeat(in: &entry, request, previous)
+    markEstablishment(of: &entry, request, previous)
     cache.store(entry)
     deadlines.set(.binding(entry.identifier), to: entry.deadline)
     count(entry, previous)
@@ -176,6 +176,7 @@ extension LocalMobilityAnchor {
     for tunnel in gone { turn.notify(.tunnelRemoved(tunnel)) }
     turn.persist(.store(entry.record(at: turn.now)))
     startHeartbeats(with: entry.attachment.proxyCareOfAddress, at: turn.now.monotonic)
+    if let previous { revokeAfterHandover(previous, entry, &turn) }
   }
 
   private mutating func count(_ entry: BindingCacheEntry, _ previous: BindingCacheEntry?) {

@@ -54,7 +54,7 @@ extension MobileAccessGateway {
       preferring: record.tunnel)
     let binding = BindingUpdateListEntry.Binding(
       prefixes: record.prefixes, offLinkPrefixes: record.offLinkPrefixes, tunnel: tunnel, lifetime: record.lifetime,
-      expiresAt: now.monotonic + remaining, claim: nextClaim())
+      registeredAt: now.monotonic, expiresAt: now.monotonic + remaining, claim: nextClaim())
     entry.state = .registered
     entry.assignedAnchorAddress = record.assignedAnchorAddress
     entry.binding = binding
@@ -90,6 +90,7 @@ extension MobileAccessGateway {
     {
       advertiseSoon(kept, &turn)
     }
+    anchorsWithoutRevocation.removeAll()
     if old.heartbeat != new.heartbeat || old.anchorAddress != new.anchorAddress || old.nodes != new.nodes {
       reconfigureHeartbeats(at: turn.now.monotonic)
     }
@@ -119,7 +120,7 @@ extension MobileAccessGateway {
       switch entry.state {
       case .registered, .refreshing: setTimer(.refresh, of: key, to: deadline)
       case .registering, .refused: setTimer(.retry, of: key, to: deadline)
-      case .deregistering: continue
+      case .deregistering, .revoked: continue
       }
       deadline += ProtocolConstants.pacing
     }

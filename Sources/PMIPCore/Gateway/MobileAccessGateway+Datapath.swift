@@ -22,8 +22,10 @@ extension MobileAccessGateway {
     let old = entry.binding
     let (tunnel, added) = tunnels.acquire(local: request.source, remote: entry.anchorAddress)
     let keptClaim = request.purpose == .refresh ? old?.claim : nil
+    let isExtended = request.handoffIndicator == .noChange
     let binding = BindingUpdateListEntry.Binding(
       prefixes: granted.onLink, offLinkPrefixes: granted.offLink, tunnel: tunnel, lifetime: lifetime,
+      registeredAt: isExtended ? old?.registeredAt ?? transmission.sentAt : transmission.sentAt,
       expiresAt: transmission.sentAt + lifetime.duration, claim: keptClaim ?? nextClaim())
 
     entry.state = .registered
@@ -155,7 +157,7 @@ extension MobileAccessGateway {
       switch entry.state {
       case .registering, .registered, .refreshing:
         depart(entry, .refuse, &turn)
-      case .deregistering, .refused: break
+      case .deregistering, .refused, .revoked: break
       }
     }
   }
