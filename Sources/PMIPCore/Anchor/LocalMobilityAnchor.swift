@@ -181,7 +181,9 @@ public struct LocalMobilityAnchor: Sendable {
 extension LocalMobilityAnchor {
   /// Monotonic; the earliest time at which something happens by itself.
   public var nextDeadline: Duration? {
-    guard let binding = deadlines.next, let peer = peerDeadlines.next else { return deadlines.next ?? peerDeadlines.next }
+    guard let binding = deadlines.next, let peer = peerDeadlines.next else {
+      return deadlines.next ?? peerDeadlines.next
+    }
     return min(binding, peer)
   }
 
