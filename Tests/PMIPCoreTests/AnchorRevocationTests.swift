@@ -103,7 +103,9 @@ struct AnchorRevocationTests {
     #expect(lab.anchor.bindings.count == 1)
   }
 
-  @Test("The anchor owns the binding: whatever the gateway answers, the operator's revocation ends it", arguments: 128...135)
+  @Test(
+    "The anchor owns the binding: whatever the gateway answers, the operator's revocation ends it", arguments: 128...135
+  )
   func refused(status: Int) throws {
     var lab = Self.revoking()
     let status = BindingRevocationStatus(rawValue: UInt8(status))

@@ -26,7 +26,8 @@ struct GatewayRevocationTests {
 
   // MARK: By the anchor
 
-  @Test("RFC 5846 9.1: acknowledged; routes and tunnel go, the node's prefix is withdrawn, and the anchor asked no more")
+  @Test(
+    "RFC 5846 9.1: acknowledged; routes and tunnel go, the node's prefix is withdrawn, and the anchor asked no more")
   func revoked() {
     var ladder = Self.settled()
     let effects = ladder.revocation(Self.indication())
@@ -51,7 +52,8 @@ struct GatewayRevocationTests {
     #expect(gone.attach(Ladder.mac, on: "acc0", .neighbour).updates.count == 1)
   }
 
-  @Test("RFC 5846 6.2.2: the same indication again gets the same answer and does nothing, even after a new registration")
+  @Test(
+    "RFC 5846 6.2.2: the same indication again gets the same answer and does nothing, even after a new registration")
   func repeated() {
     var ladder = Self.settled()
     ladder.revocation(Self.indication())
@@ -128,7 +130,8 @@ struct GatewayRevocationTests {
     for index in 0..<150 {
       ladder.attach(LinkLayerAddress(rawValue: 0x0200_0001_0000 + UInt64(index)))
       ladder.answer(
-        prefixes: [IPv6Prefix(IPv6Address(high: 0x2001_0db8_0200_0000 + UInt64(index), low: 0), length: 64)].compactMap(\.self))
+        prefixes: [IPv6Prefix(IPv6Address(high: 0x2001_0db8_0200_0000 + UInt64(index), low: 0), length: 64)].compactMap(
+          \.self))
     }
     ladder.attach()
     ladder.answer()

@@ -73,7 +73,8 @@ extension LocalMobilityAnchor {
     let sameTechnology = previous.attachment.accessTechnology == entry.attachment.accessTechnology
     indicate(
       sameTechnology ? .handoverSameAccessTechnology : .handoverOtherAccessTechnology,
-      options: [.mobileNodeIdentifier(entry.node)] + entry.prefixes.map { .homeNetworkPrefix(HomeNetworkPrefixOption($0)) },
+      options: [.mobileNodeIdentifier(entry.node)]
+        + entry.prefixes.map { .homeNetworkPrefix(HomeNetworkPrefixOption($0)) },
       from: previous.anchorAddress, to: old, .handover(entry.identifier), &turn)
   }
 
@@ -138,7 +139,9 @@ extension LocalMobilityAnchor {
 
   // MARK: Messages
 
-  mutating func receive(_ revocation: BindingRevocation, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn) {
+  mutating func receive(
+    _ revocation: BindingRevocation, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn
+  ) {
     guard let policy = gateways[source], configuration.addresses.contains(destination) else {
       return counters.count(.revocationsFromStrangers)
     }

@@ -137,7 +137,8 @@ extension BindingRevocation {
   }
 
   /// What is wrong with an indication whoever receives it (RFC 5846 section 6.2.1).
-  static func problem(with trigger: BindingRevocationTrigger, flags: BindingRevocationFlags) -> BindingRevocationStatus? {
+  static func problem(with trigger: BindingRevocationTrigger, flags: BindingRevocationFlags) -> BindingRevocationStatus?
+  {
     switch trigger.rawValue {
     case 0...7: flags.contains(.global) ? .functionNotSupported : nil
     case 128, 129: flags.contains(.global) ? nil : .functionNotSupported
