@@ -269,6 +269,8 @@ extension LMAEffect {
     case .notify(.revocationEnded): "revocation-ended"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
+    case .notify(.notificationFailed): "notification-failed"
+    case .answer: "answer"
     }
   }
 }
