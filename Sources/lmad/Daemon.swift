@@ -272,7 +272,7 @@ final class Daemon {
     guard control.hasSubscribers(topic: Self.bindingsTopic) else { return }
     let event: AnchorEvent
     switch notification {
-    case .notificationFailed: return
+    case .notificationFailed, .revocationEnded: return
     case .tunnelAdded(let tunnel): event = .tunnelAdded(anchorTunnel(tunnel))
     case .tunnelRemoved(let tunnel): event = .tunnelRemoved(anchorTunnel(tunnel))
     case .bindingChanged(let binding):
@@ -283,9 +283,6 @@ final class Daemon {
       event = .gatewayChanged(
         AnchorGateway(
           name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
-    case .revocationEnded(let outcome):
-      let status = outcome.status.map { "status \($0.rawValue)" } ?? "no answer"
-      return log.info("revocation of \(outcome.node?.displayText ?? "all nodes") at \(outcome.gateway): \(status)")
     }
     switch event {
     case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel):
@@ -306,6 +303,9 @@ final class Daemon {
       log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
     case .bindingRemoved(let binding, let cause):
       log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
+    case .revocationEnded(let outcome):
+      let status = outcome.status.map { "status \($0.rawValue)" } ?? "no answer"
+      log.info("revocation of \(outcome.node?.displayText ?? "all nodes") at \(outcome.gateway): \(status)")
     case .gatewayChanged(let gateway, let change):
       log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
     }

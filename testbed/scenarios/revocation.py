@@ -29,9 +29,7 @@ def revoke_node(domain: Domain) -> None:
     assert domain.lmad.counters()["revocations-accepted"] == 2, domain.lmad.counters()
     for name in GATEWAYS:
         assert states(domain, name) == ["revoked"], f"attachments of {name}: {states(domain, name)}"
-        routes = [route["dst"] for route in domain.ip_json(name, "route", "show", "table", "all")
-                  if str(route.get("dst", "")).startswith("2001:db8:100:")]
-        assert not routes, f"{name} still has routes to {routes}"
+        wait_until(f"{name} has no route of the node", lambda: not home_routes(domain, name))
     wait_until("the node has lost its default route",
                lambda: not domain.ip_json("mn", "route", "show", "default", "dev", "if1"))
     wait_until("flow-manager has no flow", lambda: not domain.flows(stream.flow))
@@ -71,6 +69,11 @@ def after_handover(domain: Domain) -> None:
     wait_until("the binding of if1 is at mag2", lambda: (domain.binding("if1") or {}).get("gateway") == "mag2")
     wait_until("mag1 has heard of it", lambda: domain.lmad.counters()["revocations-accepted"] == before + 1)
     assert states(domain, "mag1") == ["revoked"], f"attachments of mag1: {states(domain, 'mag1')}"
+
+
+def home_routes(domain: Domain, name: str) -> list[str]:
+    routes = domain.ip_json(name, "route", "show", "table", "all")
+    return [route["dst"] for route in routes if str(route.get("dst", "")).startswith("2001:db8:100:")]
 
 
 def age(domain: Domain) -> float:
