@@ -64,6 +64,7 @@ struct DomainFlows {
             AnchorGateway(
               name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))),
         at: now)
+    case .revocationEnded: break
     }
   }
 
