@@ -84,8 +84,10 @@ let package = Package(
     program("BondingPolicy", ["MobilityWire"]),
 
     // Figures of docs/performance.md: `swift run -c release benchmarks`.
+    .target(name: "CAllocationMeter"),
     .executableTarget(
-      name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
+      name: "benchmarks",
+      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser],
       swiftSettings: settings),
 
     tests("NetTypesTests", ["NetTypes"]),

@@ -21,8 +21,8 @@ struct BindingCache: Sendable {
 
   var count: Int { places.count }
 
-  /// In an order that follows from the calls made.
-  var all: some Collection<BindingCacheEntry> { places.lazy.map(\.entry) }
+  /// In an order that follows from the calls made. A removal moves the last entry into the gap.
+  var all: some RandomAccessCollection<BindingCacheEntry> { places.lazy.map(\.entry) }
 
   subscript(identifier: BindingIdentifier) -> BindingCacheEntry? {
     position(of: identifier, HashIndex.hash(identifier)).map { places[$0].entry }
@@ -52,8 +52,9 @@ struct BindingCache: Sendable {
 
   /// Adds or replaces the entry of that number. Its node never changes.
   mutating func store(_ entry: BindingCacheEntry) {
-    let hash = HashIndex.hash(entry.identifier)
-    guard let position = position(of: entry.identifier, hash) else { return add(entry, hash) }
+    // Found by its node: that is how it was looked up when the request came.
+    let found = byNode.first(HashIndex.hash(entry.node)) { places[$0].entry.identifier == entry.identifier }
+    guard let position = found else { return add(entry) }
     let old = places[position].entry.prefixes
     if old != entry.prefixes {
       for prefix in old { byPrefix.remove(position, HashIndex.hash(prefix)) }
@@ -81,11 +82,11 @@ struct BindingCache: Sendable {
     return entry
   }
 
-  private mutating func add(_ entry: BindingCacheEntry, _ hash: HashIndex.Hash) {
+  private mutating func add(_ entry: BindingCacheEntry) {
     let position = places.count
     places.append(Place(entry: entry, ordinal: nextOrdinal))
     nextOrdinal += 1
-    byNumber.insert(position, hash)
+    byNumber.insert(position, HashIndex.hash(entry.identifier))
     byNode.insert(position, HashIndex.hash(entry.node))
     for prefix in entry.prefixes { byPrefix.insert(position, HashIndex.hash(prefix)) }
   }

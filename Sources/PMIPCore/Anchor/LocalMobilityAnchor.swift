@@ -26,7 +26,7 @@ import NetTypes
 ///
 /// No call is long: of many deadlines that are due together each `deadlineReached` takes a few, and `nextDeadline` stays
 /// in the past until all are done. So that this cannot be seen, what is due for a node comes before anything else that
-/// happens to it.
+/// happens to it. Likewise nothing is allocated for all bindings at once, except for the list that `restore` brings.
 ///
 /// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846), heartbeat (RFC 5847). Authentication of messages is
 /// IPsec's; here a gateway is known by its Proxy-CoA.
@@ -44,6 +44,8 @@ public struct LocalMobilityAnchor: Sendable {
   /// Install effects that remove something, with the tunnels that are gone when they are answered.
   var removals = SegmentedDictionary<EffectID, [TunnelIdentifier]>()
 
+  var renaming: Renaming?
+
   var nextEffect: UInt64 = 1
   var nextBinding: UInt32
   var nextSeniority: UInt64 = 1
@@ -51,6 +53,17 @@ public struct LocalMobilityAnchor: Sendable {
   /// Deadlines that one call takes, so that a hundred thousand lifetimes that end together hold up nobody. With their
   /// netlink messages these are a few milliseconds.
   static let deadlinesPerCall = 64
+
+  /// Bindings that one call announces anew when gateways have other names.
+  static let announcementsPerCall = 64
+
+  /// Gateways have other names, and not all bindings have been announced with them.
+  struct Renaming: Sendable {
+    var gateways: Set<IPv6Address>
+    /// Entries at the beginning of the cache.
+    var unvisited: Int
+    var since: Duration
+  }
 
   /// Who owns a deadline; it is cancelled when its owner goes away.
   enum Deadline: Hashable, Sendable {
@@ -99,6 +112,7 @@ public struct LocalMobilityAnchor: Sendable {
   }
 
   private mutating func reachDeadlines(_ turn: inout Turn) {
+    announceRenamed(&turn)
     for _ in 0..<Self.deadlinesPerCall {
       guard let deadline = deadlines.popDue(at: turn.now.monotonic) else { return }
       reach(deadline, &turn)
@@ -142,7 +156,12 @@ public struct LocalMobilityAnchor: Sendable {
 // Read-only views.
 extension LocalMobilityAnchor {
   /// Monotonic; the earliest time at which something happens by itself.
-  public var nextDeadline: Duration? { deadlines.next }
+  public var nextDeadline: Duration? {
+    guard let renaming else { return deadlines.next }
+    return min(renaming.since, deadlines.next ?? renaming.since)
+  }
+
+  public var bindingCount: Int { cache.count }
 
   /// By number.
   public var bindings: [BindingSummary] { cache.all.map(summary).sorted { $0.identifier < $1.identifier } }
