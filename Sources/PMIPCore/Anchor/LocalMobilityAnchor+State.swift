@@ -11,6 +11,7 @@ extension LocalMobilityAnchor {
     configuration = new
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
+    reconfigureHeartbeats(at: turn.now.monotonic)
     let renamed = Set(old.keys).union(gateways.keys).filter { old[$0]?.name != gateways[$0]?.name }
     guard !renamed.isEmpty else { return }
     renaming = Renaming(
@@ -67,6 +68,7 @@ extension LocalMobilityAnchor {
       counters.count(.recordsRestored)
     }
     nextBinding = restored.map { $0.rawValue &+ 1 }.reduce(nextBinding, max)
+    startHeartbeats(afterRestore: turn.now.monotonic)
     for tunnel in tunnelTable.installed { turn.notify(.tunnelAdded(tunnel)) }
     let entries = restored.sorted().compactMap { cache[$0] }
     for entry in entries { turn.notify(.bindingChanged(summary(entry))) }
