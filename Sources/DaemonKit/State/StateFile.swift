@@ -229,7 +229,7 @@ public final class StateFile<Record: Codable> {
       try next.synchronize()
       try synchronizeDirectory()
     }
-    journal = next
+    journal = consume next
     generation += 1
     compaction = .writing
   }
@@ -271,7 +271,7 @@ public final class StateFile<Record: Codable> {
     // Older than the snapshot, like what stood under the journal's name.
     unlink(nextJournalPath)
     try synchronizeDirectory()
-    journal = new
+    journal = consume new
     snapshotLength = snapshot.length
     pending.removeAll(keepingCapacity: true)
     counters.compactions += 1
