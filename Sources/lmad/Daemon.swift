@@ -11,9 +11,11 @@ import PMIPCore
 
 /// The anchor as a process: one thread on one event loop owns the protocol core and everything it touches.
 ///
-/// Each event goes to the core; its effects run here in order. An `install` is answered at once with its outcome, whose
-/// effects (the acknowledgement first) run before the rest of the list. What is slow and may be lost, the state file,
-/// waits until everything that was received together has been answered.
+/// Events go to the core one by one, as they come; their effects gather and run in rounds when everything that was
+/// received together has been handled (`settle`). A round begins with all its `install`s, in one dialogue with the
+/// kernel, so that thousands of registrations share the cost of it; then the other effects run in the order in which
+/// the core gave them; then the core learns the outcomes, and what it wants then (the acknowledgements first) is the
+/// next round. What is slow and may be lost, the state file, waits until everything has been answered.
 final class Daemon {
   private let configuration: LMADaemonConfiguration
   private let file: String
@@ -28,9 +30,14 @@ final class Daemon {
   /// Restart Counter of RFC 5847 section 3.4.
   private let restarts: GrowingNumber
   private var core: LocalMobilityAnchor
+  /// For the next round.
+  private var effects: [LMAEffect] = []
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
+  /// Of `serve-prefixes`: who waits for an answer of the core.
+  private var questions: [QuestionToken: DeferredAnswer<AnchorBindingChange>] = [:]
+  private var nextQuestion: UInt64 = 1
   private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
 
@@ -43,7 +50,9 @@ final class Daemon {
     self.file = file
     self.log = log
     loop = try EventLoop()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: true)
+    mobility = try MobilityEndpoint(
+      codePoints: configuration.core.codePoints, answersBindingUpdates: true, peers: configuration.peers,
+      limits: configuration.refusalLimits)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
@@ -53,12 +62,14 @@ final class Daemon {
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     core = LocalMobilityAnchor(
-      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1))
+      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1),
+      firstNotification: .random(in: .min ... .max))
   }
 
   func run() throws {
     let records = state.takeRecords().map(\.record)
     handle(.restore(records))
+    runEffects()
     _ = try monitor.resynchronize()
     try reconcile()
     log.info("ready: \(core.bindingCount) bindings, encapsulation \(datapath.encapsulation.rawValue)")
@@ -99,12 +110,25 @@ final class Daemon {
   private func receive() {
     do {
       try mobility.receive { message, source, destination in
+        let first = effects.count
         handle(.message(message, source: source, destination: destination))
+        return Self.verdict(effects[first...])
       }
     } catch {
       log.error("\(error)")
     }
     settle()
+  }
+
+  private static func verdict(_ effects: ArraySlice<LMAEffect>) -> MessageVerdict {
+    for effect in effects {
+      switch effect {
+      case .install: return .useful
+      case .send(.bindingAcknowledgement(let answer), _, _): return answer.status.isAccepted ? .useful : .refused
+      case .send, .notify, .persist, .answer: continue
+      }
+    }
+    return .fruitless
   }
 
   /// The kernel drops routes of an interface that goes down; they come back with it.
@@ -141,6 +165,8 @@ final class Daemon {
       }
       handle(.configurationChanged(new.core))
       mobility.codePoints = new.core.codePoints
+      mobility.peers = new.peers
+      mobility.limits = new.refusalLimits
       settle()
       log.info("configuration reloaded")
     } catch {
@@ -149,30 +175,54 @@ final class Daemon {
   }
 
   private func handle(_ event: LMAEvent) {
-    run(core.handle(event, at: Self.now))
+    effects += core.handle(event, at: Self.now)
   }
 
-  private func run(_ effects: [LMAEffect]) {
-    for effect in effects {
-      switch effect {
-      case .send(let message, let source, let destination):
-        do {
-          try mobility.send(message, source: source, destination: destination)
-        } catch {
-          log.warning("\(error)")
-        }
-      case .install(let identifier, let changes):
-        handle(.datapathOutcome(identifier, apply(changes)))
-      case .notify(let notification):
-        publish(notification)
-      case .persist(let change):
-        unwritten.append(change)
-      }
+  private func runEffects() {
+    while !effects.isEmpty {
+      var round: [LMAEffect] = []
+      swap(&round, &effects)
+      let outcomes = install(round)
+      for effect in round { run(effect) }
+      for (identifier, outcome) in outcomes { handle(.datapathOutcome(identifier, outcome)) }
+    }
+    do {
+      try mobility.flush()
+    } catch {
+      log.warning("\(error)")
     }
   }
 
-  private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
-    switch datapath.apply(changes) {
+  private func run(_ effect: LMAEffect) {
+    switch effect {
+    case .send(let message, let source, let destination):
+      do {
+        try mobility.send(message, source: source, destination: destination)
+      } catch {
+        log.warning("message to \(destination) not sent: \(error)")
+      }
+    // The round began with it.
+    case .install: break
+    case .notify(let notification): publish(notification)
+    case .persist(let change): unwritten.append(change)
+    case .answer(let token, let answer): questions.removeValue(forKey: token)?(answer.result)
+    }
+  }
+
+  /// All installs of a round, and what the kernel said to each.
+  private func install(_ round: [LMAEffect]) -> [(EffectID, DatapathOutcome)] {
+    var identifiers: [EffectID] = []
+    var lists: [[DatapathChange]] = []
+    for case .install(let identifier, let changes) in round {
+      identifiers.append(identifier)
+      lists.append(changes)
+    }
+    guard !lists.isEmpty else { return [] }
+    return zip(identifiers, datapath.apply(lists)).map { ($0, outcome($1)) }
+  }
+
+  private func outcome(_ result: DatapathResult) -> DatapathOutcome {
+    switch result {
     case .applied: return .installed
     case .failed(let failures):
       datapathFailures += UInt64(failures.count)
@@ -181,21 +231,24 @@ final class Daemon {
     }
   }
 
-  /// After a batch of events: writes the state file and arms the timer.
+  /// After a batch of events: runs the effects, writes the state file and arms the timer.
   private func settle() {
+    runEffects()
     do {
+      var newest = highestNumber
       for change in unwritten {
         switch change {
         case .store(let record):
-          try state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
-          if record.identifier.rawValue > highestNumber {
-            highestNumber = record.identifier.rawValue
-            try numbers.store(highestNumber, key: "binding")
-          }
+          state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+          newest = max(newest, record.identifier.rawValue)
         case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
         }
       }
       unwritten.removeAll(keepingCapacity: true)
+      if newest > highestNumber {
+        highestNumber = newest
+        try numbers.store(newest, key: "binding")
+      }
       try state.flush()
       try numbers.flush()
     } catch {
@@ -214,22 +267,19 @@ final class Daemon {
   // MARK: Control socket
 
   private func publish(_ notification: LMANotification) {
+    report(notification)
+    // A description costs more than all the rest of a refresh.
+    guard control.hasSubscribers(topic: Self.bindingsTopic) else { return }
     let event: AnchorEvent
     switch notification {
-    case .tunnelAdded(let tunnel):
-      log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
-      event = .tunnelAdded(anchorTunnel(tunnel))
-    case .tunnelRemoved(let tunnel):
-      log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) removed")
-      event = .tunnelRemoved(anchorTunnel(tunnel))
+    case .notificationFailed: return
+    case .tunnelAdded(let tunnel): event = .tunnelAdded(anchorTunnel(tunnel))
+    case .tunnelRemoved(let tunnel): event = .tunnelRemoved(anchorTunnel(tunnel))
     case .bindingChanged(let binding):
-      log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
       event = .bindingChanged(AnchorBindingChange(binding: AnchorBinding(binding)))
     case .bindingRemoved(let binding, let cause):
-      log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
       event = .bindingRemoved(AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue))
     case .gatewayChanged(let gateway, let change):
-      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
       event = .gatewayChanged(
         AnchorGateway(
           name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
@@ -241,6 +291,20 @@ final class Daemon {
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, change)
     case .gatewayChanged(let gateway):
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, gateway)
+    }
+  }
+
+  private func report(_ notification: LMANotification) {
+    switch notification {
+    case .notificationFailed(let failure): log.warning("\(failure.text)")
+    case .tunnelAdded(let tunnel): log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
+    case .tunnelRemoved(let tunnel): log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) removed")
+    case .bindingChanged(let binding):
+      log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
+    case .bindingRemoved(let binding, let cause):
+      log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
+    case .gatewayChanged(let gateway, let change):
+      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
     }
   }
 
@@ -259,6 +323,48 @@ final class Daemon {
     control.handle("delete", DeleteArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try delete(arguments.binding)
     }
+    control.handle("notify", NotifyArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try notify(arguments)
+    }
+    control.handleDeferred("serve-prefixes", ServePrefixesRequest.self) { [unowned self] arguments, _, answer in
+      let token = QuestionToken(rawValue: nextQuestion)
+      nextQuestion += 1
+      questions[token] = answer
+      handle(.servePrefixes(token, arguments.prefixes, at: BindingIdentifier(rawValue: arguments.binding)))
+      settle()
+    }
+  }
+
+  private func notify(_ arguments: NotifyArguments) throws(ControlError) -> NotifiedDocument {
+    guard let name = arguments.node else { return try notify(gateway: arguments.gateway ?? "", arguments.notification) }
+    let node = MobileNodeIdentifier(nai: name)
+    let bindings = core.bindings(of: node).filter { $0.state == .active }
+    guard !bindings.isEmpty else {
+      throw ControlError(
+        code: "no-such-node", message: "no gateway has '\(name)'", hint: "`lmad show nodes` lists them")
+    }
+    handle(.notifyNode(node, arguments.notification.request))
+    settle()
+    return NotifiedDocument(node: name, gateways: Set(bindings.map(\.gatewayName)).sorted())
+  }
+
+  private func notify(
+    gateway name: String, _ notification: NotifyArguments.Notification
+  ) throws(ControlError) -> NotifiedDocument {
+    guard let gateway = core.configuration.gateways.first(where: { $0.name == name }),
+      core.tunnels.contains(where: { $0.remote == gateway.address })
+    else {
+      throw ControlError(
+        code: "no-such-gateway", message: "no gateway '\(name)' has a session here",
+        hint: "`lmad show gateways` lists them")
+    }
+    guard case .reregister(let acknowledged) = notification.request else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "session parameters are those of one node", hint: "name a node")
+    }
+    handle(.reregisterGateway(gateway.address, acknowledged: acknowledged))
+    settle()
+    return NotifiedDocument(gateways: [name])
   }
 
   private func delete(_ number: UInt32) throws(ControlError) -> BindingsDocument {
@@ -337,4 +443,45 @@ final class Daemon {
 
 struct DeleteArguments: Codable {
   var binding: UInt32
+}
+
+struct NotifyArguments: Codable {
+  enum Notification: String, Codable {
+    case reregister
+    /// The same, and the gateway acknowledges.
+    case reregisterAcknowledged = "reregister-acknowledged"
+    case sessionParameters = "session-parameters"
+
+    var request: NotificationRequest {
+      switch self {
+      case .reregister: .reregister(acknowledged: false)
+      case .reregisterAcknowledged: .reregister(acknowledged: true)
+      case .sessionParameters: .sessionParameters
+      }
+    }
+  }
+
+  /// One of the two.
+  var node: String?
+  var gateway: String?
+  var notification: Notification
+}
+
+extension ServiceAnswer {
+  fileprivate var result: Result<AnchorBindingChange, ControlError> {
+    switch self {
+    case .served(let binding): .success(AnchorBindingChange(binding: AnchorBinding(binding)))
+    case .refused(let refusal): .failure(ControlError(code: refusal.reason.rawValue, message: refusal.message))
+    }
+  }
+}
+
+extension NotificationFailure {
+  fileprivate var text: String {
+    let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "all nodes")"
+    guard let status else {
+      return "\(gatewayName) did not answer the \(subject), sent \(transmissions) times"
+    }
+    return "\(gatewayName) refused the \(subject) with status \(status.rawValue)"
+  }
 }

@@ -51,7 +51,8 @@ final class Daemon {
     loop = try EventLoop()
     kernel = try RouteNetlink()
     monitor = try InterfaceMonitor()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: false)
+    mobility = try MobilityEndpoint(
+      codePoints: configuration.core.codePoints, answersBindingUpdates: false, peers: configuration.peers)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "magd-restarts")
@@ -108,6 +109,7 @@ final class Daemon {
     do {
       try mobility.receive { message, source, destination in
         handle(.message(message, source: source, destination: destination))
+        return .useful
       }
     } catch {
       log.error("\(error)")
@@ -250,6 +252,7 @@ final class Daemon {
       }
       handle(.configurationChanged(new.core))
       mobility.codePoints = new.core.codePoints
+      mobility.peers = new.peers
       settle()
       log.info("configuration reloaded")
     } catch {
@@ -270,7 +273,7 @@ final class Daemon {
         do {
           try mobility.send(message, source: source, destination: destination)
         } catch {
-          log.warning("\(error)")
+          log.warning("message to \(destination) not sent: \(error)")
         }
       case .install(let identifier, let changes):
         handle(.datapathOutcome(identifier, apply(changes)))
@@ -308,7 +311,8 @@ final class Daemon {
     }
   }
 
-  /// After a batch of events: repairs the data plane if need be, writes the state file and arms the timer.
+  /// After a batch of events: repairs the data plane if need be, sends the messages, writes the state file and arms the
+  /// timer.
   private func settle() {
     if mustReconcile {
       mustReconcile = false
@@ -317,6 +321,11 @@ final class Daemon {
       } catch {
         log.error("\(error)")
       }
+    }
+    do {
+      try mobility.flush()
+    } catch {
+      log.warning("\(error)")
     }
     do {
       for change in unwritten {
@@ -353,6 +362,9 @@ final class Daemon {
     case .attachmentRemoved(let attachment, let cause):
       log.info("\(attachment.node.displayText) on \(attachment.link): gone (\(cause.rawValue))")
       control.publish("attachment-removed", topic: "attachments", entry(attachment))
+    case .notificationRefused(let reason, let node, let status):
+      let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node")"
+      log.warning("\(subject) refused: \(status.rawValue)")
     case .anchorChanged(let anchor, let change):
       log.warning("anchor \(anchor.address): \(change.rawValue)")
       control.publish(
