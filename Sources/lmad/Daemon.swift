@@ -72,7 +72,7 @@ final class Daemon {
     runEffects()
     _ = try monitor.resynchronize()
     try reconcile()
-    log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
+    log.info("ready: \(core.bindingCount) bindings, encapsulation \(datapath.encapsulation.rawValue)")
     serve()
     try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
     try loop.add(mobility.descriptor) { [unowned self] _ in receive() }
@@ -468,7 +468,7 @@ final class Daemon {
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
     result["restart-counter"] = UInt64(restarts.value)
-    result["bindings"] = UInt64(core.bindings.count)
+    result["bindings"] = UInt64(core.bindingCount)
     result["pending-registrations"] = UInt64(core.pendingRegistrations)
     return CountersDocument(counters: result)
   }

@@ -8,7 +8,7 @@ import PMIPCore
 /// a new lmad reads the file of an old one.
 struct StoredBinding: Codable, Hashable {
   var id: UInt32
-  var node: StoredNodeIdentifier
+  var node: MobileNodeIdentifier
   var kind: TerminalKind
   /// Octets of the Mobile Node Link-layer Identifier option.
   var linkLayerIdentifier: [UInt8]?
@@ -34,7 +34,7 @@ struct StoredBinding: Codable, Hashable {
 
   init(_ record: BindingRecord) {
     id = record.identifier.rawValue
-    node = StoredNodeIdentifier(record.node)
+    node = record.node
     kind = record.kind
     linkLayerIdentifier = record.linkLayerIdentifier?.identifier
     accessTechnology = record.accessTechnology.rawValue
@@ -55,7 +55,7 @@ struct StoredBinding: Codable, Hashable {
 
   var record: BindingRecord {
     BindingRecord(
-      identifier: BindingIdentifier(rawValue: id), node: node.identifier, kind: kind,
+      identifier: BindingIdentifier(rawValue: id), node: node, kind: kind,
       linkLayerIdentifier: linkLayerIdentifier.map { MobileNodeLinkLayerIdentifier(identifier: $0) },
       accessTechnology: AccessTechnologyType(rawValue: accessTechnology), proxyCareOfAddress: proxyCareOfAddress,
       anchorAddress: anchorAddress, gatewayLinkLocalAddress: gatewayLinkLocalAddress, tunnel: tunnel,
@@ -93,7 +93,7 @@ extension StoredBinding: JSONWritable {
       writer.write(linkLayerIdentifier)
     }
     writer.write(literally: ",\"node\":{\"octets\":")
-    writer.write(node.octets)
+    writer.write(node.identifier)
     writer.write(literally: ",\"subtype\":")
     writer.write(UInt64(node.subtype))
     writer.write(literally: "},\"offLinkPrefixes\":")
@@ -114,17 +114,4 @@ extension StoredBinding: JSONWritable {
     writer.write(UInt64(tunnel.rawValue))
     writer.write(literally: "}")
   }
-}
-
-/// An MN-ID, octet by octet: it need not be text.
-struct StoredNodeIdentifier: Codable, Hashable {
-  var subtype: UInt8
-  var octets: [UInt8]
-
-  init(_ identifier: MobileNodeIdentifier) {
-    subtype = identifier.subtype
-    octets = identifier.identifier
-  }
-
-  var identifier: MobileNodeIdentifier { MobileNodeIdentifier(subtype: subtype, identifier: octets) }
 }

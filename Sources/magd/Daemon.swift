@@ -30,6 +30,8 @@ final class Daemon {
   private let datapath: KernelDatapath
   /// Verified neighbours on access links.
   private var neighbours: Set<Station> = []
+  /// The kernel may lack what it had; looked after once, when all events received together have been handled.
+  private var mustReconcile = false
   private var unwritten: [AttachmentPersistenceChange] = []
   private var advertisementsSent: UInt64 = 0
   private var advertisementFailures: UInt64 = 0
@@ -153,25 +155,17 @@ final class Daemon {
   private func changed(_ link: Link) {
     if link.name == configuration.datapath.coreInterface {
       // The kernel drops routes of an interface that goes down; they come back with it. Its MTU is the tunnels'.
-      if link.hasCarrier { reconcileOrLog() }
+      if link.hasCarrier { mustReconcile = true }
       for port in ports.values { advertiseMTU(port) }
     }
     guard let port = ports[link.name] else { return }
     if port.link?.index != link.index {
       open(port, link)
-      reconcileOrLog()  // the rule of the access link names an interface that was not there
+      mustReconcile = true  // the rule of the access link names an interface that was not there
     } else {
       port.update(link)
     }
     if link.hasCarrier { advertiseMTU(port) } else { handle(.linkDown(link.name)) }
-  }
-
-  private func reconcileOrLog() {
-    do {
-      try reconcile()
-    } catch {
-      log.error("\(error)")
-    }
   }
 
   private func open(_ port: AccessLinkPort, _ link: Link) {
@@ -317,8 +311,17 @@ final class Daemon {
     }
   }
 
-  /// After a batch of events: sends the messages, writes the state file and arms the timer.
+  /// After a batch of events: repairs the data plane if need be, sends the messages, writes the state file and arms the
+  /// timer.
   private func settle() {
+    if mustReconcile {
+      mustReconcile = false
+      do {
+        try reconcile()
+      } catch {
+        log.error("\(error)")
+      }
+    }
     do {
       try mobility.flush()
     } catch {

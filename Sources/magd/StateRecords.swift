@@ -6,7 +6,7 @@ import PMIPCore
 /// An `AttachmentRecord` as it stands in magd's state file. The keys may be extended (with optional ones), never
 /// renamed: a new magd reads the file of an old one.
 struct StoredAttachment: Codable, Hashable {
-  var node: StoredNodeIdentifier
+  var node: MobileNodeIdentifier
   var kind: TerminalKind
   var link: String
   var linkLayerAddress: LinkLayerAddress
@@ -30,7 +30,7 @@ struct StoredAttachment: Codable, Hashable {
   static func key(link: String, _ address: LinkLayerAddress) -> String { "\(link)/\(address)" }
 
   init(_ record: AttachmentRecord) {
-    node = StoredNodeIdentifier(record.node)
+    node = record.node
     kind = record.kind
     link = record.link
     linkLayerAddress = record.linkLayerAddress
@@ -51,7 +51,7 @@ struct StoredAttachment: Codable, Hashable {
 
   var record: AttachmentRecord {
     AttachmentRecord(
-      node: node.identifier, kind: kind, link: link, linkLayerAddress: linkLayerAddress,
+      node: node, kind: kind, link: link, linkLayerAddress: linkLayerAddress,
       linkLocalAddress: linkLocalAddress, accessTechnology: AccessTechnologyType(rawValue: accessTechnology),
       trigger: trigger, anchorAddress: anchorAddress, assignedAnchorAddress: assignedAnchorAddress, tunnel: tunnel,
       prefixes: prefixes,
@@ -59,17 +59,4 @@ struct StoredAttachment: Codable, Hashable {
       lifetime: BindingLifetime(rawValue: lifetime), expiresAt: NTPTimestamp(rawValue: expiresAt),
       attachedAt: NTPTimestamp(rawValue: attachedAt))
   }
-}
-
-/// An MN-ID, octet by octet: it need not be text.
-struct StoredNodeIdentifier: Codable, Hashable {
-  var subtype: UInt8
-  var octets: [UInt8]
-
-  init(_ identifier: MobileNodeIdentifier) {
-    subtype = identifier.subtype
-    octets = identifier.identifier
-  }
-
-  var identifier: MobileNodeIdentifier { MobileNodeIdentifier(subtype: subtype, identifier: octets) }
 }

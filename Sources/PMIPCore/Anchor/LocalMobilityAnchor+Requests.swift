@@ -155,7 +155,10 @@ extension LocalMobilityAnchor {
   private func decide(_ request: RegistrationRequest, _ sessions: [BindingCacheEntry]) -> HandoffDecision {
     HandoffDecision.decide(
       request, kind: kind(of: request, sessions), sessions: sessions,
-      heldByAnotherNode: request.prefixes.contains { cache.isHeld($0, byOtherThan: request.node) },
+      heldByAnotherNode: request.prefixes.contains { prefix in
+        // A prefix of the node's own is nobody else's.
+        !sessions.contains { $0.prefixes.contains(prefix) } && cache.isHeld(prefix, byOtherThan: request.node)
+      },
       shared: configuration.sharedPrefixesIndicator)
   }
 

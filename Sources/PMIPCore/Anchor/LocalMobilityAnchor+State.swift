@@ -12,12 +12,25 @@ extension LocalMobilityAnchor {
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
     reconfigureHeartbeats(at: turn.now.monotonic)
-    guard gateways.mapValues(\.name) != old.mapValues(\.name) else { return }
-    // Subscribers know gateways by name.
-    for entry in cache.all.sorted(by: { $0.identifier < $1.identifier }) {
-      let gateway = entry.attachment.proxyCareOfAddress
-      if gateways[gateway]?.name != old[gateway]?.name { turn.notify(.bindingChanged(summary(entry))) }
+    let renamed = Set(old.keys).union(gateways.keys).filter { old[$0]?.name != gateways[$0]?.name }
+    guard !renamed.isEmpty else { return }
+    renaming = Renaming(
+      gateways: renamed.union(renaming?.gateways ?? []), unvisited: cache.count, since: turn.now.monotonic)
+    announceRenamed(&turn)
+  }
+
+  /// Subscribers know gateways by name: a part of the bindings is announced anew.
+  mutating func announceRenamed(_ turn: inout Turn) {
+    guard let renaming else { return }
+    // From the end: an entry that fills a gap has been visited, or is younger than the new names.
+    let unvisited = cache.all.prefix(renaming.unvisited)
+    for entry in unvisited.suffix(Self.announcementsPerCall).reversed()
+    where renaming.gateways.contains(entry.attachment.proxyCareOfAddress) {
+      turn.notify(.bindingChanged(summary(entry)))
     }
+    let left = unvisited.count - Self.announcementsPerCall
+    self.renaming?.unvisited = left
+    if left <= 0 { self.renaming = nil }
   }
 
   mutating func indexConfiguration() {
