@@ -88,6 +88,7 @@ let package = Package(
       name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
       swiftSettings: settings),
 
+    tests("ConformanceTests", []),
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
