@@ -33,9 +33,21 @@ struct BindingCache: Sendable {
     entries(byNode, HashIndex.hash(node)) { $0.node == node }
   }
 
+  /// The same without one of them.
+  func bindings(of node: MobileNodeIdentifier, except identifier: BindingIdentifier) -> [BindingCacheEntry] {
+    entries(byNode, HashIndex.hash(node)) { $0.identifier != identifier && $0.node == node }
+  }
+
   /// Every binding with this prefix, oldest registration first; they all belong to one node.
   func bindings(with prefix: IPv6Prefix) -> [BindingCacheEntry] {
     entries(byPrefix, HashIndex.hash(prefix)) { $0.prefixes.contains(prefix) }
+  }
+
+  /// A binding of another node has this prefix.
+  func isHeld(_ prefix: IPv6Prefix, byOtherThan node: MobileNodeIdentifier) -> Bool {
+    byPrefix.first(HashIndex.hash(prefix)) {
+      places[$0].entry.prefixes.contains(prefix) && places[$0].entry.node != node
+    } != nil
   }
 
   /// Adds or replaces the entry of that number. Its node never changes.
@@ -86,9 +98,11 @@ struct BindingCache: Sendable {
   private func entries(
     _ index: HashIndex, _ hash: HashIndex.Hash, where fits: (BindingCacheEntry) -> Bool
   ) -> [BindingCacheEntry] {
-    var found: [Int] = []
-    index.forEach(hash) { position in if fits(places[position].entry) { found.append(position) } }
-    if found.count > 1 { found.sort { places[$0].ordinal < places[$1].ordinal } }
-    return found.map { places[$0].entry }
+    // Nearly always there is one or none: without others there is no order to find.
+    guard let first = index.first(hash, where: { fits(places[$0].entry) }) else { return [] }
+    var others: [Int] = []
+    index.forEach(hash) { if $0 != first, fits(places[$0].entry) { others.append($0) } }
+    if others.isEmpty { return [places[first].entry] }
+    return ([first] + others).sorted { places[$0].ordinal < places[$1].ordinal }.map { places[$0].entry }
   }
 }

@@ -298,7 +298,8 @@ extension LocalMobilityAnchor {
   /// Prefixes of the node's other active interfaces (the paper, section 3.2.2), sorted.
   private mutating func offLinkPrefixes(for entry: BindingCacheEntry) -> [IPv6Prefix] {
     guard configuration.codePoints.flowMobilityOption != nil else { return [] }
-    let others = cache.bindings(of: entry.node).filter { $0.isActive && $0.identifier != entry.identifier }
+    let others = cache.bindings(of: entry.node, except: entry.identifier).filter(\.isActive)
+    if others.isEmpty { return [] }
     let prefixes = Set(others.flatMap(\.prefixes)).subtracting(entry.prefixes).sorted()
     let room = max(0, ProtocolConstants.maximumPrefixesPerAcknowledgement - entry.prefixes.count)
     if prefixes.count > room { counters.count(.offLinkPrefixesLeftOut) }

@@ -79,7 +79,7 @@ extension LocalMobilityAnchor {
 
   /// Does the work, or defers it while the kernel works for the node; then does what has become possible by it.
   mutating func perform(_ work: DeferredWork, for node: MobileNodeIdentifier, _ turn: inout Turn) {
-    guard pending.install(of: node) == nil else {
+    guard !pending.isBusy(node) else {
       if case .registration(let request, _) = work {
         guard pending.count < configuration.limits.pendingRegistrations else {
           return refuse(request, Refusal(.insufficientResources, because: .limitPendingRegistrations), &turn)
@@ -109,14 +109,14 @@ extension LocalMobilityAnchor {
 
   /// After something has changed for the node: deferred work in order, then the requests that need not wait any more.
   mutating func settle(_ node: MobileNodeIdentifier, _ turn: inout Turn) {
-    while pending.install(of: node) == nil {
+    while !pending.isBusy(node) {
       if let work = pending.popDeferred(of: node) {
         execute(work, &turn)
         continue
       }
       var next: (waiting: PendingRegistrations.Waiting, decision: HandoffDecision)?
       for waiting in pending.waiting(of: node) {
-        let decision = decide(waiting.request)
+        let decision = decide(waiting.request, cache.bindings(of: node))
         if case .wait = decision { continue }
         next = (waiting, decision)
         break
@@ -138,34 +138,32 @@ extension LocalMobilityAnchor {
       ?? (request.handoff == configuration.sharedPrefixesIndicator ? .logical : .interfaces)
   }
 
-  private func decide(_ request: RegistrationRequest) -> HandoffDecision {
-    let sessions = cache.bindings(of: request.node)
-    let heldByAnotherNode = request.prefixes.contains { prefix in
-      cache.bindings(with: prefix).contains { $0.node != request.node }
-    }
-    return HandoffDecision.decide(
-      request, kind: kind(of: request, sessions), sessions: sessions, heldByAnotherNode: heldByAnotherNode,
+  private func decide(_ request: RegistrationRequest, _ sessions: [BindingCacheEntry]) -> HandoffDecision {
+    HandoffDecision.decide(
+      request, kind: kind(of: request, sessions), sessions: sessions,
+      heldByAnotherNode: request.prefixes.contains { cache.isHeld($0, byOtherThan: request.node) },
       shared: configuration.sharedPrefixesIndicator)
   }
 
   /// Steps 9 to 13 of RFC 5213 section 5.3.1.
   private mutating func judge(_ request: RegistrationRequest, hasWaited: Bool, _ turn: inout Turn) {
-    let decision = decide(request)
-    if !hasWaited, let (refusal, lastAccepted) = checkOrder(of: request, decision) {
+    let sessions = cache.bindings(of: request.node)
+    let decision = decide(request, sessions)
+    if !hasWaited, let (refusal, lastAccepted) = checkOrder(of: request, decision, sessions) {
       return refuse(request, refusal, lastAccepted: lastAccepted, &turn)
     }
     do throws(Refusal) {
       try checkOptions(of: request)
-      let kind = kind(of: request, cache.bindings(of: request.node))
+      let kind = kind(of: request, sessions)
       switch decision {
       case .reject(let status, _): throw Refusal(status)
       case .new where request.isDeregistration, .share where request.isDeregistration:
         counters.count(.ignoredDeregistrationWithoutSession)
       case .wait where !hasWaited && configuration.timers.maxDelayBeforeNewBCEAssign > .zero: try wait(request)
       case .new, .wait: try register(request, kind: kind, &turn)
-      case .share(let partner): try register(request, kind: kind, sharing: cache[partner], &turn)
+      case .share(let partner): try register(request, kind: kind, sharing: sessions.numbered(partner), &turn)
       case .update(let binding):
-        guard let entry = cache[binding] else { return }
+        guard let entry = sessions.numbered(binding) else { return }
         if request.isDeregistration { deregister(entry, request, &turn) } else { try extend(entry, request, &turn) }
       }
     } catch {
@@ -176,18 +174,17 @@ extension LocalMobilityAnchor {
   /// Step 9. A request that has to wait may still become a session of its own: its sequence number says nothing about
   /// the existing one, but its timestamp tells whether the node has been somewhere else since.
   private func checkOrder(
-    of request: RegistrationRequest, _ decision: HandoffDecision
+    of request: RegistrationRequest, _ decision: HandoffDecision, _ sessions: [BindingCacheEntry]
   ) -> (refusal: Refusal, lastAccepted: UInt16?)? {
-    let session: BindingCacheEntry? =
+    let last: Ordering.Mark? =
       switch decision {
-      case .update(let binding): cache[binding]
-      case .wait(let binding): request.usesTimestamp ? cache[binding] : nil
-      case .reject(_, let binding): binding.flatMap { cache[$0] }
+      case .update(let binding): sessions.numbered(binding)?.lastAccepted
+      case .wait(let binding): request.usesTimestamp ? sessions.numbered(binding)?.lastAccepted : nil
+      case .reject(_, let binding): binding.flatMap { sessions.numbered($0)?.lastAccepted }
       case .new, .share: nil
       }
-    let status = request.orderingRejection(
-      after: session?.lastAccepted, window: configuration.timers.timestampValidityWindow)
-    return status.map { (Refusal($0), session?.lastAccepted.sequence) }
+    let status = request.orderingRejection(after: last, window: configuration.timers.timestampValidityWindow)
+    return status.map { (Refusal($0), last?.sequence) }
   }
 
   /// Steps 10 to 12, and what the option rules of RFC 5213 section 8.1 ask of the prefixes.
@@ -244,6 +241,12 @@ extension LocalMobilityAnchor {
   ) {
     counters.count(.acknowledgementsSent)
     turn.effects.append(.send(.bindingAcknowledgement(acknowledgement), source: source, destination: destination))
+  }
+}
+
+extension [BindingCacheEntry] {
+  fileprivate func numbered(_ identifier: BindingIdentifier) -> BindingCacheEntry? {
+    first { $0.identifier == identifier }
   }
 }
 

@@ -56,7 +56,9 @@ struct PendingRegistrations: Sendable {
   var installCount: Int { installs.count }
 
   func install(of node: MobileNodeIdentifier) -> PendingInstall? { nodes[node]?.install?.pending }
-  func waiting(of node: MobileNodeIdentifier) -> [Waiting] { nodes[node]?.waiting ?? [] }
+  /// The kernel works for the node: what arrives for it is deferred.
+  func isBusy(_ node: MobileNodeIdentifier) -> Bool { nodes.read(node) { $0.install != nil } ?? false }
+  func waiting(of node: MobileNodeIdentifier) -> [Waiting] { nodes.read(node) { $0.waiting } ?? [] }
   func node(waitingAs identifier: WaitIdentifier) -> MobileNodeIdentifier? { waits[identifier] }
 
   mutating func begin(_ pending: PendingInstall, as effect: EffectID) {

@@ -52,7 +52,8 @@ struct RegistrationRequest: Hashable, Sendable {
       linkLayerIdentifier: linkLayer)
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
-    prefixes = options.homeNetworkPrefixes.compactMap(\.prefix).sorted()
+    let named = options.homeNetworkPrefixes.compactMap(\.prefix)
+    prefixes = named.count > 1 ? named.sorted() : named
   }
 
   /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
