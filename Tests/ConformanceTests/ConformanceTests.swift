@@ -15,7 +15,7 @@ struct ConformanceTests {
 
   @Test("Every rule stands once, and each RFC has some")
   func rulesAreThere() {
-    for rfc in [5213] { #expect(rules.contains { $0.rfc == rfc }, "RFC \(rfc) has no rule") }
+    for rfc in [5213, 7864, 7077, 5847, 5846] { #expect(rules.contains { $0.rfc == rfc }, "RFC \(rfc) has no rule") }
     let sameRules = Dictionary(grouping: rules) { "\($0.rfc) \($0.section) \($0.rule)" }
     for case let twice in sameRules.values where twice.count > 1 {
       Issue.record("\(twice[1]): stands in line \(twice[0].line) too")
@@ -32,6 +32,14 @@ struct ConformanceTests {
       }
       if rule.status == .done, rule.tests.isEmpty { Issue.record("\(rule): done, but no test shows it") }
     }
+  }
+
+  @Test("No MUST of RFC 5213 sections 5 and 6 and of RFC 7864 is open")
+  func indispensable() {
+    for rule in rules where rule.isIndispensable {
+      if case .open(let status, let reason) = rule.status { Issue.record("\(rule): \(status): \(reason)") }
+    }
+    #expect(rules.count(where: \.isIndispensable) > 100)
   }
 
   @Test("The reader finds what is wrong in a line")

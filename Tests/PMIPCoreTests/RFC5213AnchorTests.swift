@@ -76,4 +76,23 @@ struct RFC5213AnchorTests {
     lab.pass(.seconds(299))
     #expect(lab.anchor.bindings.count == 1)
   }
+
+  @Test("5.5, 9.3: timestamps of the node's clock are not compared with ours, but must rise in each session")
+  func nodeGeneratedTimestamps() {
+    var lab = Lab {
+      for index in $0.gateways.indices { $0.gateways[index].ordering = .nodeTimestamp }
+    }
+    let ahead = Duration.seconds(86_400)
+    let first = lab.send(.attach.with { $0.clockError = ahead })
+    #expect(first?.status == .accepted)
+    #expect(first?.options.timestamp == lab.now.wallClock.advanced(by: ahead))
+    let older = lab.send(.refresh(Lab.firstPrefix))
+    #expect(older?.status == .timestampLowerThanPreviousAccepted && older?.options.timestamp == lab.now.wallClock)
+    let newer = PBU.refresh(Lab.firstPrefix).with { $0.clockError = ahead }
+    #expect(lab.send(newer)?.status == .accepted)
+    // Without the option sequence numbers count.
+    let untimed = PBU.refresh(Lab.firstPrefix).with { $0.timestamped = false }
+    #expect(lab.send(untimed.with { $0.sequence = 1 })?.status == .sequenceNumberOutOfWindow)
+    #expect(lab.send(untimed)?.status == .accepted)
+  }
 }

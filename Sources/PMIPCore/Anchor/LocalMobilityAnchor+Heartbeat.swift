@@ -43,8 +43,10 @@ extension LocalMobilityAnchor {
 
   mutating func receive(_ error: BindingError, source: IPv6Address, _ turn: inout Turn) {
     counters.count(.bindingErrorsReceived)
-    guard error.status == BindingError.unrecognizedType, peers[source]?.heartbeat.receivedUnrecognizedType() == true
-    else { return }
+    guard error.status == BindingError.unrecognizedType else { return }
+    guard peers[source]?.heartbeat.receivedUnrecognizedType() == true else {
+      return notificationsUnsupported(by: source, &turn)
+    }
     counters.count(.heartbeatsUnsupported)
     peerDeadlines.cancel(.heartbeat(source))
   }

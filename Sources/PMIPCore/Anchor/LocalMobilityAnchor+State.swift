@@ -12,6 +12,7 @@ extension LocalMobilityAnchor {
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
     reconfigureHeartbeats(at: turn.now.monotonic)
+    gatewaysWithoutNotifications = []
     guard gateways.mapValues(\.name) != old.mapValues(\.name) else { return }
     // Subscribers know gateways by name.
     for entry in cache.all.sorted(by: { $0.identifier < $1.identifier }) {
