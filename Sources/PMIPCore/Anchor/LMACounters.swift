@@ -91,9 +91,9 @@ public struct LMACounters: Hashable, Sendable {
     /// Status 128 and more.
     case notificationsRefused = "update-notifications-refused"
     /// Given up after MAX_UPDATE_NOTIFICATION_RETRANSMIT_COUNT.
+    case notificationsUnanswered = "update-notifications-unanswered"
     /// Binding Error status 2 came instead of an acknowledgement.
     case notificationsUnsupported = "update-notifications-unsupported"
-    case notificationsUnanswered = "update-notifications-unanswered"
     /// No outstanding notification of that number, gateway and node.
     case unmatchedNotificationAcknowledgements = "unmatched-update-notification-acknowledgements"
     case limitOutstandingNotifications = "limit-outstanding-notifications"
