@@ -97,6 +97,7 @@ let package = Package(
       dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser],
       swiftSettings: settings),
 
+    tests("ConformanceTests", []),
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),

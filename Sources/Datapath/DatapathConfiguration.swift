@@ -40,7 +40,8 @@ public struct DatapathConfiguration: Hashable, Sendable {
   }
 
   public struct Gateway: Hashable, Sendable {
-    /// What arrives on an access link is looked up here. The next number is the decapsulation table of `srv6`.
+    /// What arrives on an access link is looked up here. The next number is the decapsulation table of `srv6`, the one
+    /// behind it the downlink table.
     public var uplinkTable: UInt32
     /// Names of the access interfaces.
     public var accessLinks: [String]
@@ -48,6 +49,8 @@ public struct DatapathConfiguration: Hashable, Sendable {
       self.uplinkTable = uplinkTable
       self.accessLinks = accessLinks
     }
+
+    var downlinkTable: UInt32 { uplinkTable + 2 }
   }
 
   public var encapsulation: EncapsulationChoice
@@ -90,11 +93,19 @@ public struct DatapathConfiguration: Hashable, Sendable {
     }
   }
 
+  /// What comes out of a tunnel is looked up here.
+  var decapsulatedTable: UInt32 {
+    switch role {
+    case .anchor: routeTable
+    case .gateway(let gateway): gateway.downlinkTable
+    }
+  }
+
   /// The tables that are ours alone.
   var tables: ClosedRange<UInt32> {
     switch role {
     case .anchor(let anchor): anchor.tableBase...(anchor.tableBase + anchor.markLayout.maximumTunnels)
-    case .gateway(let gateway): gateway.uplinkTable...(gateway.uplinkTable + 1)
+    case .gateway(let gateway): gateway.uplinkTable...gateway.downlinkTable
     }
   }
 }

@@ -101,7 +101,9 @@ public struct DatapathPreflight {
   }
 
   private mutating func checkTables(_ netlink: RouteNetlink) throws(LinuxError) {
-    for table in Set([configuration.tables.lowerBound, configuration.decapsulationTable]).sorted() {
+    var tables: Set = [configuration.tables.lowerBound, configuration.decapsulationTable]
+    if case .gateway(let gateway) = configuration.role { tables.insert(gateway.downlinkTable) }
+    for table in tables.sorted() {
       let routes = try netlink.routes(table: table)
       if let other = routes.first(where: { $0.protocolNumber != configuration.routeProtocol }) {
         fatal("table \(table) is in use by other software: route `\(other)`; choose other table numbers", key: tableKey)

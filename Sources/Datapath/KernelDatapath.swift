@@ -101,9 +101,11 @@ public final class KernelDatapath: Datapath {
       run.add(change, try uplink(prefix, nil).removal)
 
     case .setDownlink(let prefix, let link, let via):
-      run.add(change, plan.downlink(prefix, interface: try run.index(of: link), via: via).replacement)
+      for route in plan.downlinks(prefix, interface: try run.index(of: link), via: via) {
+        run.add(change, route.replacement)
+      }
     case .removeDownlink(let prefix):
-      run.add(change, plan.downlink(prefix, interface: nil, via: nil).removal)
+      for route in plan.downlinks(prefix, interface: nil, via: nil) { run.add(change, route.removal) }
     }
   }
 
@@ -237,7 +239,7 @@ public final class KernelDatapath: Datapath {
     for (prefix, downlink) in snapshot.downlinks {
       attempt { () throws(LinuxError) in
         let interface = try run.index(of: downlink.link)
-        routes.insert(plan.downlink(prefix, interface: interface, via: downlink.via))
+        routes.formUnion(plan.downlinks(prefix, interface: interface, via: downlink.via))
       }
     }
     return (routes, rules)

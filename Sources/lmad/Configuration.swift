@@ -194,7 +194,8 @@ extension LMADaemonConfiguration {
       .option("name", \.name, .text("a name"), required: true, help: "What this file and `show` call the gateway."),
       .option("address", \.address, .ipv6Address, required: true, help: "Its Proxy Care-of Address."),
       .option(
-        "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
+        "ordering", \.ordering,
+        .word(["timestamp": .timestamp, "node-timestamp": .nodeTimestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
       .option(
         "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofGateways),

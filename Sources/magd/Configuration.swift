@@ -241,8 +241,8 @@ extension MAGDaemonConfiguration {
             "core-interface", \.datapath.coreInterface, .interfaceName, required: true,
             help: "Interface towards the anchor."),
           .option(
-            "uplink-table", \.datapath.uplinkTable, .integer(256...0xffff_ffff),
-            help: "Routing table for packets of mobile nodes."),
+            "uplink-table", \.datapath.uplinkTable, .integer(256...0xffff_fffd),
+            help: "Routing table for packets of mobile nodes; the next two numbers are used as well."),
           .option(
             "route-table", \.datapath.routeTable, .routingTable,
             help: "Table for the routes to mobile nodes; 254 is the main table."),

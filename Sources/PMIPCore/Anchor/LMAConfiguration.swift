@@ -64,6 +64,9 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public enum Ordering: String, Hashable, Sendable, Codable {
     /// A Timestamp option is judged by RFC 5213 section 5.5; a request without one by its sequence number.
     case timestamp
+    /// The same, but it is the node's clock, and not compared with ours (MobileNodeGeneratedTimestampInUse, RFC 5213
+    /// section 9.3).
+    case nodeTimestamp = "node-timestamp"
     /// Timestamps are echoed but not judged; sequence numbers of RFC 6275 section 9.5.1 are.
     case sequence
   }

@@ -92,6 +92,8 @@ public struct LMACounters: Hashable, Sendable {
     case notificationsRefused = "update-notifications-refused"
     /// Given up after MAX_UPDATE_NOTIFICATION_RETRANSMIT_COUNT.
     case notificationsUnanswered = "update-notifications-unanswered"
+    /// Binding Error status 2 came instead of an acknowledgement.
+    case notificationsUnsupported = "update-notifications-unsupported"
     /// No outstanding notification of that number, gateway and node.
     case unmatchedNotificationAcknowledgements = "unmatched-update-notification-acknowledgements"
     case limitOutstandingNotifications = "limit-outstanding-notifications"

@@ -47,12 +47,20 @@ extension LocalMobilityAnchor {
   mutating func receive(_ error: BindingError, source: IPv6Address, _ turn: inout Turn) {
     counters.count(.bindingErrorsReceived)
     guard error.status == BindingError.unrecognizedType else { return }
+<<<<<<< HEAD
     if peers[source]?.heartbeat.receivedUnrecognizedType() == true {
       counters.count(.heartbeatsUnsupported)
       peerDeadlines.cancel(.heartbeat(source))
     } else if revocationUnrecognized(by: source, &turn) {
       counters.count(.revocationsUnsupported)
     }
+=======
+    guard peers[source]?.heartbeat.receivedUnrecognizedType() == true else {
+      return notificationsUnsupported(by: source, &turn)
+    }
+    counters.count(.heartbeatsUnsupported)
+    peerDeadlines.cancel(.heartbeat(source))
+>>>>>>> 70c9206b96c18aeaf14de60c3e745323deb3e86c
   }
 
   mutating func heartbeatDue(_ gateway: IPv6Address, _ turn: inout Turn) {

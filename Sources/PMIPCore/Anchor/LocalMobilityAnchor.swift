@@ -49,6 +49,8 @@ public struct LocalMobilityAnchor: Sendable {
   var deadlines = DeadlineTable<Deadline>()
   /// Update Notifications that wait for an answer.
   var notifications: OutstandingNotifications
+  /// They have answered a notification with Binding Error status 2.
+  var gatewaysWithoutNotifications: Set<IPv6Address> = []
   /// Flow Mobility Initiates among them, by session.
   var exchanges: [BindingIdentifier: FlowMobilityExchange] = [:]
   var peerDeadlines = DeadlineTable<PeerDeadline>()

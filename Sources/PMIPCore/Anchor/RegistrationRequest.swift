@@ -113,6 +113,6 @@ struct RegistrationRequest: Hashable, Sendable {
   /// What a session remembers of it, or would.
   var orderingMark: Ordering.Mark {
     Ordering.Mark(
-      sequence: update.sequence, timestamp: ordering == .timestamp ? timestamp : nil)
+      sequence: update.sequence, timestamp: ordering == .sequence ? nil : timestamp)
   }
 }
