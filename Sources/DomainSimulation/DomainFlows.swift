@@ -49,6 +49,13 @@ struct DomainFlows {
     case .bindingRemoved(let binding, let cause):
       let change = AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue)
       handle(.anchorEvent(.bindingRemoved(change)), at: now)
+    case .gatewayChanged(let gateway, let change):
+      handle(
+        .anchorEvent(
+          .gatewayChanged(
+            AnchorGateway(
+              name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))),
+        at: now)
     }
   }
 

@@ -8,6 +8,7 @@ public struct FlowCounters: Hashable, Sendable {
   public var flowsRestored: UInt64 = 0
   public var flowsMovedByOperator: UInt64 = 0
   public var flowsMovedByBinding: UInt64 = 0
+  public var flowsMovedByOutage: UInt64 = 0
   public var flowsRemovedIdle: UInt64 = 0
   public var flowsRemovedByOperator: UInt64 = 0
   public var flowsRemovedWithoutTunnel: UInt64 = 0
@@ -47,6 +48,7 @@ public struct FlowCounters: Hashable, Sendable {
       "flows-restored": flowsRestored,
       "flows-moved-by-operator": flowsMovedByOperator,
       "flows-moved-by-binding": flowsMovedByBinding,
+      "flows-moved-by-outage": flowsMovedByOutage,
       "flows-removed-idle": flowsRemovedIdle,
       "flows-removed-by-operator": flowsRemovedByOperator,
       "flows-removed-without-tunnel": flowsRemovedWithoutTunnel,

@@ -187,6 +187,8 @@ public enum FlowNotification: Hashable, Sendable {
     case operatorRequest = "operator-request"
     /// The binding that carried it is gone or changed.
     case bindingLost = "binding-lost"
+    /// The gateway that carried it does not answer heartbeats any more.
+    case gatewayUnreachable = "gateway-unreachable"
   }
 
   public enum RemovalCause: String, Hashable, Sendable, Codable {

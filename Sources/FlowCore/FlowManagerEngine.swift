@@ -171,7 +171,7 @@ public struct FlowManagerEngine: Sendable {
     case .move(let identifier, let from, let cause, let command):
       guard let slot = table.slot(of: identifier) else { return }
       switch cause {
-      case .operatorRequest:
+      case .operatorRequest, .gatewayUnreachable:
         table.setTunnel(from, of: slot)
         refuse(command, .kernelRefused, "the kernel does not take the move, the flow stays: \(reason)", &work)
       case .bindingLost:
@@ -271,6 +271,10 @@ public struct FlowManagerEngine: Sendable {
       guard let node else { return }
       reconsider(table.slots(ofNode: node), &work)
       mirror.forgetIfWithoutBindings(node)
+    case .gatewayChanged(let gateway):
+      for tunnel in mirror.set(gateway) where !mirror.isAnswering(tunnel) {
+        reconsider(table.slots(on: tunnel), &work)
+      }
     }
   }
 
@@ -286,7 +290,8 @@ public struct FlowManagerEngine: Sendable {
   }
 
   /// Bindings have changed: flows that their tunnel cannot carry any more move to the preferred one of their node, all
-  /// in one transaction, or lose their element when there is none.
+  /// in one transaction, or lose their element when there is none. Flows to a gateway that does not answer move as
+  /// well, if another one can carry them; they do not come back by themselves.
   private mutating func reconsider(_ slots: [FlowTable.Slot], _ work: inout Work) {
     struct Ways {
       var tunnels: Set<TunnelIdentifier>
@@ -311,7 +316,14 @@ public struct FlowManagerEngine: Sendable {
           preferred: mirror.preferredTunnel(for: owner.prefix, of: owner.node))
         known[owner.prefix] = ways
       }
-      if ways.tunnels.contains(flow.tunnel) { continue }
+      if ways.tunnels.contains(flow.tunnel) {
+        guard !mirror.isAnswering(flow.tunnel), let preferred = ways.preferred, mirror.isAnswering(preferred) else {
+          continue
+        }
+        counters.flowsMovedByOutage += 1
+        move(slot, to: preferred, cause: .gatewayUnreachable, command: nil, &work)
+        continue
+      }
       if let preferred = ways.preferred {
         counters.flowsMovedByBinding += 1
         move(slot, to: preferred, cause: .bindingLost, command: nil, &work)

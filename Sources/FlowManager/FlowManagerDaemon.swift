@@ -157,6 +157,7 @@ final class FlowManagerDaemon {
       case .tunnelRemoved: handle(.anchorEvent(.tunnelRemoved(try event.data())))
       case .bindingChanged: handle(.anchorEvent(.bindingChanged(try event.data())))
       case .bindingRemoved: handle(.anchorEvent(.bindingRemoved(try event.data())))
+      case .gatewayChanged: handle(.anchorEvent(.gatewayChanged(try event.data())))
       case nil: throw .failed("unknown event '\(event.name)'")
       }
     } catch {

@@ -156,6 +156,21 @@ extension LMADaemonConfiguration {
       .option(
         "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
+      .section(
+        "heartbeat", help: "Requests to this gateway (RFC 5847); its own are answered in any case.",
+        [
+          .option(
+            "interval", \.heartbeat.interval, .duration(in: .zero ... .seconds(3_600)),
+            help: "HEARTBEAT_INTERVAL while the gateway has bindings, 30s to 1h suggested; 0s: none."),
+          .option(
+            "missing-allowed", \.heartbeat.missingAllowed, .integer(0...100),
+            help: "MISSING_HEARTBEATS_ALLOWED: with one more the gateway counts as unreachable."),
+          .option(
+            "on-failure", \.pathFailure, .word(["keep": .keep, "remove": .remove]),
+            help:
+              "Bindings of an unreachable gateway: keep them until they expire, or remove them like after a "
+              + "de-registration. Flows leave it in any case if they can."),
+        ]),
     ])
 
   private static let redirection = OptionTable(

@@ -25,6 +25,8 @@ final class Daemon {
   /// Highest binding number ever given, so that no number comes back after a restart.
   private let numbers: StateFile<UInt32>
   private var highestNumber: UInt32
+  /// Restart Counter of RFC 5847 section 3.4.
+  private let restarts: GrowingNumber
   private var core: LocalMobilityAnchor
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
@@ -47,6 +49,7 @@ final class Daemon {
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
     numbers = try StateFile(directory: configuration.stateDirectory, name: "lmad-numbers")
     highestNumber = numbers.takeRecords().max() ?? 0
+    restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "lmad-restarts")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     core = LocalMobilityAnchor(
@@ -54,7 +57,8 @@ final class Daemon {
   }
 
   func run() throws {
-    handle(.restore(state.takeRecords().map(\.record)))
+    let records = state.takeRecords().map(\.record)
+    handle(.restore(records))
     _ = try monitor.resynchronize()
     try reconcile()
     log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
@@ -66,10 +70,17 @@ final class Daemon {
       settle()
     }
     try loop.handleSignals { [unowned self] signal in received(signal: signal) }
+    try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
     settle()
     ServiceNotifier.ready()
     try loop.run()
     log.info("stopped; tunnels and routes stay in the kernel (`lmad cleanup` removes them)")
+  }
+
+  /// Tells gateways with heartbeats if bindings may be lost.
+  private func start(sessionsLost: Bool) throws {
+    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Self.now.wallClock.seconds)) }
+    handle(.started(restartCounter: restarts.value, sessionsLost: sessionsLost))
   }
 
   private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
@@ -217,12 +228,19 @@ final class Daemon {
     case .bindingRemoved(let binding, let cause):
       log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
       event = .bindingRemoved(AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue))
+    case .gatewayChanged(let gateway, let change):
+      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
+      event = .gatewayChanged(
+        AnchorGateway(
+          name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
     }
     switch event {
     case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel):
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, tunnel)
     case .bindingChanged(let change), .bindingRemoved(let change):
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, change)
+    case .gatewayChanged(let gateway):
+      control.publish(event.name.rawValue, topic: Self.bindingsTopic, gateway)
     }
   }
 
@@ -264,7 +282,8 @@ final class Daemon {
     AnchorTunnel(
       id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
       mark: configuration.core.markLayout.mark(of: tunnel.identifier),
-      interface: datapath.deviceName(of: tunnel.identifier))
+      interface: datapath.deviceName(of: tunnel.identifier),
+      isUnreachable: core.path(to: tunnel.remote) == .unreachable)
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {
@@ -295,13 +314,10 @@ final class Daemon {
   }
 
   private var gateways: GatewaysDocument {
-    let bindings = Dictionary(grouping: core.bindings, by: \.proxyCareOfAddress)
-    return GatewaysDocument(
-      gateways: core.configuration.gateways.map { gateway in
+    GatewaysDocument(
+      gateways: core.gatewaySummaries.map { gateway in
         GatewaysDocument.Gateway(
-          name: gateway.name, address: gateway.address, ordering: gateway.ordering.rawValue,
-          tunnel: core.tunnels.first { $0.remote == gateway.address }?.identifier,
-          bindings: bindings[gateway.address]?.count ?? 0)
+          gateway, tunnel: core.tunnels.first { $0.remote == gateway.address }?.identifier)
       })
   }
 
@@ -312,6 +328,7 @@ final class Daemon {
     result.merge(state.counters.named) { own, _ in own }
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
+    result["restart-counter"] = UInt64(restarts.value)
     result["bindings"] = UInt64(core.bindings.count)
     result["pending-registrations"] = UInt64(core.pendingRegistrations)
     return CountersDocument(counters: result)

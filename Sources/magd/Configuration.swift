@@ -180,6 +180,16 @@ extension MAGDaemonConfiguration {
             help: "Between probes that notice a silent departure; 0s: no probes."),
         ]),
       .section(
+        "heartbeat", help: "Requests to the anchor (RFC 5847); its own are answered in any case.",
+        [
+          .option(
+            "interval", \.core.heartbeat.interval, .duration(in: .zero ... .seconds(3_600)),
+            help: "HEARTBEAT_INTERVAL while nodes are registered, 30s to 1h suggested; 0s: none."),
+          .option(
+            "missing-allowed", \.core.heartbeat.missingAllowed, .integer(0...100),
+            help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
+        ]),
+      .section(
         "limits", help: "Bounds; what exceeds one is counted and refused.",
         [
           .option("attachments", \.core.limits.attachments, .integer(1...10_000_000), help: "Attachments in all."),

@@ -279,6 +279,28 @@ import Testing
     #expect(world.isConsistent)
   }
 
+  @Test("A gateway that does not answer: flows that another can carry leave it, new ones avoid it, others wait")
+  func unreachableGateway() {
+    var world = World()
+    world.handle(
+      .anchorSnapshot(
+        World.snapshot([World.logicalBinding(1, isDefault: true), World.logicalBinding(2, isDefault: false)])))
+    for port in UInt16(80)...82 { world.packet(.flow(World.tuple(port))) }
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(1, path: "unreachable"))))
+    #expect(world.map.values.allSatisfy { $0.tunnel == World.two })
+    #expect(world.engine.counters.flowsMovedByOutage == 3)
+    world.packet(.flow(World.tuple(83)))
+    #expect(world.map[World.tuple(83)]?.tunnel == World.two)
+    // With both away there is nowhere to go.
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(2, path: "unreachable"))))
+    #expect(world.map.values.allSatisfy { $0.tunnel == World.two })
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(1, path: "reachable"))))
+    world.packet(.flow(World.tuple(84)))
+    #expect(world.map[World.tuple(84)]?.tunnel == World.one)
+    #expect(world.engine.counters.flowsMovedByOutage == 3)
+    #expect(world.isConsistent)
+  }
+
   @Test("When no tunnel can carry a flow any more its element goes") func lastBindingGone() {
     var world = World()
     world.handle(.anchorSnapshot(World.snapshot([World.interfaceBinding(1)])))

@@ -43,6 +43,11 @@ struct FlowWorld {
       remote: IPv6Address(high: 1, low: UInt64(number)), mark: number << 16, interface: nil)
   }
 
+  static func gateway(_ number: UInt32, path: String) -> AnchorGateway {
+    AnchorGateway(
+      name: "mag\(number)", address: IPv6Address(high: 1, low: UInt64(number)), path: path, change: path)
+  }
+
   /// Terminal (a) of the paper: a prefix for each interface, both gateways serve both.
   static func interfaceBinding(_ number: UInt32, offLink: Bool = true, state: String = "active") -> AnchorBinding {
     let prefixes = [mn1Prefix, mn1SecondPrefix]

@@ -265,6 +265,7 @@ extension LMAEffect {
     case .notify(.tunnelRemoved): "tunnel-removed"
     case .notify(.bindingChanged): "binding-changed"
     case .notify(.bindingRemoved): "binding-removed"
+    case .notify(.gatewayChanged): "gateway-changed"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
     }

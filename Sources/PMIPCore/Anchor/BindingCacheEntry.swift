@@ -28,6 +28,10 @@ struct BindingCacheEntry: Hashable, Sendable {
   /// Packets to `prefixes` without a flow mark go to this attachment. Never while awaiting deletion.
   var isDefault: Bool
   var state = State.active
+  /// Why the entry goes when its deletion is due.
+  var removalCause = RemovalCause.deregistered
+  /// Number of the last heartbeat request to the gateway when it registered the session, see `HeartbeatExchange`.
+  var heartbeat: UInt32 = 0
   var lifetime: BindingLifetime
   /// Monotonic.
   var expiresAt: Duration

@@ -75,6 +75,7 @@ extension LMAConfiguration {
       if addresses.contains(gateway.address) {
         problems.add("\(key).address", "\(gateway.address) is an address of this anchor; expected the Proxy-CoA")
       }
+      problems.list += gateway.heartbeat.problems(at: "\(key).heartbeat")
     }
   }
 

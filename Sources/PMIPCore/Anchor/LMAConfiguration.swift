@@ -55,6 +55,18 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public var name: String
   public var address: IPv6Address
   public var ordering: Ordering
+  /// Off unless configured.
+  public var heartbeat = HeartbeatSettings()
+  public var pathFailure = PathFailurePolicy.keep
+
+  /// What becomes of the bindings of a gateway that does not answer heartbeats any more.
+  public enum PathFailurePolicy: String, Hashable, Sendable, Codable {
+    /// They stay until their lifetimes end: the path may come back before a node notices anything, and subscribers
+    /// are told, so flows can leave meanwhile.
+    case keep
+    /// They end as if the gateway had de-registered them.
+    case remove
+  }
 
   public init(name: String, address: IPv6Address, ordering: Ordering = .timestamp) {
     self.name = name

@@ -75,6 +75,22 @@ public struct LMACounters: Hashable, Sendable {
     case defaultAttachmentsMoved = "default-attachments-moved"
     case offLinkPrefixesLeftOut = "off-link-prefixes-left-out"
 
+    // Heartbeats (RFC 5847).
+    case heartbeatRequestsSent = "heartbeat-requests-sent"
+    case heartbeatRequestsReceived = "heartbeat-requests-received"
+    case heartbeatResponsesSent = "heartbeat-responses-sent"
+    case heartbeatResponsesReceived = "heartbeat-responses-received"
+    /// Late, duplicated or forged.
+    case heartbeatResponsesUnmatched = "heartbeat-responses-unmatched"
+    /// From an address that is no gateway's, or to one that is not ours.
+    case heartbeatsFromStrangers = "heartbeats-from-strangers"
+    case heartbeatsUnsupported = "heartbeats-unsupported"
+    case gatewayPathsFailed = "gateway-paths-failed"
+    case gatewayPathsRecovered = "gateway-paths-recovered"
+    case gatewaysRestarted = "gateways-restarted"
+    case bindingsLostByGateway = "bindings-lost-by-gateway"
+    case bindingsUnreachable = "bindings-unreachable"
+
     // Data plane and persistence.
     case datapathRemovalsFailed = "datapath-removals-failed"
     case datapathOutcomesUnknown = "datapath-outcomes-unknown"

@@ -13,6 +13,9 @@ public enum LMAEvent: Codable, Sendable {
   case configurationChanged(LMAConfiguration)
   /// At start, before anything else: what `persist` effects had stored. Lifetimes are absolute wall-clock times.
   case restore([BindingRecord])
+  /// At start, after `restore`: our Restart Counter (RFC 5847 section 3.4). It has grown if `sessionsLost`; then the
+  /// gateways are told.
+  case started(restartCounter: UInt32, sessionsLost: Bool)
   /// The operator removes a binding by hand (`lmad delete BINDING`).
   case deleteBinding(BindingIdentifier)
 }
@@ -34,10 +37,33 @@ public enum LMANotification: Hashable, Sendable, Codable {
   /// New or changed.
   case bindingChanged(BindingSummary)
   case bindingRemoved(BindingSummary, cause: RemovalCause)
+  /// The path to the gateway has failed or works again, or the gateway has restarted without its sessions.
+  case gatewayChanged(GatewaySummary, GatewayChange)
+}
+
+public enum GatewayChange: String, Hashable, Sendable, Codable {
+  case unreachable, reachable, restarted
+}
+
+/// A gateway as the outside sees it.
+public struct GatewaySummary: Hashable, Sendable, Codable {
+  public var name: String
+  public var address: IPv6Address
+  public var ordering: GatewayPolicy.Ordering
+  public var path: PeerPath
+  /// As the gateway said last.
+  public var restartCounter: UInt32?
+  /// Heartbeat requests in a row without an answer.
+  public var missedHeartbeats: Int
+  public var bindings: Int
 }
 
 public enum RemovalCause: String, Hashable, Sendable, Codable {
   case deregistered, expired, operatorRequest = "operator-request"
+  /// Its gateway has lost its sessions (RFC 5847 section 3.2).
+  case gatewayRestarted = "gateway-restarted"
+  /// Its gateway does not answer heartbeats, and the configuration says not to wait.
+  case gatewayUnreachable = "gateway-unreachable"
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.

@@ -74,11 +74,18 @@ extension LocalMobilityAnchor {
       // The gateway has asked again; the delay goes on.
       return cache.store(entry)
     }
+    suspend(entry, because: .deregistered, &turn)
+  }
+
+  /// Ends an active binding, unless a valid request within MinDelayBeforeBCEDelete brings it back.
+  mutating func suspend(_ old: BindingCacheEntry, because cause: RemovalCause, _ turn: inout Turn) {
+    var entry = old
+    entry.removalCause = cause
     entry.lastUpdate = turn.now.wallClock
     let delay = configuration.timers.minDelayBeforeBCEDelete
     guard delay > .zero else {
       cache.store(entry)
-      return delete(entry, cause: .deregistered, &turn)
+      return delete(entry, cause: cause, &turn)
     }
     entry.state = .awaitingDeletion(until: turn.now.monotonic + delay)
     entry.isDefault = false
@@ -148,6 +155,7 @@ extension LocalMobilityAnchor {
     entry.lastUpdate = turn.now.wallClock
     entry.gatewayLinkLocalAddress = linkLocalAddress(for: request, entry)
     entry.offLinkPrefixes = offLinkPrefixes(for: entry)
+    markHeartbeat(in: &entry, request, previous)
     cache.store(entry)
     deadlines.set(.binding(entry.identifier), to: entry.deadline)
     count(entry, previous)
@@ -167,6 +175,7 @@ extension LocalMobilityAnchor {
     turn.notify(.bindingChanged(summary(entry)))
     for tunnel in gone { turn.notify(.tunnelRemoved(tunnel)) }
     turn.persist(.store(entry.record(at: turn.now)))
+    startHeartbeats(with: entry.attachment.proxyCareOfAddress, at: turn.now.monotonic)
   }
 
   private mutating func count(_ entry: BindingCacheEntry, _ previous: BindingCacheEntry?) {

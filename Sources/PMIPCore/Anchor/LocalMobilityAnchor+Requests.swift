@@ -99,11 +99,12 @@ extension LocalMobilityAnchor {
       // A registration that came in between may have moved the deadline.
       guard let entry = cache[identifier], entry.deadline <= turn.now.monotonic else { return }
       counters.count(entry.isActive ? .bindingsExpired : .bindingsDeletedAfterDelay)
-      delete(entry, cause: entry.isActive ? .expired : .deregistered, &turn)
+      delete(entry, cause: entry.isActive ? .expired : entry.removalCause, &turn)
     case .operatorDeletion(let identifier):
       guard let entry = cache[identifier] else { return }
       counters.count(.bindingsDeletedByOperator)
       delete(entry, cause: .operatorRequest, &turn)
+    case .groupRemoval(let identifier, let gateway, let rule): remove(identifier, of: gateway, by: rule, &turn)
     }
   }
 

@@ -83,6 +83,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   /// A request may have reached the anchor and was not refused: leaving needs a de-registration.
   var anchorMayHoldBinding = false
 
+  /// The anchor has lost the binding: the next refresh asks for it like a registration.
+  var isLostByAnchor = false
   /// Of the last PBU of this session.
   var sequence: UInt16
   /// Of the last PBU of this session; the next one must be greater (RFC 5213 section 5.5).

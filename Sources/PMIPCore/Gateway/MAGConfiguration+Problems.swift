@@ -4,7 +4,8 @@ import NetTypes
 extension MAGConfiguration {
   /// Everything that a gateway must not start with; empty: usable. Key paths as in the configuration file.
   public func problems() -> [ConfigurationProblem] {
-    addressProblems() + linkProblems() + nodeProblems() + timerProblems() + protocolProblems()
+    addressProblems() + linkProblems() + nodeProblems() + timerProblems() + heartbeat.problems(at: "heartbeat")
+      + protocolProblems()
   }
 
   /// MN-ID option: one octet of subtype, then at most this many.

@@ -19,6 +19,8 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var codePoints: CodePoints
   public var timers: MAGTimers
   public var limits: MAGLimits
+  /// With the anchors; off unless configured.
+  public var heartbeat = HeartbeatSettings()
   /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
   public var acceptsRedirect = false
 

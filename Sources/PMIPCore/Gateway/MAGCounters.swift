@@ -66,6 +66,22 @@ public struct MAGCounters: Hashable, Sendable {
     /// Of a type that no peer has reason to send to a gateway.
     case strayMessages = "stray-messages"
 
+    // Heartbeats (RFC 5847).
+    case heartbeatRequestsSent = "heartbeat-requests-sent"
+    case heartbeatRequestsReceived = "heartbeat-requests-received"
+    case heartbeatResponsesSent = "heartbeat-responses-sent"
+    case heartbeatResponsesReceived = "heartbeat-responses-received"
+    /// Late, duplicated or forged.
+    case heartbeatResponsesUnmatched = "heartbeat-responses-unmatched"
+    /// From an address that is no anchor's.
+    case heartbeatsFromStrangers = "heartbeats-from-strangers"
+    case heartbeatsUnsupported = "heartbeats-unsupported"
+    case anchorPathsFailed = "anchor-paths-failed"
+    case anchorPathsRecovered = "anchor-paths-recovered"
+    case anchorsRestarted = "anchors-restarted"
+    /// Registered anew because the anchor had lost the binding.
+    case bindingsLostByAnchor = "bindings-lost-by-anchor"
+
     // Data plane and access link.
     case installsFailed = "installs-failed"
     case advertisementsSent = "advertisements-sent"

@@ -25,8 +25,9 @@ extension MobileAccessGateway {
       setTimer(.refresh, of: entry.key, to: deadline)
       setTimer(.advertisement, of: entry.key, to: deadline + configuration.timers.advertisementInterval)
       if configuration.timers.probeInterval > .zero { setTimer(.probe, of: entry.key, to: deadline) }
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
+    for anchor in list.anchors.sorted() { startHeartbeats(with: anchor, at: now.monotonic) }
   }
 
   /// nil: expired, on a link that is no access link any more, the second of its kind, or too many.
@@ -89,6 +90,9 @@ extension MobileAccessGateway {
     {
       advertiseSoon(kept, &turn)
     }
+    if old.heartbeat != new.heartbeat || old.anchorAddress != new.anchorAddress || old.nodes != new.nodes {
+      reconfigureHeartbeats(at: turn.now.monotonic)
+    }
   }
 
   /// What the configuration now says against this session; nil: nothing.
@@ -117,7 +121,7 @@ extension MobileAccessGateway {
       case .registering, .refused: setTimer(.retry, of: key, to: deadline)
       case .deregistering: continue
       }
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
   }
 }

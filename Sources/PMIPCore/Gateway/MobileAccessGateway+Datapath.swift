@@ -44,6 +44,7 @@ extension MobileAccessGateway {
     if let old, tunnels.release(old.tunnel) { changes.append(.removeTunnel(old.tunnel)) }
     install(changes, decidingAbout: &entry, &turn)
     list[entry.key] = entry
+    startHeartbeats(with: entry.anchorAddress, at: turn.now.monotonic)
     if entry.isServed { serve(entry, &turn) }
 
     // The same session on another of our links: the anchor's binding is this one now.
@@ -226,7 +227,7 @@ extension MobileAccessGateway {
     for key in keys {
       guard let entry = list[key], entry.isServed else { continue }
       setTimer(.advertisement, of: key, to: deadline)
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
   }
 
@@ -234,7 +235,7 @@ extension MobileAccessGateway {
   /// that the node is still attached.
   mutating func startProbing(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
     guard configuration.timers.probeInterval > .zero,
-      timers.deadline(of: Timer(key: entry.key, kind: .probe)) == nil
+      timers.deadline(of: .attachment(Timer(key: entry.key, kind: .probe))) == nil
     else { return }
     setTimer(.probe, of: entry.key, to: turn.now.monotonic + configuration.timers.probeInterval)
   }

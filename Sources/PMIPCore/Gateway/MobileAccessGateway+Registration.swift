@@ -44,16 +44,18 @@ extension MobileAccessGateway {
   }
 
   /// Extends the binding: HI 5, one HNP option for each assigned prefix (RFC 5213 section 6.9.1.3). If our own address
-  /// was changed meanwhile, the binding moves to the new one like in a handoff of the same interface: HI 3.
+  /// was changed meanwhile, the binding moves to the new one like in a handoff of the same interface: HI 3. If the
+  /// anchor has lost the binding, it is asked for with the handoff indicator of a registration.
   mutating func refresh(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
     guard let binding = known.binding else { return }
     var entry = known
     entry.state = .refreshing
     cancelTimers([.refresh], of: entry.key)
-    let local = desiredDatapath.tunnels[binding.tunnel]?.local
+    let isHere = desiredDatapath.tunnels[binding.tunnel]?.local == configuration.proxyCareOfAddress
+    let lost = entry.isLostByAnchor ? handoffIndicator(of: entry.identity) : nil
+    entry.isLostByAnchor = false
     entry.request = request(
-      .refresh, for: entry,
-      handoffIndicator: local == configuration.proxyCareOfAddress ? .noChange : .betweenGateways,
+      .refresh, for: entry, handoffIndicator: lost ?? (isHere ? .noChange : .betweenGateways),
       prefixes: binding.prefixes,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeout, maximum: configuration.timers.maxBindackTimeout))

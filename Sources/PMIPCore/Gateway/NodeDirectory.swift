@@ -8,6 +8,8 @@ struct NodeDirectory: Sendable {
   private let accessTechnologies: [String: AccessTechnologyType]
   private let unknownNodes: MAGConfiguration.UnknownNodePolicy
   private let anchorAddress: IPv6Address
+  /// Every anchor that the configuration names.
+  let anchors: Set<IPv6Address>
 
   init(_ configuration: MAGConfiguration) {
     for policy in configuration.nodes {
@@ -18,6 +20,7 @@ struct NodeDirectory: Sendable {
       configuration.accessLinks.map { ($0.name, $0.accessTechnology) }, uniquingKeysWith: { first, _ in first })
     unknownNodes = configuration.unknownNodes
     anchorAddress = configuration.anchorAddress
+    anchors = Set(configuration.nodes.compactMap(\.anchorAddress) + [configuration.anchorAddress])
   }
 
   /// nil: not an access link.
