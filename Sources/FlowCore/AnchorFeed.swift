@@ -104,6 +104,19 @@ public struct AnchorBindingChange: Hashable, Sendable, Codable {
   }
 }
 
+/// Arguments of `serve-prefixes`: the gateway of the binding is to serve these prefixes of the node, see
+/// docs/control-protocol.md. The result is an `AnchorBindingChange`.
+public struct ServePrefixesRequest: Hashable, Sendable, Codable {
+  /// Number of the binding.
+  public var binding: UInt32
+  public var prefixes: [IPv6Prefix]
+
+  public init(binding: UInt32, prefixes: [IPv6Prefix]) {
+    self.binding = binding
+    self.prefixes = prefixes
+  }
+}
+
 /// Data of `gateway-changed`: what the anchor's heartbeats say about the path to a gateway (RFC 5847).
 public struct AnchorGateway: Hashable, Sendable, Codable {
   /// As in `AnchorTunnel.gateway`.

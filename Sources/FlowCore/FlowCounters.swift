@@ -36,6 +36,11 @@ public struct FlowCounters: Hashable, Sendable {
   public var anchorSnapshots: UInt64 = 0
   public var anchorEvents: UInt64 = 0
   public var anchorLost: UInt64 = 0
+  /// Commands that had to wait until the anchor had made a gateway serve the flow's prefix, and how that ended.
+  public var prefixesAsked: UInt64 = 0
+  public var prefixesGranted: UInt64 = 0
+  public var prefixesRefused: UInt64 = 0
+  public var prefixesUnanswered: UInt64 = 0
 
   public init() {}
 
@@ -70,6 +75,10 @@ public struct FlowCounters: Hashable, Sendable {
       "anchor-snapshots": anchorSnapshots,
       "anchor-events": anchorEvents,
       "anchor-lost": anchorLost,
+      "prefixes-asked": prefixesAsked,
+      "prefixes-granted": prefixesGranted,
+      "prefixes-refused": prefixesRefused,
+      "prefixes-unanswered": prefixesUnanswered,
     ]
   }
 }

@@ -31,6 +31,9 @@ final class Daemon {
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
+  /// Of `serve-prefixes`: who waits for an answer of the core.
+  private var questions: [QuestionToken: DeferredAnswer<AnchorBindingChange>] = [:]
+  private var nextQuestion: UInt64 = 1
   private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
 
@@ -53,7 +56,8 @@ final class Daemon {
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     core = LocalMobilityAnchor(
-      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1))
+      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1),
+      firstNotification: .random(in: .min ... .max))
   }
 
   func run() throws {
@@ -167,6 +171,8 @@ final class Daemon {
         publish(notification)
       case .persist(let change):
         unwritten.append(change)
+      case .answer(let token, let answer):
+        questions.removeValue(forKey: token)?(answer.result)
       }
     }
   }
@@ -216,6 +222,7 @@ final class Daemon {
   private func publish(_ notification: LMANotification) {
     let event: AnchorEvent
     switch notification {
+    case .notificationFailed(let failure): return log.warning("\(failure.text)")
     case .tunnelAdded(let tunnel):
       log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
       event = .tunnelAdded(anchorTunnel(tunnel))
@@ -259,6 +266,48 @@ final class Daemon {
     control.handle("delete", DeleteArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try delete(arguments.binding)
     }
+    control.handle("notify", NotifyArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try notify(arguments)
+    }
+    control.handleDeferred("serve-prefixes", ServePrefixesRequest.self) { [unowned self] arguments, _, answer in
+      let token = QuestionToken(rawValue: nextQuestion)
+      nextQuestion += 1
+      questions[token] = answer
+      handle(.servePrefixes(token, arguments.prefixes, at: BindingIdentifier(rawValue: arguments.binding)))
+      settle()
+    }
+  }
+
+  private func notify(_ arguments: NotifyArguments) throws(ControlError) -> NotifiedDocument {
+    guard let name = arguments.node else { return try notify(gateway: arguments.gateway ?? "", arguments.notification) }
+    let node = MobileNodeIdentifier(nai: name)
+    let bindings = core.bindings(of: node).filter { $0.state == .active }
+    guard !bindings.isEmpty else {
+      throw ControlError(
+        code: "no-such-node", message: "no gateway has '\(name)'", hint: "`lmad show nodes` lists them")
+    }
+    handle(.notifyNode(node, arguments.notification.request))
+    settle()
+    return NotifiedDocument(node: name, gateways: Set(bindings.map(\.gatewayName)).sorted())
+  }
+
+  private func notify(
+    gateway name: String, _ notification: NotifyArguments.Notification
+  ) throws(ControlError) -> NotifiedDocument {
+    guard let gateway = core.configuration.gateways.first(where: { $0.name == name }),
+      core.tunnels.contains(where: { $0.remote == gateway.address })
+    else {
+      throw ControlError(
+        code: "no-such-gateway", message: "no gateway '\(name)' has a session here",
+        hint: "`lmad show gateways` lists them")
+    }
+    guard case .reregister(let acknowledged) = notification.request else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "session parameters are those of one node", hint: "name a node")
+    }
+    handle(.reregisterGateway(gateway.address, acknowledged: acknowledged))
+    settle()
+    return NotifiedDocument(gateways: [name])
   }
 
   private func delete(_ number: UInt32) throws(ControlError) -> BindingsDocument {
@@ -337,4 +386,45 @@ final class Daemon {
 
 struct DeleteArguments: Codable {
   var binding: UInt32
+}
+
+struct NotifyArguments: Codable {
+  enum Notification: String, Codable {
+    case reregister
+    /// The same, and the gateway acknowledges.
+    case reregisterAcknowledged = "reregister-acknowledged"
+    case sessionParameters = "session-parameters"
+
+    var request: NotificationRequest {
+      switch self {
+      case .reregister: .reregister(acknowledged: false)
+      case .reregisterAcknowledged: .reregister(acknowledged: true)
+      case .sessionParameters: .sessionParameters
+      }
+    }
+  }
+
+  /// One of the two.
+  var node: String?
+  var gateway: String?
+  var notification: Notification
+}
+
+extension ServiceAnswer {
+  fileprivate var result: Result<AnchorBindingChange, ControlError> {
+    switch self {
+    case .served(let binding): .success(AnchorBindingChange(binding: AnchorBinding(binding)))
+    case .refused(let refusal): .failure(ControlError(code: refusal.reason.rawValue, message: refusal.message))
+    }
+  }
+}
+
+extension NotificationFailure {
+  fileprivate var text: String {
+    let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "all nodes")"
+    guard let status else {
+      return "\(gatewayName) did not answer the \(subject), sent \(transmissions) times"
+    }
+    return "\(gatewayName) refused the \(subject) with status \(status.rawValue)"
+  }
 }

@@ -109,6 +109,13 @@ struct GatewaysDocument: Codable {
   }
 }
 
+/// Answer of `notify`: where the notification went.
+struct NotifiedDocument: Codable {
+  /// Absent: all nodes of the gateway.
+  var node: String?
+  var gateways: [String]
+}
+
 extension AnchorBinding {
   init(_ binding: BindingSummary) {
     self.init(

@@ -60,3 +60,7 @@ extension GatewaysDocument {
     return table.text
   }
 }
+
+extension NotifiedDocument {
+  var text: String { "\(node ?? "all nodes"): notified \(gateways.joined(separator: ", "))" }
+}

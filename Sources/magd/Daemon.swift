@@ -351,6 +351,9 @@ final class Daemon {
     case .attachmentRemoved(let attachment, let cause):
       log.info("\(attachment.node.displayText) on \(attachment.link): gone (\(cause.rawValue))")
       control.publish("attachment-removed", topic: "attachments", entry(attachment))
+    case .notificationRefused(let reason, let node, let status):
+      let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node")"
+      log.warning("\(subject) refused: \(status.rawValue)")
     case .anchorChanged(let anchor, let change):
       log.warning("anchor \(anchor.address): \(change.rawValue)")
       control.publish(

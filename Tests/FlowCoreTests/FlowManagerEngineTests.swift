@@ -153,21 +153,6 @@ import Testing
     #expect(world.tunnel(of: World.tuple(80)) == World.one)
   }
 
-  @Test("move to a gateway that does not know the prefix yet says so") func prefixNotServed() {
-    var world = World()
-    world.handle(
-      .anchorSnapshot(World.snapshot([World.interfaceBinding(1), World.interfaceBinding(2, offLink: false)])))
-    world.packet(.flow(World.tuple(80)))
-    let flow = FlowReference.identifier(FlowIdentifier(rawValue: 1))
-    let text = world.refusal(.move(flow, target: "mag2"))
-    #expect(text.hasPrefix("mag2 (tunnel 2) has mn1@example.net, but does not know yet that it must serve"))
-    #expect(text.hasSuffix("can take mag1 (tunnel 1)"))
-    // The gateway refreshes, and learns it.
-    world.handle(.anchorEvent(.bindingChanged(AnchorBindingChange(binding: World.interfaceBinding(2)))))
-    #expect(world.refusal(.move(flow, target: "mag2")) == "")
-    #expect(world.tunnel(of: World.tuple(80)) == World.two)
-  }
-
   @Test("A move that the kernel refuses is undone and answered") func moveKernelRefuses() {
     var world = Self.attached()
     world.packet(.flow(World.tuple(80)))

@@ -268,6 +268,8 @@ extension LMAEffect {
     case .notify(.gatewayChanged): "gateway-changed"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
+    case .notify(.notificationFailed): "notification-failed"
+    case .answer: "answer"
     }
   }
 }

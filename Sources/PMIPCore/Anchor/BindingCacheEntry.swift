@@ -23,7 +23,8 @@ struct BindingCacheEntry: Hashable, Sendable {
   var tunnel: TunnelIdentifier
   /// Never empty; sorted. Attachments that share one prefix share them all.
   var prefixes: [IPv6Prefix]
-  /// Prefixes of the node's other interfaces that the gateway was told in the last acknowledgement.
+  /// Prefixes of the node's other interfaces that the gateway serves: as its last acknowledgement said, or as it has
+  /// acknowledged itself since.
   var offLinkPrefixes: [IPv6Prefix] = []
   /// Packets to `prefixes` without a flow mark go to this attachment. Never while awaiting deletion.
   var isDefault: Bool

@@ -31,6 +31,7 @@ extension LocalMobilityAnchor {
       let (node, gateway) = try admit(update, proxyCareOfAddress: proxyCareOfAddress)
       let request = RegistrationRequest(
         update, source: source, destination: destination, at: turn.now, node: node, gateway: gateway)
+      for deviation in request.deviations.list { count(tolerated: deviation) }
       arrive(request, &turn)
     } catch {
       refuse(update, source: source, destination: destination, error, &turn)
@@ -43,16 +44,27 @@ extension LocalMobilityAnchor {
   ) throws(Refusal) -> (MobileNodeIdentifier, GatewayPolicy) {
     // The standards name no answer; mixing the values of two options would be worse than any.
     guard !update.options.duplicatesSingleton else { throw Refusal(.reasonUnspecified, because: .duplicateOption) }
-    guard let node = update.options.mobileNodeIdentifier, !node.identifier.isEmpty else {
+    let known = gateways[proxyCareOfAddress]
+    guard let node = identifier(in: update, from: known), !node.identifier.isEmpty else {
       throw Refusal(.missingMobileNodeIdentifierOption)
     }
     let policy = policies[node]
-    guard let gateway = gateways[proxyCareOfAddress], policy?.allows(gateway) ?? true else {
+    guard let gateway = known, policy?.allows(gateway) ?? true else {
       throw Refusal(.gatewayNotAuthorized)
     }
     guard policy != nil || configuration.unknownNodes == .accept else { throw Refusal(.notLMAForThisMobileNode) }
     guard policy?.proxyRegistrationEnabled ?? true else { throw Refusal(.proxyRegistrationNotEnabled) }
     return (node, gateway)
+  }
+
+  private func identifier(in update: BindingUpdate, from gateway: GatewayPolicy?) -> MobileNodeIdentifier? {
+    let named = update.options.mobileNodeIdentifier
+    guard gateway?.tolerated.contains(.nulPaddedIdentifier) == true else { return named }
+    return named?.withoutPadding ?? named
+  }
+
+  private mutating func count(tolerated deviation: PeerDeviation) {
+    if let counter = Counter(tolerated: deviation) { counters.count(counter) }
   }
 
   /// Judges the request now, or later when its node is busy.
@@ -174,7 +186,7 @@ extension LocalMobilityAnchor {
 
   /// Step 9. A request that has to wait may still become a session of its own: its sequence number says nothing about
   /// the existing one, but its timestamp tells whether the node has been somewhere else since.
-  private func checkOrder(
+  private mutating func checkOrder(
     of request: RegistrationRequest, _ decision: HandoffDecision, _ sessions: [BindingCacheEntry]
   ) -> (refusal: Refusal, lastAccepted: UInt16?)? {
     let last: Ordering.Mark? =
@@ -184,6 +196,12 @@ extension LocalMobilityAnchor {
       case .reject(_, let binding): binding.flatMap { sessions.numbered($0)?.lastAccepted }
       case .new, .share: nil
       }
+    if request.tolerated.contains(.sameSequenceOnRetransmission), case .update(let binding) = decision,
+      let session = sessions.numbered(binding), request.repeats(session)
+    {
+      count(tolerated: .sameSequenceOnRetransmission)
+      return nil
+    }
     let status = request.orderingRejection(after: last, window: configuration.timers.timestampValidityWindow)
     return status.map { (Refusal($0), last?.sequence) }
   }
@@ -194,7 +212,10 @@ extension LocalMobilityAnchor {
     let prefixes = options.homeNetworkPrefixes
     guard !prefixes.isEmpty else { throw Refusal(.missingHomeNetworkPrefixOption) }
     guard options.handoffIndicator != nil else { throw Refusal(.missingHandoffIndicatorOption) }
-    guard options.accessTechnologyType != nil else { throw Refusal(.missingAccessTechnologyTypeOption) }
+    guard let technology = options.accessTechnologyType else { throw Refusal(.missingAccessTechnologyTypeOption) }
+    guard technology != .reserved || request.tolerated.contains(.reservedAccessTechnology) else {
+      throw Refusal(.reasonUnspecified, because: .reservedAccessTechnology)
+    }
     guard prefixes.count == 1 || !prefixes.contains(where: \.isAllZero) else {
       throw Refusal(.reasonUnspecified, because: .allZeroPrefixNotAlone)
     }
@@ -231,8 +252,11 @@ extension LocalMobilityAnchor {
     if let counter = Counter(rejection: refusal.status) { counters.count(counter) }
     if let reason = refusal.reason { counters.count(reason) }
     let told = refusal.status == .sequenceNumberOutOfWindow ? lastAccepted : nil
+    let gateway = gateways[update.options.alternateCareOfAddress ?? source]
+    let swapsClock = gateway?.tolerated.contains(.hostByteOrderTimestamp) == true
+    let clock = swapsClock ? turn.now.wallClock.byteSwapped : turn.now.wallClock
     send(
-      Acknowledgement.rejecting(update, refusal.status, clock: turn.now.wallClock, lastAccepted: told),
+      Acknowledgement.rejecting(update, refusal.status, clock: clock, lastAccepted: told),
       from: destination, to: source, &turn)
   }
 
@@ -256,6 +280,18 @@ extension NodePolicy {
 }
 
 extension LMACounters.Name {
+  /// nil for what only an anchor does.
+  fileprivate init?(tolerated deviation: PeerDeviation) {
+    switch deviation {
+    case .nulPaddedIdentifier: self = .toleratedNULPaddedIdentifier
+    case .hostPrefixLength: self = .toleratedHostPrefixLength
+    case .hostByteOrderTimestamp: self = .toleratedHostByteOrderTimestamp
+    case .reservedAccessTechnology: self = .toleratedReservedAccessTechnology
+    case .sameSequenceOnRetransmission: self = .toleratedSameSequence
+    case .missingProxyFlag, .missingHandoffOptions, .missingTimestamp, .noDynamicPrefix: return nil
+    }
+  }
+
   /// The counter of a status that this anchor gives.
   fileprivate init?(rejection status: BindingStatus) {
     switch status {

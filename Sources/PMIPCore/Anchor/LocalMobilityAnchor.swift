@@ -28,6 +28,9 @@ import NetTypes
 /// in the past until all are done. So that this cannot be seen, what is due for a node comes before anything else that
 /// happens to it.
 ///
+/// A gateway learns of the prefixes of other interfaces by its acknowledgements, and before a flow moves to it by a Flow
+/// Mobility Initiate (`+FlowMobility`), which is one of the Update Notifications of RFC 7077 (`+Notifications`).
+///
 /// Heartbeats with the gateways are in `+Heartbeat`; what ends all bindings of one, in `+Groups`.
 ///
 /// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846). Authentication of messages is IPsec's; here a
@@ -43,6 +46,10 @@ public struct LocalMobilityAnchor: Sendable {
   var tunnelTable = TunnelTable()
   var pending = PendingRegistrations()
   var deadlines = DeadlineTable<Deadline>()
+  /// Update Notifications that wait for an answer.
+  var notifications: OutstandingNotifications
+  /// Flow Mobility Initiates among them, by session.
+  var exchanges: [BindingIdentifier: FlowMobilityExchange] = [:]
   var peerDeadlines = DeadlineTable<PeerDeadline>()
   /// Install effects that remove something, with the tunnels that are gone when they are answered.
   var removals = SegmentedDictionary<EffectID, [TunnelIdentifier]>()
@@ -67,6 +74,8 @@ public struct LocalMobilityAnchor: Sendable {
     case binding(BindingIdentifier)
     /// The end of MaxDelayBeforeNewBCEAssign.
     case wait(WaitIdentifier)
+    /// The end of MIN_DELAY_BETWEEN_UPDATE_NOTIFICATION_REPLAY, by sequence number.
+    case notification(UInt16)
   }
 
   /// Those that no binding has; apart from the others, of which there are millions, because their keys are larger.
@@ -81,8 +90,13 @@ public struct LocalMobilityAnchor: Sendable {
   ///   - configuration: without `problems()`.
   ///   - firstBinding: numbers of bindings start here, or behind the highest restored one. Pass one more than the
   ///     highest ever stored, so that no subscriber takes a new binding for an old one.
-  public init(configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1)) {
+  ///   - firstNotification: sequence number of the first Update Notification; a random one (RFC 7077 section 5.1).
+  public init(
+    configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1),
+    firstNotification: UInt16 = 0
+  ) {
     self.configuration = configuration
+    notifications = OutstandingNotifications(first: firstNotification)
     allocator = PrefixAllocator(pools: configuration.prefixPools, nodes: configuration.nodes)
     nextBinding = max(1, firstBinding.rawValue)
     indexConfiguration()
@@ -99,6 +113,10 @@ public struct LocalMobilityAnchor: Sendable {
     case .restore(let records): restore(records, &turn)
     case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
+    case .notifyNode(let node, let request): notify(node, request, &turn)
+    case .reregisterGateway(let gateway, let acknowledged):
+      reregister(everybodyAt: gateway, acknowledged: acknowledged, &turn)
+    case .servePrefixes(let token, let prefixes, let binding): serve(prefixes, at: binding, token, &turn)
     }
     return turn.effects
   }
@@ -110,9 +128,10 @@ public struct LocalMobilityAnchor: Sendable {
     case .bindingUpdate(let update): receive(update, source: source, destination: destination, &turn)
     case .bindingError(let error): receive(error, source: source, &turn)
     case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
+    case .updateNotificationAcknowledgement(let acknowledgement):
+      receive(acknowledgement, source: source, destination: destination, &turn)
     // For gateways and mobile nodes; nobody has reason to send us one.
-    case .bindingAcknowledgement, .bindingRefreshRequest, .bindingRevocation, .updateNotification,
-      .updateNotificationAcknowledgement:
+    case .bindingAcknowledgement, .bindingRefreshRequest, .bindingRevocation, .updateNotification:
       counters.count(.strayMessages)
     }
   }
@@ -146,6 +165,7 @@ public struct LocalMobilityAnchor: Sendable {
       guard let request = pending.endWait(identifier) else { return }
       counters.count(.waitsTimedOut)
       perform(.registration(request, hasWaited: true), for: request.node, &turn)
+    case .notification(let sequence): notificationUnanswered(sequence, &turn)
     }
   }
 

@@ -110,6 +110,8 @@ public struct AdvertisementPlan: Hashable, Sendable, Codable {
 public enum MAGNotification: Hashable, Sendable, Codable {
   case attachmentChanged(AttachmentSummary)
   case attachmentRemoved(AttachmentSummary, DetachmentCause)
+  /// For the log: what an anchor has asked for was not done.
+  case notificationRefused(NotificationReason, MobileNodeIdentifier?, UpdateNotificationStatus)
   /// The path to the anchor has failed or works again, or the anchor has restarted without its sessions.
   case anchorChanged(AnchorSummary, AnchorChange)
 }

@@ -41,12 +41,13 @@ extension MobileAccessGateway {
     let units = record.expiresAt.distance(to: now.wallClock)
     let remaining = min(.seconds(Int64(clamping: units >> 16)), record.lifetime.duration)
     let looked = directory.identify(record.linkLayerAddress, named: nil)
+    let isKnown = looked?.node == record.node
     var entry = BindingUpdateListEntry(
       key: key,
       identity: NodeIdentity(
         node: record.node, kind: record.kind, anchorAddress: record.anchorAddress,
-        isMapped: looked?.isMapped == true && looked?.node == record.node,
-        isNamedByOperator: looked?.node != record.node),
+        proposedPrefixes: isKnown ? looked?.proposedPrefixes ?? [] : [], isMapped: isKnown && looked?.isMapped == true,
+        isNamedByOperator: !isKnown),
       accessTechnology: record.accessTechnology, trigger: record.trigger, linkLocalAddress: record.linkLocalAddress,
       attachedAt: record.attachedAt, lastSeen: nextSign(), sequence: record.sequence)
     let (tunnel, added) = tunnels.acquire(

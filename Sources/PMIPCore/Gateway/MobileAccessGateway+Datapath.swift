@@ -22,8 +22,14 @@ extension MobileAccessGateway {
     let old = entry.binding
     let (tunnel, added) = tunnels.acquire(local: request.source, remote: entry.anchorAddress)
     let keptClaim = request.purpose == .refresh ? old?.claim : nil
+    var offLink = granted.offLink
+    if let old, let list = entry.newestPrefixList, transmission.sentAt <= list.receivedAt {
+      // The anchor may have answered before it sent that list: what the list has brought must not go by an older word.
+      let kept = old.offLinkPrefixes.filter { !granted.onLink.contains($0) && !offLink.contains($0) }
+      offLink = Array((kept + offLink).prefix(configuration.limits.prefixesPerNode - granted.onLink.count))
+    }
     let binding = BindingUpdateListEntry.Binding(
-      prefixes: granted.onLink, offLinkPrefixes: granted.offLink, tunnel: tunnel, lifetime: lifetime,
+      prefixes: granted.onLink, offLinkPrefixes: offLink, tunnel: tunnel, lifetime: lifetime,
       expiresAt: transmission.sentAt + lifetime.duration, claim: keptClaim ?? nextClaim())
 
     entry.state = .registered
@@ -130,7 +136,7 @@ extension MobileAccessGateway {
 
   /// nil: there was nothing to do.
   @discardableResult
-  private mutating func install(_ changes: [DatapathChange], _ turn: inout Turn) -> EffectID? {
+  mutating func install(_ changes: [DatapathChange], _ turn: inout Turn) -> EffectID? {
     guard !changes.isEmpty else { return nil }
     for change in changes { desiredDatapath.apply(change) }
     let identifier = nextEffectID()
@@ -140,6 +146,9 @@ extension MobileAccessGateway {
 
   mutating func datapathAnswered(_ identifier: EffectID, _ outcome: DatapathOutcome, _ turn: inout Turn) {
     if case .failed = outcome { counters.count(.installsFailed) }
+    if let pending = pendingNotifications.removeValue(forKey: identifier) {
+      return datapathAnswered(pending, outcome, &turn)
+    }
     // Removals decide about nothing: a route that could not be removed is left to the reconciler.
     guard let pending = pendingInstalls.removeValue(forKey: identifier), var entry = list[pending.key],
       entry.binding?.claim == pending.claim
@@ -161,7 +170,7 @@ extension MobileAccessGateway {
   }
 
   /// Registered, and the kernel has the routes.
-  private mutating func serve(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
+  mutating func serve(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
     var entry = known
     persist(&entry, &turn)
     list[entry.key] = entry

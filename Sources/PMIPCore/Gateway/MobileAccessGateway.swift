@@ -12,12 +12,14 @@ import NetTypes
 /// A node comes and goes on an access link (`+Attachment`); each attachment is one mobility session, which is
 /// registered, refreshed and ended at the anchor (`+Registration`); what the anchor grants becomes tunnels, routes and
 /// unicast Router Advertisements (`+Datapath`). The prefixes are advertised only when the kernel has confirmed the
-/// routes, and never while a registration is refused. Restart and reconfiguration are in `+Configuration`.
+/// routes, and never while a registration is refused. Restart and reconfiguration are in `+Configuration`. What an
+/// anchor asks for by itself comes as an Update Notification (`+Notifications`); a Flow Mobility Initiate
+/// (`+FlowMobility`) has prefixes of the node's other interfaces served here too.
 ///
 /// Heartbeats with the anchors are in `+Heartbeat`.
 ///
-/// Left out: DHCP relay, local routing, IPv4, revocation and Update Notifications (RFC 5213 sections 6.11 and 6.10.3,
-/// RFC 5844, 5846, 7077). MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only two
+/// Left out: DHCP relay, local routing, IPv4 and revocation (RFC 5213 sections 6.11 and 6.10.3, RFC 5844, 5846).
+/// MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only two
 /// answers in a row may cause another PBU at once.
 public struct MobileAccessGateway: Sendable {
   /// A timer of one attachment.
@@ -81,6 +83,9 @@ public struct MobileAccessGateway: Sendable {
   /// configuration changes.
   var deniedNodes: Set<MobileNodeIdentifier> = []
   var pendingInstalls: [EffectID: PendingInstall] = [:]
+  /// Update Notifications that the kernel must answer first.
+  var pendingNotifications: [EffectID: PendingNotification] = [:]
+  var recentNotifications = RecentNotifications()
   /// By anchor address; only of anchors that we know.
   var peers: [IPv6Address: HeartbeatExchange] = [:]
   /// Grows when we lose our sessions (RFC 5847 section 3.4).
@@ -133,9 +138,10 @@ public struct MobileAccessGateway: Sendable {
       acknowledged(acknowledgement, source: source, destination: destination, &turn)
     case .bindingError(let error): receive(error, source: source, &turn)
     case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
+    case .updateNotification(let notification):
+      notified(notification, source: source, destination: destination, &turn)
     // For anchors and mobile nodes; nobody has reason to send us one.
-    case .bindingUpdate, .bindingRefreshRequest, .bindingRevocation, .updateNotification,
-      .updateNotificationAcknowledgement:
+    case .bindingUpdate, .bindingRefreshRequest, .bindingRevocation, .updateNotificationAcknowledgement:
       counters.count(.strayMessages)
     }
   }
