@@ -62,7 +62,11 @@ final class AccessLinkPort {
     }
   }
 
-  func update(_ link: Link) { self.link = link }
+  func update(_ link: Link) {
+    self.link = link
+    // The kernel drops the addresses of an interface that is taken down; the next advertisement adds its own again.
+    if !link.hasCarrier { addresses = [] }
+  }
 
   /// Gives up the interface; it is gone.
   func close() {

@@ -21,9 +21,9 @@ SENT = [
     "Proxy Binding Update", "Proxy Binding Acknowledgement", "Binding Error", "Heartbeat request", "Heartbeat response",
     "unsolicited Heartbeat response", *REVOCATIONS.values(), *NOTIFICATIONS.values(), "Update Notification Acknowledgement",
     # Options and sub-options, as `lmad decode` names them.
-    "PadN", "AlternateCareOfAddress", "MobileNodeIdentifier", "HomeNetworkPrefix", "HandoffIndicator",
+    "PadN", "MobileNodeIdentifier", "HomeNetworkPrefix", "HandoffIndicator",
     "AccessTechnologyType", "MobileNodeLinkLayerIdentifier", "LinkLocalAddress", "Timestamp", "RestartCounter",
-    "FlowIdentification", "TrafficSelector", "RedirectCapability", "Redirect", "LoadInformation",
+    "RedirectCapability", "Redirect", "LoadInformation",
     "MobileNodeGroupIdentifier", "MAGMultipathBinding", "MAGIdentifier", "FlowMobility",
 ]
 

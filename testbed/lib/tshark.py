@@ -78,6 +78,8 @@ class Message:
     objections: list[str] = attribute(default_factory=list)
     sent_by_test: bool = False
     destination: str = ""
+    # Of the capture, in seconds since 1970.
+    time: float = 0
     # From offset 6 on, where tshark does not know the message.
     unknown_data: str = ""
 
@@ -108,9 +110,10 @@ def parse(packet: ElementTree.Element) -> Message:
     protocol = next(entry for entry in packet.iter("proto") if entry.get("name") == "mipv6")
     start = int(protocol.get("pos"))
     number = next(entry for entry in packet.iter("field") if entry.get("name") == "num")
+    time = next(entry for entry in packet.iter("field") if entry.get("name") == "timestamp")
     address = {entry.get("name"): entry.get("show") for entry in packet.iter("field")}
     message = Message([], [], int(number.get("show")), [], int(address.get("ipv6.flow", "0"), 0) == TEST_FLOW_LABEL,
-                      address.get("ipv6.dst", ""))
+                      address.get("ipv6.dst", ""), float(time.get("value")))
     for entry in protocol:
         if entry.get("show") == "Mobility Options":
             message.options = [option(child, start) for child in entry if child.get("name") != "_ws.expert"]
