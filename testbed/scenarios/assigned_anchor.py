@@ -27,7 +27,7 @@ def run(domain: Domain) -> None:
         assert answer.returncode == 0, f"the correspondent does not reach {interface}: {answer.stdout}"
 
     domain.detach("if2")
-    wait_until("the binding of if2 awaits deletion", lambda: domain.binding("if2", "awaiting-deletion"))
+    wait_until("the binding of if2 is gone", lambda: len(domain.bindings()) == 1)
     domain.signalling.stop()
     sent = [(message.destination, any(option["name"] == "RedirectCapability" for option in document["options"]))
             for document, message in crosscheck.compare(domain.signalling.path)[0]
