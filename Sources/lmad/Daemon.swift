@@ -26,6 +26,7 @@ final class Daemon {
   private let numbers: StateFile<UInt32>
   private var highestNumber: UInt32
   private var core: LocalMobilityAnchor
+  private let recorder: EventRecorder<LocalMobilityAnchor>
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
@@ -49,8 +50,10 @@ final class Daemon {
     highestNumber = numbers.takeRecords().max() ?? 0
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
-    core = LocalMobilityAnchor(
+    let start = LocalMobilityAnchor.Start(
       configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1))
+    core = try LocalMobilityAnchor(start: start)
+    recorder = EventRecorder(configuration.recording, program: AnchorProgram.daemon.name, start: start, log: log)
   }
 
   func run() throws {
@@ -119,12 +122,12 @@ final class Daemon {
     do throws(ConfigurationErrors) {
       let new = try LMADaemonConfiguration.load(path: file).value
       guard new.datapathConfiguration == configuration.datapathConfiguration, new.control == configuration.control,
-        new.stateDirectory == configuration.stateDirectory
+        new.stateDirectory == configuration.stateDirectory, new.recording == configuration.recording
       else {
         log.error(
           """
-          configuration not reloaded, the old one stays: changes of addresses, prefix-pools, datapath, control and state-directory need a \
-          restart (no traffic is interrupted)
+          configuration not reloaded, the old one stays: changes of addresses, prefix-pools, datapath, control, state-directory and recording \
+          need a restart (no traffic is interrupted)
           """)
         return
       }
@@ -138,7 +141,10 @@ final class Daemon {
   }
 
   private func handle(_ event: LMAEvent) {
-    run(core.handle(event, at: Self.now))
+    let now = Self.now
+    let effects = core.handle(event, at: now)
+    recorder.add(event, at: now, effects: effects)
+    run(effects)
   }
 
   private func run(_ effects: [LMAEffect]) {
@@ -192,6 +198,7 @@ final class Daemon {
       stateFailures += 1
       log.error("\(error)")
     }
+    recorder.flush()
     do {
       try loop.setDeadline(core.nextDeadline)
     } catch {
@@ -227,6 +234,7 @@ final class Daemon {
   }
 
   private func serve() {
+    recorder.serve(control)
     control.handleSubscription("subscribe", topic: Self.bindingsTopic, NoArguments.self) { [unowned self] _, _ in
       snapshot
     }
@@ -310,6 +318,7 @@ final class Daemon {
     for (name, value) in core.counters.list { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
+    result.merge(recorder.counters) { own, _ in own }
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
     result["bindings"] = UInt64(core.bindings.count)

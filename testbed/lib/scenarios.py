@@ -1,7 +1,7 @@
 """Runs the scenarios, each in a process of its own and bounded in time.
 
 A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
-(bound natively; the guest gets more).
+(bound natively; the guest gets more). After each, what lmad and magd recorded is replayed on their pure cores.
 """
 
 import argparse
@@ -31,13 +31,14 @@ def run_one(name: str, results: Path) -> int:
     """In a process of its own."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: the scenario took too long"))
     scenario = importlib.import_module(f"scenarios.{name}")
-    with Domain(results) as domain:
+    with Domain(results, records=True) as domain:
         try:
             scenario.run(domain)
+            domain.replay()
         except AssertionError as error:
             where = traceback.extract_tb(error.__traceback__)
-            line = next(frame.lineno for frame in reversed(where) if "/scenarios/" in frame.filename)
-            print(f"{name}.py:{line}: {error}")
+            place = next(frame for frame in reversed(where) if frame.filename.endswith((f"/{name}.py", "/scenarios.py")))
+            print(f"{Path(place.filename).name}:{place.lineno}: {error}")
             return 1
     return 0
 
