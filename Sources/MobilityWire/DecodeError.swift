@@ -19,7 +19,7 @@ public struct DecodeError: Error, Hashable, Sendable {
     case optionOverrun = "option-overrun"
     /// Length not allowed for this option.
     case optionLength = "option-length"
-    /// Prefix length above 128.
+    /// Prefix length above 128, or above 32 of an IPv4 prefix.
     case prefixLength = "prefix-length"
     case trafficSelectorShort = "ts-short"
     case trafficSelectorTrailing = "ts-trailing"

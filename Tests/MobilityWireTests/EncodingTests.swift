@@ -163,7 +163,11 @@ import Testing
       address: randomAddress(&generator))
     let data = generator.octets(Int.random(in: 0...40, using: &generator))
     let octet = UInt8.random(in: 0 ... .max, using: &generator)
-    return switch Int.random(in: 0...12, using: &generator) {
+    let number = UInt32.random(in: 0 ... .max, using: &generator)
+    let ipv4 = IPv4Address(rawValue: number)
+    let ipv4Length = UInt8.random(in: 0...32, using: &generator)
+    let isFlagSet = Bool.random(using: &generator)
+    return switch Int.random(in: 0...32, using: &generator) {
     case 0: .bindingRefreshAdvice(.random(in: 0 ... .max, using: &generator))
     case 1: .alternateCareOfAddress(prefix.address)
     case 2: .mobileNodeIdentifier(MobileNodeIdentifier(subtype: octet, identifier: data))
@@ -176,6 +180,39 @@ import Testing
     case 9: .timestamp(NTPTimestamp(rawValue: generator.next()))
     case 10: .flowMobility(prefix)
     case 11: .restartCounter(.random(in: 0 ... .max, using: &generator))
+    case 12: .mobileNetworkPrefix(MobileNetworkPrefixOption(prefixLength: prefix.prefixLength, address: prefix.address))
+    case 13: .authentication(subtype: octet, spi: number, authenticator: data)
+    case 14: ServiceSelection(identifier: data).map { .serviceSelection($0) } ?? .redirectCapability
+    case 15:
+      .ipv4HomeAddress(IPv4HomeAddressOption(prefixLength: ipv4Length, requestsPrefix: isFlagSet, address: ipv4))
+    case 16:
+      .ipv4AddressAcknowledgement(
+        IPv4AddressAcknowledgementOption(
+          status: IPv4AddressStatus(rawValue: octet), prefixLength: ipv4Length, address: ipv4))
+    case 17: .natDetection(NATDetectionOption(forcesUDP: isFlagSet, refreshTime: number))
+    case 18: .ipv4CareOfAddress(ipv4)
+    case 19: .greKey(isFlagSet ? number : nil)
+    case 20: .ipv4HomeAddressRequest(IPv4HomeAddressRequestOption(prefixLength: ipv4Length, address: ipv4))
+    case 21:
+      .ipv4HomeAddressReply(
+        IPv4HomeAddressReplyOption(
+          status: IPv4AddressStatus(rawValue: octet), prefixLength: ipv4Length, address: ipv4))
+    case 22: .ipv4DefaultRouterAddress(ipv4)
+    case 23: .ipv4DHCPSupportMode(isServer: isFlagSet)
+    case 24: .redirect(isFlagSet ? .v4(ipv4) : .v6(prefix.address))
+    case 25:
+      .loadInformation(
+        LoadInformation(
+          priority: UInt16(octet), sessionsInUse: number, maximumSessions: ~number, usedCapacity: number &* 3,
+          maximumCapacity: number &* 7))
+    case 26: .alternateIPv4CareOfAddress(ipv4)
+    case 27:
+      .delegatedMobileNetworkPrefix(DelegatedMobileNetworkPrefixOption(address: .v4(ipv4), prefixLength: ipv4Length))
+    case 28:
+      .delegatedMobileNetworkPrefix(
+        DelegatedMobileNetworkPrefixOption(address: .v6(prefix.address), prefixLength: prefix.prefixLength))
+    case 29: .lmaUserPlaneAddress(isFlagSet ? .v4(ipv4) : .v6(prefix.address))
+    case 30: .lmaUserPlaneAddress(nil)
     // Assigned to nothing.
     default: .unknown(type: UInt8.random(in: 71...199, using: &generator), data: data)
     }

@@ -9,10 +9,16 @@ public enum MobilityOption: Hashable, Sendable, Codable {
   case bindingRefreshAdvice(UInt16)
   /// 3
   case alternateCareOfAddress(IPv6Address)
+  /// 6
+  case mobileNetworkPrefix(MobileNetworkPrefixOption)
   /// 8
   case mobileNodeIdentifier(MobileNodeIdentifier)
+  /// 9
+  case authentication(subtype: UInt8, spi: UInt32, authenticator: [UInt8])
   /// 19
   case vendorSpecific(vendor: UInt32, subtype: UInt8, data: [UInt8])
+  /// 20
+  case serviceSelection(ServiceSelection)
   /// 22
   case homeNetworkPrefix(HomeNetworkPrefixOption)
   /// 23
@@ -27,6 +33,36 @@ public enum MobilityOption: Hashable, Sendable, Codable {
   case timestamp(NTPTimestamp)
   /// 28
   case restartCounter(UInt32)
+  /// 29
+  case ipv4HomeAddress(IPv4HomeAddressOption)
+  /// 30
+  case ipv4AddressAcknowledgement(IPv4AddressAcknowledgementOption)
+  /// 31
+  case natDetection(NATDetectionOption)
+  /// 32
+  case ipv4CareOfAddress(IPv4Address)
+  /// 33; nil: GRE without keys.
+  case greKey(UInt32?)
+  /// 36
+  case ipv4HomeAddressRequest(IPv4HomeAddressRequestOption)
+  /// 37
+  case ipv4HomeAddressReply(IPv4HomeAddressReplyOption)
+  /// 38
+  case ipv4DefaultRouterAddress(IPv4Address)
+  /// 39
+  case ipv4DHCPSupportMode(isServer: Bool)
+  /// 46
+  case redirectCapability
+  /// 47
+  case redirect(IPAddress)
+  /// 48
+  case loadInformation(LoadInformation)
+  /// 49
+  case alternateIPv4CareOfAddress(IPv4Address)
+  /// 55
+  case delegatedMobileNetworkPrefix(DelegatedMobileNetworkPrefixOption)
+  /// 59; nil: asked for.
+  case lmaUserPlaneAddress(IPAddress?)
   /// The paper's flow-mob option; its type comes from `CodePoints`.
   case flowMobility(HomeNetworkPrefixOption)
   /// Kept and re-encoded unchanged (RFC 6275 section 6.2.1: skipped by the protocol).
@@ -51,10 +87,15 @@ extension MobilityOption {
     case .bindingRefreshAdvice: self = .bindingRefreshAdvice(try BindingRefreshAdviceOption(decoding: &body).interval)
     case .alternateCareOfAddress:
       self = .alternateCareOfAddress(try AlternateCareOfAddressOption(decoding: &body).address)
+    case .mobileNetworkPrefix: self = .mobileNetworkPrefix(try MobileNetworkPrefixOption(decoding: &body))
+    case .authentication:
+      let option = try AuthenticationOption(decoding: &body)
+      self = .authentication(subtype: option.subtype, spi: option.spi, authenticator: option.authenticator)
     case .mobileNodeIdentifier: self = .mobileNodeIdentifier(try MobileNodeIdentifier(decoding: &body))
     case .vendorSpecific:
       let option = try VendorSpecificOption(decoding: &body)
       self = .vendorSpecific(vendor: option.vendor, subtype: option.subtype, data: option.data)
+    case .serviceSelection: self = .serviceSelection(try ServiceSelection(decoding: &body))
     case .homeNetworkPrefix: self = .homeNetworkPrefix(try HomeNetworkPrefixOption(decoding: &body))
     case .handoffIndicator: self = .handoffIndicator(try HandoffIndicator(decoding: &body))
     case .accessTechnologyType: self = .accessTechnologyType(try AccessTechnologyType(decoding: &body))
@@ -63,6 +104,28 @@ extension MobilityOption {
     case .linkLocalAddress: self = .linkLocalAddress(try LinkLocalAddressOption(decoding: &body).address)
     case .timestamp: self = .timestamp(try NTPTimestamp(decoding: &body))
     case .restartCounter: self = .restartCounter(try RestartCounterOption(decoding: &body).counter)
+    case .ipv4HomeAddress: self = .ipv4HomeAddress(try IPv4HomeAddressOption(decoding: &body))
+    case .ipv4AddressAcknowledgement:
+      self = .ipv4AddressAcknowledgement(try IPv4AddressAcknowledgementOption(decoding: &body))
+    case .natDetection: self = .natDetection(try NATDetectionOption(decoding: &body))
+    case .ipv4CareOfAddress: self = .ipv4CareOfAddress(try IPv4CareOfAddressOption(decoding: &body).address)
+    case .greKey: self = .greKey(try GREKeyOption(decoding: &body).key)
+    case .ipv4HomeAddressRequest: self = .ipv4HomeAddressRequest(try IPv4HomeAddressRequestOption(decoding: &body))
+    case .ipv4HomeAddressReply: self = .ipv4HomeAddressReply(try IPv4HomeAddressReplyOption(decoding: &body))
+    case .ipv4DefaultRouterAddress:
+      self = .ipv4DefaultRouterAddress(try IPv4DefaultRouterAddressOption(decoding: &body).address)
+    case .ipv4DHCPSupportMode:
+      self = .ipv4DHCPSupportMode(isServer: try IPv4DHCPSupportModeOption(decoding: &body).isServer)
+    case .redirectCapability:
+      _ = try RedirectCapabilityOption(decoding: &body)
+      self = .redirectCapability
+    case .redirect: self = .redirect(try RedirectOption(decoding: &body).address)
+    case .loadInformation: self = .loadInformation(try LoadInformation(decoding: &body))
+    case .alternateIPv4CareOfAddress:
+      self = .alternateIPv4CareOfAddress(try AlternateIPv4CareOfAddressOption(decoding: &body).address)
+    case .delegatedMobileNetworkPrefix:
+      self = .delegatedMobileNetworkPrefix(try DelegatedMobileNetworkPrefixOption(decoding: &body))
+    case .lmaUserPlaneAddress: self = .lmaUserPlaneAddress(try LMAUserPlaneAddressOption(decoding: &body).address)
     case _ where type.rawValue == codePoints.flowMobilityOption:
       self = .flowMobility(try HomeNetworkPrefixOption(decoding: &body))
     default: self = .unknown(type: type.rawValue, data: Array(body.rest()))
@@ -76,9 +139,13 @@ extension MobilityOption {
       return (.bindingRefreshAdvice, BindingRefreshAdviceOption(interval: interval))
     case .alternateCareOfAddress(let address):
       return (.alternateCareOfAddress, AlternateCareOfAddressOption(address: address))
+    case .mobileNetworkPrefix(let body): return (.mobileNetworkPrefix, body)
+    case .authentication(let subtype, let spi, let authenticator):
+      return (.authentication, AuthenticationOption(subtype: subtype, spi: spi, authenticator: authenticator))
     case .mobileNodeIdentifier(let body): return (.mobileNodeIdentifier, body)
     case .vendorSpecific(let vendor, let subtype, let data):
       return (.vendorSpecific, VendorSpecificOption(vendor: vendor, subtype: subtype, data: data))
+    case .serviceSelection(let body): return (.serviceSelection, body)
     case .homeNetworkPrefix(let body): return (.homeNetworkPrefix, body)
     case .handoffIndicator(let body): return (.handoffIndicator, body)
     case .accessTechnologyType(let body): return (.accessTechnologyType, body)
@@ -86,6 +153,24 @@ extension MobilityOption {
     case .linkLocalAddress(let address): return (.linkLocalAddress, LinkLocalAddressOption(address: address))
     case .timestamp(let body): return (.timestamp, body)
     case .restartCounter(let counter): return (.restartCounter, RestartCounterOption(counter: counter))
+    case .ipv4HomeAddress(let body): return (.ipv4HomeAddress, body)
+    case .ipv4AddressAcknowledgement(let body): return (.ipv4AddressAcknowledgement, body)
+    case .natDetection(let body): return (.natDetection, body)
+    case .ipv4CareOfAddress(let address): return (.ipv4CareOfAddress, IPv4CareOfAddressOption(address: address))
+    case .greKey(let key): return (.greKey, GREKeyOption(key: key))
+    case .ipv4HomeAddressRequest(let body): return (.ipv4HomeAddressRequest, body)
+    case .ipv4HomeAddressReply(let body): return (.ipv4HomeAddressReply, body)
+    case .ipv4DefaultRouterAddress(let address):
+      return (.ipv4DefaultRouterAddress, IPv4DefaultRouterAddressOption(address: address))
+    case .ipv4DHCPSupportMode(let isServer):
+      return (.ipv4DHCPSupportMode, IPv4DHCPSupportModeOption(isServer: isServer))
+    case .redirectCapability: return (.redirectCapability, RedirectCapabilityOption())
+    case .redirect(let address): return (.redirect, RedirectOption(address: address))
+    case .loadInformation(let body): return (.loadInformation, body)
+    case .alternateIPv4CareOfAddress(let address):
+      return (.alternateIPv4CareOfAddress, AlternateIPv4CareOfAddressOption(address: address))
+    case .delegatedMobileNetworkPrefix(let body): return (.delegatedMobileNetworkPrefix, body)
+    case .lmaUserPlaneAddress(let address): return (.lmaUserPlaneAddress, LMAUserPlaneAddressOption(address: address))
     case .flowMobility(let body):
       guard let type = codePoints.flowMobilityOption else { throw .flowMobilityWithoutCodePoint }
       return (MobilityOptionType(rawValue: type), body)

@@ -110,12 +110,42 @@ extension MobilityOptions {
     for case .alternateCareOfAddress(let value) in self { return value }
     return nil
   }
+  public var serviceSelection: ServiceSelection? {
+    for case .serviceSelection(let value) in self { return value }
+    return nil
+  }
+  /// All of them: more than one has a refusal of its own (RFC 5844 section 3.1.2.1).
+  public var ipv4HomeAddressRequests: [IPv4HomeAddressRequestOption] {
+    compactMap { if case .ipv4HomeAddressRequest(let value) = $0 { value } else { nil } }
+  }
+  public var ipv4HomeAddressReply: IPv4HomeAddressReplyOption? {
+    for case .ipv4HomeAddressReply(let value) in self { return value }
+    return nil
+  }
+  public var ipv4DefaultRouterAddress: IPv4Address? {
+    for case .ipv4DefaultRouterAddress(let value) in self { return value }
+    return nil
+  }
+  /// `.some(nil)`: GRE without keys.
+  public var greKey: UInt32?? {
+    for case .greKey(let value) in self { return .some(value) }
+    return nil
+  }
+  public var offersRedirect: Bool { contains(.redirectCapability) }
+  public var redirect: IPAddress? {
+    for case .redirect(let value) in self { return value }
+    return nil
+  }
+  public var loadInformation: LoadInformation? {
+    for case .loadInformation(let value) in self { return value }
+    return nil
+  }
 
   /// An option that may stand once (RFC 5213 sections 8.1 and 8.2) stands twice: a protocol error.
   public var duplicatesSingleton: Bool {
-    var seen: UInt16 = 0
+    var seen: UInt64 = 0
     for option in self {
-      let bit: UInt16
+      let bit: UInt64
       switch option {
       case .mobileNodeIdentifier: bit = 1
       case .handoffIndicator: bit = 2
@@ -126,7 +156,23 @@ extension MobilityOptions {
       case .alternateCareOfAddress: bit = 64
       case .bindingRefreshAdvice: bit = 128
       case .restartCounter: bit = 256
-      case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown: continue
+      case .serviceSelection: bit = 1 << 9
+      case .ipv4HomeAddress: bit = 1 << 10
+      case .ipv4AddressAcknowledgement: bit = 1 << 11
+      case .natDetection: bit = 1 << 12
+      case .ipv4CareOfAddress: bit = 1 << 13
+      case .greKey: bit = 1 << 14
+      case .ipv4HomeAddressReply: bit = 1 << 15
+      case .ipv4DefaultRouterAddress: bit = 1 << 16
+      case .ipv4DHCPSupportMode: bit = 1 << 17
+      case .redirectCapability: bit = 1 << 18
+      case .redirect: bit = 1 << 19
+      case .loadInformation: bit = 1 << 20
+      case .alternateIPv4CareOfAddress: bit = 1 << 21
+      case .lmaUserPlaneAddress: bit = 1 << 22
+      case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown, .mobileNetworkPrefix, .authentication,
+        .ipv4HomeAddressRequest, .delegatedMobileNetworkPrefix:
+        continue
       }
       if seen & bit != 0 { return true }
       seen |= bit
