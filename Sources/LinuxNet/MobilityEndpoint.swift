@@ -12,6 +12,8 @@ public final class MobilityEndpoint {
   public static let errorInterval: Duration = .milliseconds(10)
 
   public var codePoints: CodePoints
+  /// An anchor refuses malformed Binding Updates where an RFC asks for it; a gateway gets none.
+  private let answersBindingUpdates: Bool
   private let socket: MobilityHeaderSocket
   private let icmp: RawICMPv6Sender
   private var refused: [DecodeError.Code: UInt64] = [:]
@@ -23,8 +25,9 @@ public final class MobilityEndpoint {
   private var errorAllowance = errorBurst
   private var allowanceSince: Duration = .zero
 
-  public init(codePoints: CodePoints) throws(LinuxError) {
+  public init(codePoints: CodePoints, answersBindingUpdates: Bool) throws(LinuxError) {
     self.codePoints = codePoints
+    self.answersBindingUpdates = answersBindingUpdates
     socket = try MobilityHeaderSocket()
     icmp = try RawICMPv6Sender()
   }
@@ -77,6 +80,11 @@ public final class MobilityEndpoint {
     case .bindingError(let status):
       try? send(
         .bindingError(BindingError(status: status)), source: datagram.destination, destination: datagram.source)
+    case .bindingAcknowledgement(let status):
+      guard answersBindingUpdates, let refusal = BindingAcknowledgement(refusing: datagram.payload, status: status)
+      else { return }
+      try? send(
+        .bindingAcknowledgement(refusal), source: datagram.destination, destination: datagram.source)
     case .parameterProblem(let pointer):
       try? icmp.sendParameterProblem(code: 0, pointer: UInt32(pointer), about: datagram)
     }

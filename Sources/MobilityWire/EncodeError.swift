@@ -8,6 +8,8 @@ public enum EncodeError: Error, Hashable, Sendable {
   case flowMobilityWithoutCodePoint
   /// An unknown option with the type of Pad1 or PadN.
   case paddingAsOption(MobilityOptionType)
+  /// A field of an option, or a list in it, holds what the wire has no room for.
+  case fieldOutOfRange(MobilityOptionType)
 }
 
 extension EncodeError: CustomStringConvertible {
@@ -21,6 +23,8 @@ extension EncodeError: CustomStringConvertible {
       "flow-mob option without a type: configure its code point"
     case .paddingAsOption(let type):
       "\(type) given as an option: padding is placed by the encoder"
+    case .fieldOutOfRange(let type):
+      "\(type) with a field out of its range: see the ranges of its type"
     }
   }
 }

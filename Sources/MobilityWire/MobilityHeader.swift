@@ -29,6 +29,8 @@ public struct MobilityHeader: Hashable, Sendable {
   /// What Header Len can say.
   public static let maximumOctets = 2048
   private static let checksumOffset = 4
+  /// Octets in front of the data of a message.
+  static let fixedPartEnd = 6
   private static let unit = 8
 
   public var payloadProtocol: UInt8

@@ -62,6 +62,15 @@ public struct ByteReader<Failure: Error>: Sendable {
     return IPv6Address(high: try bigEndian(8), low: try bigEndian(8))
   }
 
+  /// An address whose family the octets up to the end say: 4 or 16.
+  @inlinable public mutating func ipAddress() throws(Failure) -> IPAddress {
+    switch remaining {
+    case 4: .v4(try ipv4Address())
+    case 16: .v6(try ipv6Address())
+    default: throw failure
+    }
+  }
+
   /// An EUI-48 address, six octets.
   @inlinable public mutating func linkLayerAddress() throws(Failure) -> LinkLayerAddress {
     LinkLayerAddress(rawValue: try bigEndian(6))

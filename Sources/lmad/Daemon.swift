@@ -42,7 +42,7 @@ final class Daemon {
     self.file = file
     self.log = log
     loop = try EventLoop()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints)
+    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: true)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")

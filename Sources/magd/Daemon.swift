@@ -48,7 +48,7 @@ final class Daemon {
     loop = try EventLoop()
     kernel = try RouteNetlink()
     monitor = try InterfaceMonitor()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints)
+    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: false)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
     control = try ControlServer(

@@ -167,7 +167,7 @@ import Testing
     let ipv4 = IPv4Address(rawValue: number)
     let ipv4Length = UInt8.random(in: 0...32, using: &generator)
     let isFlagSet = Bool.random(using: &generator)
-    return switch Int.random(in: 0...32, using: &generator) {
+    return switch Int.random(in: 0...41, using: &generator) {
     case 0: .bindingRefreshAdvice(.random(in: 0 ... .max, using: &generator))
     case 1: .alternateCareOfAddress(prefix.address)
     case 2: .mobileNodeIdentifier(MobileNodeIdentifier(subtype: octet, identifier: data))
@@ -213,8 +213,136 @@ import Testing
         DelegatedMobileNetworkPrefixOption(address: .v6(prefix.address), prefixLength: prefix.prefixLength))
     case 29: .lmaUserPlaneAddress(isFlagSet ? .v4(ipv4) : .v6(prefix.address))
     case 30: .lmaUserPlaneAddress(nil)
+    case 31: randomBinding(&generator)
+    case 32: .flowSummary((0...Int.random(in: 0...126, using: &generator)).map { UInt16($0) << 3 })
+    case 33, 34: .flowIdentification(randomFlow(&generator))
+    case 35:
+      .mobileNodeGroupIdentifier(
+        MobileNodeGroupIdentifier(subtype: octet, group: .random(in: 0 ... .max, using: &generator)))
+    case 36: .accessNetworkIdentifier(randomAccessNetwork(&generator))
+    case 37: .qualityOfService(randomService(&generator))
+    case 38:
+      .lmaControlledMAGParameters([
+        .reregistration(startTime: UInt16(octet), initialRetransmission: 1, maximumRetransmission: .max),
+        .heartbeat(interval: .max, retransmissionDelay: UInt16(octet), maximumRetransmissions: 3),
+        .unknown(type: .random(in: 3...255, using: &generator), data: data),
+      ])
+    case 39:
+      .magMultipathBinding(
+        MAGMultipathBinding(
+          interfaceTechnology: AccessTechnologyType(rawValue: octet),
+          interfaceLabel: .random(in: 0 ... .max, using: &generator),
+          binding: .random(in: 0 ... .max, using: &generator), bulkReRegistration: .random(using: &generator),
+          overwrite: .random(using: &generator)))
+    case 40: .magIdentifier(MAGIdentifier(subtype: octet, identifier: data))
     // Assigned to nothing.
     default: .unknown(type: UInt8.random(in: 71...199, using: &generator), data: data)
+    }
+  }
+
+  private func randomBinding(_ generator: inout SeededGenerator) -> MobilityOption {
+    .bindingIdentifier(
+      BindingIdentifierOption(
+        binding: .random(in: 0 ... .max, using: &generator),
+        status: BindingStatus(rawValue: .random(in: 0 ... .max, using: &generator)),
+        simultaneousHomeAndForeign: .random(using: &generator), priority: .random(in: 0...127, using: &generator),
+        careOfAddress: [nil, .v6(randomAddress(&generator)), .v4(IPv4Address(rawValue: .max))]
+          .randomElement(using: &generator) ?? nil))
+  }
+
+  private func randomFlow(_ generator: inout SeededGenerator) -> FlowIdentificationOption {
+    let subOptions = (0..<Int.random(in: 0...3, using: &generator)).map { _ -> FlowSubOption in
+      switch Int.random(in: 0...5, using: &generator) {
+      case 0: .bindingReference((0...Int.random(in: 0...3, using: &generator)).map { UInt16($0 * 1000) })
+      case 1: .trafficSelector(.random(&generator))
+      case 2: .flowBindingAction(FlowBindingAction(rawValue: .random(in: 0 ... .max, using: &generator)))
+      case 3: .targetCareOfAddress(.v4(IPv4Address(rawValue: .random(in: 0 ... .max, using: &generator))))
+      case 4: .targetCareOfAddress(.v6(randomAddress(&generator)))
+      default:
+        .unknown(
+          type: .random(in: 6 ... .max, using: &generator),
+          data: generator.octets(.random(in: 0...9, using: &generator)))
+      }
+    }
+    let flow = FlowIdentificationOption(
+      flow: .random(in: 0 ... .max, using: &generator), priority: .random(in: 0 ... .max, using: &generator),
+      status: FlowBindingStatus(rawValue: .random(in: 0 ... .max, using: &generator)), subOptions: subOptions)
+    // Two selectors of 98 octets and padding always fit into 255; three may not.
+    return subOptions.count < 3 ? flow : FlowIdentificationOption(flow: 1, priority: 1)
+  }
+
+  private func randomAccessNetwork(_ generator: inout SeededGenerator) -> [AccessNetworkSubOption] {
+    [
+      .networkIdentifier(
+        isUTF8: .random(using: &generator), name: generator.octets(.random(in: 1...20, using: &generator)),
+        accessPoint: generator.octets(.random(in: 0...20, using: &generator))),
+      .geoLocation(
+        GeoLocation(
+          latitude: .random(in: -0x80_0000...0x7f_ffff, using: &generator),
+          longitude: .random(in: -0x80_0000...0x7f_ffff, using: &generator))),
+      .operatorIdentifier(kind: 2, identifier: generator.octets(.random(in: 0...20, using: &generator))),
+      .unknown(
+        type: .random(in: 4...255, using: &generator), data: generator.octets(.random(in: 0...20, using: &generator))),
+    ].shuffled(using: &generator)
+  }
+
+  private func randomService(_ generator: inout SeededGenerator) -> QualityOfServiceOption {
+    let rate = UInt32.random(in: 0 ... .max, using: &generator)
+    let attributes: [QualityOfServiceAttribute] = [
+      .bitRate(.nodeAggregateMaximumDownlink, rate), .bitRate(.nodeAggregateMaximumUplink, rate),
+      .sessionAggregate(
+        downlink: .random(using: &generator), sameService: .random(using: &generator),
+        excludesGuaranteed: .random(using: &generator), rate),
+      .allocationRetentionPriority(
+        level: .random(in: 0...15, using: &generator), capability: .random(in: 0...3, using: &generator),
+        vulnerability: .random(in: 0...3, using: &generator)),
+      .bitRate(.aggregateMaximumDownlink, rate), .bitRate(.aggregateMaximumUplink, rate),
+      .bitRate(.guaranteedDownlink, rate), .bitRate(.guaranteedUplink, rate),
+      .trafficSelector(.random(&generator)), .unknown(type: 11, data: generator.octets(7)),
+    ]
+    return QualityOfServiceOption(
+      serviceRequest: .random(in: 0 ... .max, using: &generator), dscp: .random(in: 0...63, using: &generator),
+      operation: QualityOfServiceOperation(rawValue: .random(in: 0 ... .max, using: &generator)),
+      attributes: attributes.shuffled(using: &generator))
+  }
+}
+
+extension TrafficSelector {
+  static func random(_ generator: inout SeededGenerator) -> TrafficSelector {
+    switch Int.random(in: 0...4, using: &generator) {
+    case 0, 1:
+      var selector = IPv4TrafficSelector()
+      selector.sourceAddress = .random(&generator) { IPv4Address(rawValue: UInt32(truncatingIfNeeded: $0)) }
+      selector.destinationAddress = .random(&generator) { IPv4Address(rawValue: UInt32(truncatingIfNeeded: $0)) }
+      selector.securityParameterIndex = .random(&generator) { UInt32(truncatingIfNeeded: $0) }
+      selector.sourcePort = .random(&generator) { UInt16(truncatingIfNeeded: $0) }
+      selector.destinationPort = .random(&generator) { UInt16(truncatingIfNeeded: $0) }
+      selector.differentiatedServices = .random(&generator) { UInt8(truncatingIfNeeded: $0) }
+      selector.protocolNumber = .random(&generator) { UInt8(truncatingIfNeeded: $0) }
+      return .ipv4(selector)
+    case 2, 3:
+      var selector = IPv6TrafficSelector()
+      selector.sourceAddress = .random(&generator) { IPv6Address(high: $0, low: ~$0) }
+      selector.destinationAddress = .random(&generator) { IPv6Address(high: $0, low: ~$0) }
+      selector.securityParameterIndex = .random(&generator) { UInt32(truncatingIfNeeded: $0) }
+      selector.flowLabel = .random(&generator) { FlowLabel(rawValue: UInt32(truncatingIfNeeded: $0)) }
+      selector.sourcePort = .random(&generator) { UInt16(truncatingIfNeeded: $0) }
+      selector.destinationPort = .random(&generator) { UInt16(truncatingIfNeeded: $0) }
+      selector.trafficClass = .random(&generator) { UInt8(truncatingIfNeeded: $0) }
+      selector.nextHeader = .random(&generator) { UInt8(truncatingIfNeeded: $0) }
+      return .ipv6(selector)
+    default: return .unknown(format: .random(in: 3 ... .max, using: &generator), data: generator.octets(5))
+    }
+  }
+}
+
+extension SelectorRange {
+  /// None, a start, or both.
+  static func random(_ generator: inout SeededGenerator, _ value: (UInt64) -> Value) -> SelectorRange? {
+    switch Int.random(in: 0...2, using: &generator) {
+    case 0: nil
+    case 1: SelectorRange(value(generator.next()))
+    default: SelectorRange(value(generator.next()), through: value(generator.next()))
     }
   }
 }

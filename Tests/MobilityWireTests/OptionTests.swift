@@ -20,7 +20,7 @@ import Testing
       (2, 2...2), (3, 16...16), (8, 1...255), (19, 5...255), (22, 18...18), (23, 2...2), (24, 2...2), (25, 2...255),
       (26, 16...16), (27, 8...8), (250, 18...18), (6, 18...18), (9, 5...255), (20, 1...255), (28, 4...4), (29, 6...6),
       (30, 6...6), (31, 6...6), (32, 6...6), (36, 6...6), (37, 6...6), (38, 6...6), (39, 2...2), (46, 2...2),
-      (48, 18...18), (49, 4...4),
+      (48, 18...18), (49, 4...4), (50, 6...6), (63, 6...6), (64, 2...255),
     ] as [(UInt8, ClosedRange<Int>)])
   func lengths(type: UInt8, allowed: ClosedRange<Int>) throws {
     for length in 0...255 {
@@ -235,6 +235,9 @@ import Testing
       .redirect(.v4(.unspecified)), .alternateIPv4CareOfAddress(.unspecified), .lmaUserPlaneAddress(nil),
       .loadInformation(
         LoadInformation(priority: 0, sessionsInUse: 0, maximumSessions: 0, usedCapacity: 0, maximumCapacity: 0)),
+      .mobileNodeGroupIdentifier(.allSessions), .accessNetworkIdentifier([.unknown(type: 4, data: [])]),
+      .lmaControlledMAGParameters([]), .magIdentifier(MAGIdentifier(nai: "g")),
+      .magMultipathBinding(MAGMultipathBinding(interfaceTechnology: .wlan, interfaceLabel: 1, binding: 1)),
     ]
     let many: [MobilityOption] = [
       .homeNetworkPrefix(.allZero), .flowMobility(.allZero), .vendorSpecific(vendor: 1, subtype: 1, data: []),
@@ -242,6 +245,9 @@ import Testing
       .mobileNetworkPrefix(MobileNetworkPrefixOption(prefixLength: 64, address: .unspecified)),
       .ipv4HomeAddressRequest(.allZero),
       .delegatedMobileNetworkPrefix(DelegatedMobileNetworkPrefixOption(address: .v6(.unspecified), prefixLength: 64)),
+      .bindingIdentifier(BindingIdentifierOption(binding: 1, priority: 1)),
+      .flowSummary([1]), .flowIdentification(FlowIdentificationOption(flow: 1, priority: 1)),
+      .qualityOfService(QualityOfServiceOption(serviceRequest: 1, dscp: 0, operation: .query)),
     ]
     #expect(!MobilityOptions(once + many + many).duplicatesSingleton)
     for option in once { #expect(MobilityOptions(once + [option]).duplicatesSingleton, "\(option)") }

@@ -59,6 +59,28 @@ import Testing
       default: #expect(reaction == .discard)
       }
     }
+    let malformed = DecodeError(.optionLength, offset: 12, value: 6, option: .bindingIdentifier)
+    #expect(malformed.reaction == .bindingAcknowledgement(status: .multipleCareOfAddressesMalformed))
+  }
+
+  @Test("A refusal needs the fixed part of a Binding Update that asks for an answer")
+  func refusal() throws {
+    let update = try octets("3b0205007e270009c2000096230600010014000001020000")
+    for count in 0..<10 {
+      #expect(BindingAcknowledgement(refusing: Array(update.prefix(count)), status: .reasonUnspecified) == nil)
+    }
+    let refusal = BindingAcknowledgement(refusing: update, status: .multipleCareOfAddressesMalformed)
+    #expect(
+      refusal
+        == BindingAcknowledgement(
+          status: .multipleCareOfAddressesMalformed, flags: .proxyRegistration, sequence: 9, lifetime: .zero,
+          options: MobilityOptions()))
+    var other = update
+    other[8] = 0x42
+    #expect(BindingAcknowledgement(refusing: other, status: .reasonUnspecified) == nil)
+    other = update
+    other[2] = 6
+    #expect(BindingAcknowledgement(refusing: other, status: .reasonUnspecified) == nil)
   }
 
   @Test(

@@ -107,6 +107,10 @@ struct Fields: @unchecked Sendable {
   func bool(_ key: String) -> Bool? { values[key] as? Bool }
   var isEmpty: Bool { values.isEmpty }
   func string(_ key: String) -> String? { values[key] as? String }
+  func double(_ key: String) -> Double? { values[key] as? Double }
+  func ints(_ key: String) -> [Int]? { values[key] as? [Int] }
+  /// A string, or a number as a string.
+  func text(_ key: String) -> String? { string(key) ?? int(key).map(String.init) }
   func strings(_ key: String) -> [String] { values[key] as? [String] ?? [] }
   func object(_ key: String) -> Fields? { (values[key] as? [String: Any]).map(Fields.init) }
   func objects(_ key: String) -> [Fields] { (values[key] as? [[String: Any]] ?? []).map(Fields.init) }

@@ -43,6 +43,8 @@ public enum MobilityOption: Hashable, Sendable, Codable {
   case ipv4CareOfAddress(IPv4Address)
   /// 33; nil: GRE without keys.
   case greKey(UInt32?)
+  /// 35
+  case bindingIdentifier(BindingIdentifierOption)
   /// 36
   case ipv4HomeAddressRequest(IPv4HomeAddressRequestOption)
   /// 37
@@ -51,6 +53,10 @@ public enum MobilityOption: Hashable, Sendable, Codable {
   case ipv4DefaultRouterAddress(IPv4Address)
   /// 39
   case ipv4DHCPSupportMode(isServer: Bool)
+  /// 44; FIDs.
+  case flowSummary([UInt16])
+  /// 45
+  case flowIdentification(FlowIdentificationOption)
   /// 46
   case redirectCapability
   /// 47
@@ -59,10 +65,22 @@ public enum MobilityOption: Hashable, Sendable, Codable {
   case loadInformation(LoadInformation)
   /// 49
   case alternateIPv4CareOfAddress(IPv4Address)
+  /// 50
+  case mobileNodeGroupIdentifier(MobileNodeGroupIdentifier)
+  /// 52
+  case accessNetworkIdentifier([AccessNetworkSubOption])
   /// 55
   case delegatedMobileNetworkPrefix(DelegatedMobileNetworkPrefixOption)
+  /// 58
+  case qualityOfService(QualityOfServiceOption)
   /// 59; nil: asked for.
   case lmaUserPlaneAddress(IPAddress?)
+  /// 62
+  case lmaControlledMAGParameters([LMAControlledMAGSubOption])
+  /// 63
+  case magMultipathBinding(MAGMultipathBinding)
+  /// 64
+  case magIdentifier(MAGIdentifier)
   /// The paper's flow-mob option; its type comes from `CodePoints`.
   case flowMobility(HomeNetworkPrefixOption)
   /// Kept and re-encoded unchanged (RFC 6275 section 6.2.1: skipped by the protocol).
@@ -76,7 +94,15 @@ protocol MobilityOptionBody: Codable {
   /// octets left over, and both are reported as `option-length`. Any other fault throws `body.failure` with its code.
   init(decoding body: inout ByteReader<DecodeError>) throws(DecodeError)
 
-  func encode(into writer: inout ByteWriter)
+  /// `writer` holds the Mobility Header from its first octet: sub-options are aligned from there.
+  func encode(into writer: inout ByteWriter) throws(EncodeError)
+
+  /// The Length octet, for an option whose alignment depends on it; of no meaning for others.
+  var lengthForAlignment: Int { get }
+}
+
+extension MobilityOptionBody {
+  var lengthForAlignment: Int { 0 }
 }
 
 extension MobilityOption {
@@ -126,6 +152,18 @@ extension MobilityOption {
     case .delegatedMobileNetworkPrefix:
       self = .delegatedMobileNetworkPrefix(try DelegatedMobileNetworkPrefixOption(decoding: &body))
     case .lmaUserPlaneAddress: self = .lmaUserPlaneAddress(try LMAUserPlaneAddressOption(decoding: &body).address)
+    case .bindingIdentifier: self = .bindingIdentifier(try BindingIdentifierOption(decoding: &body))
+    case .flowSummary: self = .flowSummary(try FlowSummaryOption(decoding: &body).flows)
+    case .flowIdentification: self = .flowIdentification(try FlowIdentificationOption(decoding: &body))
+    case .mobileNodeGroupIdentifier:
+      self = .mobileNodeGroupIdentifier(try MobileNodeGroupIdentifier(decoding: &body))
+    case .accessNetworkIdentifier:
+      self = .accessNetworkIdentifier(try AccessNetworkIdentifierOption(decoding: &body).subOptions)
+    case .qualityOfService: self = .qualityOfService(try QualityOfServiceOption(decoding: &body))
+    case .lmaControlledMAGParameters:
+      self = .lmaControlledMAGParameters(try LMAControlledMAGParametersOption(decoding: &body).subOptions)
+    case .magMultipathBinding: self = .magMultipathBinding(try MAGMultipathBinding(decoding: &body))
+    case .magIdentifier: self = .magIdentifier(try MAGIdentifier(decoding: &body))
     case _ where type.rawValue == codePoints.flowMobilityOption:
       self = .flowMobility(try HomeNetworkPrefixOption(decoding: &body))
     default: self = .unknown(type: type.rawValue, data: Array(body.rest()))
@@ -171,6 +209,17 @@ extension MobilityOption {
       return (.alternateIPv4CareOfAddress, AlternateIPv4CareOfAddressOption(address: address))
     case .delegatedMobileNetworkPrefix(let body): return (.delegatedMobileNetworkPrefix, body)
     case .lmaUserPlaneAddress(let address): return (.lmaUserPlaneAddress, LMAUserPlaneAddressOption(address: address))
+    case .bindingIdentifier(let body): return (.bindingIdentifier, body)
+    case .flowSummary(let flows): return (.flowSummary, FlowSummaryOption(flows: flows))
+    case .flowIdentification(let body): return (.flowIdentification, body)
+    case .mobileNodeGroupIdentifier(let body): return (.mobileNodeGroupIdentifier, body)
+    case .accessNetworkIdentifier(let subOptions):
+      return (.accessNetworkIdentifier, AccessNetworkIdentifierOption(subOptions: subOptions))
+    case .qualityOfService(let body): return (.qualityOfService, body)
+    case .lmaControlledMAGParameters(let subOptions):
+      return (.lmaControlledMAGParameters, LMAControlledMAGParametersOption(subOptions: subOptions))
+    case .magMultipathBinding(let body): return (.magMultipathBinding, body)
+    case .magIdentifier(let body): return (.magIdentifier, body)
     case .flowMobility(let body):
       guard let type = codePoints.flowMobilityOption else { throw .flowMobilityWithoutCodePoint }
       return (MobilityOptionType(rawValue: type), body)

@@ -39,18 +39,19 @@ extension MobilityOptions {
   /// Writes the options in their order, each padded to its alignment, and fills up to a multiple of 8. `writer` holds
   /// the Mobility Header from its first octet: alignments count from there (RFC 6275 section 6.2).
   func encode(into writer: inout ByteWriter, codePoints: CodePoints) throws(EncodeError) {
-    var data = ByteWriter(capacity: 32)
     for option in self {
       let (type, body) = try option.typeAndBody(codePoints)
-      data.removeAll()
-      body.encode(into: &data)
-      guard let length = UInt8(exactly: data.count) else { throw .optionTooLong(type, octets: data.count) }
       // The flow-mob option has the body of the Home Network Prefix option and stands like it.
       let layout = if case .flowMobility = option { MobilityOptionType.homeNetworkPrefix } else { type }
-      writer.writePadding(layout.alignment(length: data.count).distance(from: writer.count))
+      writer.writePadding(layout.alignment(length: body.lengthForAlignment).distance(from: writer.count))
       writer.write(type.rawValue)
-      writer.write(length)
-      writer.write(data.bytes)
+      writer.write(UInt8(0))
+      let start = writer.count
+      try body.encode(into: &writer)
+      guard let length = UInt8(exactly: writer.count - start) else {
+        throw .optionTooLong(type, octets: writer.count - start)
+      }
+      writer.overwrite(length, at: start - 1)
     }
     writer.writePadding(OptionAlignment(multiple: 8).distance(from: writer.count))
   }
@@ -58,7 +59,7 @@ extension MobilityOptions {
 
 extension ByteWriter {
   /// One Pad1 or one PadN (RFC 6275 sections 6.2.2 and 6.2.3); `count` is at most 7.
-  fileprivate mutating func writePadding(_ count: Int) {
+  mutating func writePadding(_ count: Int) {
     switch count {
     case 0: return
     case 1: write(MobilityOptionType.pad1.rawValue)
@@ -140,6 +141,32 @@ extension MobilityOptions {
     for case .loadInformation(let value) in self { return value }
     return nil
   }
+  public var bindingIdentifiers: [BindingIdentifierOption] {
+    compactMap { if case .bindingIdentifier(let value) = $0 { value } else { nil } }
+  }
+  public var flowIdentifications: [FlowIdentificationOption] {
+    compactMap { if case .flowIdentification(let value) = $0 { value } else { nil } }
+  }
+  /// FIDs of all Flow Summary options.
+  public var flowSummary: [UInt16] {
+    flatMap { if case .flowSummary(let value) = $0 { value } else { [UInt16]() } }
+  }
+  public var mobileNodeGroupIdentifier: MobileNodeGroupIdentifier? {
+    for case .mobileNodeGroupIdentifier(let value) in self { return value }
+    return nil
+  }
+  public var accessNetworkIdentifier: [AccessNetworkSubOption]? {
+    for case .accessNetworkIdentifier(let value) in self { return value }
+    return nil
+  }
+  public var magMultipathBinding: MAGMultipathBinding? {
+    for case .magMultipathBinding(let value) in self { return value }
+    return nil
+  }
+  public var magIdentifier: MAGIdentifier? {
+    for case .magIdentifier(let value) in self { return value }
+    return nil
+  }
 
   /// An option that may stand once (RFC 5213 sections 8.1 and 8.2) stands twice: a protocol error.
   public var duplicatesSingleton: Bool {
@@ -170,8 +197,14 @@ extension MobilityOptions {
       case .loadInformation: bit = 1 << 20
       case .alternateIPv4CareOfAddress: bit = 1 << 21
       case .lmaUserPlaneAddress: bit = 1 << 22
+      case .mobileNodeGroupIdentifier: bit = 1 << 32
+      case .accessNetworkIdentifier: bit = 1 << 33
+      case .lmaControlledMAGParameters: bit = 1 << 34
+      case .magMultipathBinding: bit = 1 << 35
+      case .magIdentifier: bit = 1 << 36
       case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown, .mobileNetworkPrefix, .authentication,
-        .ipv4HomeAddressRequest, .delegatedMobileNetworkPrefix:
+        .ipv4HomeAddressRequest, .delegatedMobileNetworkPrefix, .bindingIdentifier, .flowSummary, .flowIdentification,
+        .qualityOfService:
         continue
       }
       if seen & bit != 0 { return true }

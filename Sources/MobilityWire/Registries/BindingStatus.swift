@@ -21,4 +21,8 @@ public struct BindingStatus: RawRepresentable, Hashable, Sendable, Codable {
   public static let missingMobileNodeIdentifierOption = Self(rawValue: 160)
   public static let missingHandoffIndicatorOption = Self(rawValue: 161)
   public static let missingAccessTechnologyTypeOption = Self(rawValue: 162)
+  /// MCOA MALFORMED, RFC 5648.
+  public static let multipleCareOfAddressesMalformed = Self(rawValue: 164)
+  /// Cannot support multipath binding, RFC 8278.
+  public static let multipathBindingRefused = Self(rawValue: 180)
 }
