@@ -53,6 +53,8 @@ let package = Package(
     module(
       "PMIPCore",
       ["NetTypes", "MobilityWire", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
+    // What people and programs read of a message.
+    module("MobilityDocuments", ["NetTypes", "MobilityWire"]),
 
     // Shell: the Linux kernel behind typed interfaces.
     .target(name: "CLinuxNet"),
@@ -60,15 +62,25 @@ let package = Package(
     module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
     module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
 
+    // libpcap, for `lmad decode --pcap` only.
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+
     // Programs.
-    program("lmad", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath", "FlowCore"]),
+    program(
+      "lmad", ["PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore", "CPcap"]),
     program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
 
+    // Figures of docs/performance.md: `swift run -c release benchmarks`.
+    .executableTarget(
+      name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
+      swiftSettings: settings),
+
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
+    tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
     tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),

@@ -72,6 +72,12 @@ extension LMADaemonConfiguration {
       .option(
         "unknown-nodes", \.core.unknownNodes, .word(["refuse": .refuse, "accept": .accept]),
         help: "Nodes that are not in the list: refuse with status 152, or accept with the defaults of a node."),
+      .option(
+        "redirections", \.core.redirections, .list(of: .mapping(redirection), count: 0...64),
+        help: "Runtime assignment (RFC 6463): new sessions asked for at one of our addresses are created at another."),
+      .option(
+        "load-information", \.core.advertisesLoad, .boolean,
+        help: "Tell gateways in every acknowledgement how many sessions there are (RFC 6463 section 4.3)."),
       .section(
         "timers", help: "RFC 5213 section 9.1.",
         [
@@ -152,6 +158,23 @@ extension LMADaemonConfiguration {
       .option(
         "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
+    ])
+
+  private static let redirection = OptionTable(
+    initial: Redirection(from: .unspecified, to: []),
+    [
+      .option("from", \.from, .ipv6Address, required: true, help: "The address that gateways ask."),
+      .option(
+        "to", \.to, .list(of: .ipv6Address, count: 1...63), required: true,
+        help: "The addresses that get the sessions."),
+      .option(
+        "choice", \.choice, .word(["first": .first, "least-loaded": .leastLoaded]),
+        help: "first: in the order of the list while there is room. least-loaded: the one with the fewest sessions."),
+      .option(
+        "maximum-sessions", \.maximumSessions, .integer(1...10_000_000), help: "At each address of `to`."),
+      .option(
+        "fallback", \.fallback, .word(["serve": .serve, "refuse": .refuse]),
+        help: "No room, or a gateway that does not offer: serve at the asked address, or refuse with status 130."),
     ])
 
   private static let pool = OptionTable(

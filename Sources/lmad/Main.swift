@@ -13,7 +13,8 @@ struct AnchorProgram: ParsableCommand {
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
     version: Program.version,
     subcommands: [
-      Run.self, Check.self, Show.self, Delete.self, RecordCommand<Self>.self, ReplayCommand<Self>.self, Cleanup.self,
+      Run.self, Check.self, Show.self, Delete.self, Decode.self, RecordCommand<Self>.self, ReplayCommand<Self>.self,
+      Cleanup.self,
     ])
 
   static func main() { Program.main(AnchorProgram.self, name: daemon.name) }

@@ -145,6 +145,9 @@ extension MAGDaemonConfiguration {
       .option(
         "timestamps", \.core.useTimestamps, .boolean,
         help: "Order messages by the Timestamp option; false: by sequence number."),
+      .option(
+        "accept-redirect", \.core.acceptsRedirect, .boolean,
+        help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
       .section(
         "timers", help: "RFC 5213 section 9.3 and RFC 6275 section 12.",
         [

@@ -14,6 +14,7 @@ struct StoredAttachment: Codable, Hashable {
   var accessTechnology: UInt8
   var trigger: Attachment.Trigger
   var anchorAddress: IPv6Address
+  var assignedAnchorAddress: IPv6Address?
   var tunnel: TunnelIdentifier
   var prefixes: [IPv6Prefix]
   var offLinkPrefixes: [IPv6Prefix]
@@ -37,6 +38,7 @@ struct StoredAttachment: Codable, Hashable {
     accessTechnology = record.accessTechnology.rawValue
     trigger = record.trigger
     anchorAddress = record.anchorAddress
+    assignedAnchorAddress = record.assignedAnchorAddress
     tunnel = record.tunnel
     prefixes = record.prefixes
     offLinkPrefixes = record.offLinkPrefixes
@@ -51,7 +53,8 @@ struct StoredAttachment: Codable, Hashable {
     AttachmentRecord(
       node: node.identifier, kind: kind, link: link, linkLayerAddress: linkLayerAddress,
       linkLocalAddress: linkLocalAddress, accessTechnology: AccessTechnologyType(rawValue: accessTechnology),
-      trigger: trigger, anchorAddress: anchorAddress, tunnel: tunnel, prefixes: prefixes,
+      trigger: trigger, anchorAddress: anchorAddress, assignedAnchorAddress: assignedAnchorAddress, tunnel: tunnel,
+      prefixes: prefixes,
       offLinkPrefixes: offLinkPrefixes, gatewayLinkLocalAddress: gatewayLinkLocalAddress, sequence: sequence,
       lifetime: BindingLifetime(rawValue: lifetime), expiresAt: NTPTimestamp(rawValue: expiresAt),
       attachedAt: NTPTimestamp(rawValue: attachedAt))

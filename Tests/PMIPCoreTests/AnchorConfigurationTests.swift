@@ -21,6 +21,26 @@ struct AnchorConfigurationTests {
     Case(keyPath: "addresses", says: "at least one") { $0.addresses = [] },
     Case(keyPath: "addresses[1]", says: "not a routable unicast") { $0.addresses.append(address("fe80::1")) },
     Case(keyPath: "addresses[1]", says: "addresses[0]") { $0.addresses.append(Lab.anchorAddress) },
+    Case(keyPath: "redirections[0].from", says: "not one of `addresses`") {
+      $0.redirections = [Redirection(from: Lab.stranger, to: [Lab.anchorAddress])]
+    },
+    Case(keyPath: "redirections[0].to[0]", says: "not one of `addresses`") {
+      $0.redirections = [Redirection(from: Lab.anchorAddress, to: [Lab.stranger])]
+    },
+    Case(keyPath: "redirections[0].to[0]", says: "is redirected itself") {
+      $0.redirections = [Redirection(from: Lab.anchorAddress, to: [Lab.anchorAddress])]
+    },
+    Case(keyPath: "redirections[0].to", says: "no address") {
+      $0.redirections = [Redirection(from: Lab.anchorAddress, to: [])]
+    },
+    Case(keyPath: "redirections[1].from", says: "already") {
+      $0.addresses.append(Lab.stranger)
+      $0.redirections = [Redirection](repeating: Redirection(from: Lab.anchorAddress, to: [Lab.stranger]), count: 2)
+    },
+    Case(keyPath: "redirections[0].maximum-sessions", says: "out of range") {
+      $0.addresses.append(Lab.stranger)
+      $0.redirections = [Redirection(from: Lab.anchorAddress, to: [Lab.stranger], maximumSessions: 0)]
+    },
     Case(keyPath: "gateways[1].name", says: "gateways[0]") { $0.gateways[1].name = "mag1" },
     Case(keyPath: "gateways[0].name", says: "empty") { $0.gateways[0].name = "" },
     Case(keyPath: "gateways[1].address", says: "gateways[0]") { $0.gateways[1].address = Lab.mag1 },

@@ -141,7 +141,7 @@ struct GatewayLadder {
   mutating func answer(
     _ status: BindingStatus = .accepted, to update: BindingUpdate? = nil, prefixes: [IPv6Prefix] = [prefix],
     offLink: [IPv6Prefix] = [], flowMobility: [IPv6Prefix] = [], linkLocal: IPv6Address? = nil,
-    lifetime: BindingLifetime? = nil, sequence: UInt16? = nil,
+    lifetime: BindingLifetime? = nil, sequence: UInt16? = nil, from anchor: IPv6Address = Self.anchor,
     changing: (inout BindingAcknowledgement) -> Void = { _ in }
   ) -> [MAGEffect] {
     guard let update = update ?? lastPBU else { return [] }
@@ -149,7 +149,7 @@ struct GatewayLadder {
       to: update, status, prefixes: prefixes, offLink: offLink, flowMobility: flowMobility, linkLocal: linkLocal,
       lifetime: lifetime, sequence: sequence)
     changing(&answer)
-    return step(.message(.bindingAcknowledgement(answer), source: Self.anchor, destination: Self.proxy))
+    return step(.message(.bindingAcknowledgement(answer), source: anchor, destination: Self.proxy))
   }
 
   /// Attached and registered.

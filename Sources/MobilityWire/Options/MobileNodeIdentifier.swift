@@ -23,6 +23,12 @@ public struct MobileNodeIdentifier: Hashable, Sendable {
   }
 
   public init(nai: String) { self.init(subtype: 1, identifier: Array(nai.utf8)) }
+
+  /// All octets at once: an array would pass them to the hasher one by one.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(subtype)
+    identifier.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
 }
 
 extension MobileNodeIdentifier: MobilityOptionBody {

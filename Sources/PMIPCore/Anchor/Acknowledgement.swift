@@ -11,6 +11,9 @@ enum Acknowledgement {
     var offLinkPrefixes: [IPv6Prefix]
     /// Answers a Link-local Address option, whatever it held.
     var gatewayLinkLocalAddress: IPv6Address?
+    /// The anchor that has the session now, if it is not the one that answers (RFC 6463).
+    var redirect: IPv6Address?
+    var load: LoadInformation?
   }
 
   static func accepting(_ update: BindingUpdate, _ grant: Grant) -> BindingAcknowledgement {
@@ -22,6 +25,8 @@ enum Acknowledgement {
     if update.options.linkLocalAddress != nil, let address = grant.gatewayLinkLocalAddress {
       options.append(.linkLocalAddress(address))
     }
+    if let redirect = grant.redirect { options.append(.redirect(.v6(redirect))) }
+    if let load = grant.load { options.append(.loadInformation(load)) }
     options += grant.offLinkPrefixes.map { .flowMobility(HomeNetworkPrefixOption($0)) }
     return BindingAcknowledgement(
       status: .accepted, flags: .proxyRegistration, sequence: update.sequence, lifetime: grant.lifetime,

@@ -13,6 +13,7 @@ extension LMAConfiguration {
     checkTimers(&problems)
     checkLimits(&problems)
     checkCodePoints(&problems)
+    checkRedirections(&problems)
     return problems.list
   }
 
@@ -135,6 +136,27 @@ extension LMAConfiguration {
     }
     if prefix.length != pool.assignedLength {
       problems.add(key, "\(prefix) has another length than its pool \(pool.prefix) assigns, \(pool.assignedLength)")
+    }
+  }
+
+  private func checkRedirections(_ problems: inout Problems) {
+    for (index, redirection) in redirections.enumerated() {
+      let key = "redirections[\(index)]"
+      if !addresses.contains(redirection.from) {
+        problems.add("\(key).from", "\(redirection.from) is not one of `addresses`")
+      }
+      if redirections[..<index].contains(where: { $0.from == redirection.from }) {
+        problems.add("\(key).from", "\(redirection.from) has a redirection already; join them")
+      }
+      if redirection.to.isEmpty { problems.add("\(key).to", "no address; expected others of `addresses`") }
+      for (position, address) in redirection.to.enumerated() {
+        let place = "\(key).to[\(position)]"
+        if !addresses.contains(address) { problems.add(place, "\(address) is not one of `addresses`") }
+        if redirections.contains(where: { $0.from == address }) {
+          problems.add(place, "\(address) is redirected itself; sessions are assigned once")
+        }
+      }
+      problems.check("\(key).maximum-sessions", redirection.maximumSessions, in: Bounds.bindings)
     }
   }
 

@@ -17,6 +17,10 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
   /// The HI value that asks for shared prefixes: RFC 7864's 6, or the paper's own number.
   public var sharedPrefixesIndicator: HandoffIndicator
   public var markLayout: MarkLayout
+  /// Empty: every session is created at the address that was asked (RFC 6463).
+  public var redirections: [Redirection] = []
+  /// Acknowledgements carry the Load Information option of RFC 6463.
+  public var advertisesLoad = false
 
   public init(
     addresses: [IPv6Address], gateways: [GatewayPolicy], prefixPools: [PrefixPool], nodes: [NodePolicy] = [],

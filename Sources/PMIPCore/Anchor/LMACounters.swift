@@ -14,6 +14,8 @@ public struct LMACounters: Hashable, Sendable {
     case acceptedRefresh = "accepted-refresh"
     case acceptedHandover = "accepted-handover"
     case acceptedDeregistration = "accepted-deregistration"
+    /// Acknowledgements with a Redirect option (RFC 6463).
+    case redirected = "redirected"
 
     // Rejected registrations, one for each status.
     case rejectedReasonUnspecified = "rejected-reason-unspecified"
@@ -41,6 +43,8 @@ public struct LMACounters: Hashable, Sendable {
     case prefixesExhausted = "prefixes-exhausted"
     case tunnelsExhausted = "tunnels-exhausted"
     case datapathFailed = "datapath-failed"
+    /// `fallback: refuse` of a redirection.
+    case redirectionImpossible = "redirection-impossible"
 
     // Messages without an answer.
     case ignoredNotProxyRegistration = "ignored-not-proxy-registration"

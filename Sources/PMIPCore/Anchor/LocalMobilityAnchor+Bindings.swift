@@ -17,10 +17,11 @@ extension LocalMobilityAnchor {
       throw Refusal(.insufficientResources, because: .limitBindingsPerNode)
     }
     try checkRoomForInstall()
+    let anchorAddress = try anchorAddress(for: request, previous: nil)
     let claimed = partner == nil ? try claimPrefixes(for: request, at: turn.now.monotonic) : []
     let tunnel: TunnelIdentifier
     do throws(Refusal) {
-      tunnel = try acquireTunnel(for: request)
+      tunnel = try acquireTunnel(from: anchorAddress, for: request)
     } catch {
       for prefix in claimed { allocator.giveBack(prefix, at: turn.now.monotonic) }
       throw error
@@ -28,7 +29,7 @@ extension LocalMobilityAnchor {
     let prefixes = partner?.prefixes ?? claimed
     let entry = BindingCacheEntry(
       identifier: newBindingIdentifier(), node: request.node, kind: kind, seniority: newSeniority(),
-      attachment: request.attachment, anchorAddress: request.destination, gatewayLinkLocalAddress: nil, tunnel: tunnel,
+      attachment: request.attachment, anchorAddress: anchorAddress, gatewayLinkLocalAddress: nil, tunnel: tunnel,
       prefixes: prefixes, isDefault: defaultAttachment(of: prefixes) == nil, lifetime: .zero,
       expiresAt: turn.now.monotonic, lastAccepted: request.orderingMark, registeredAt: turn.now.wallClock,
       lastUpdate: turn.now.wallClock)
@@ -40,15 +41,15 @@ extension LocalMobilityAnchor {
     _ previous: BindingCacheEntry, _ request: RegistrationRequest, _ turn: inout Turn
   ) throws(Refusal) {
     var entry = previous
+    entry.anchorAddress = try anchorAddress(for: request, previous: previous)
     let isMoved =
       previous.attachment.proxyCareOfAddress != request.attachment.proxyCareOfAddress
-      || previous.anchorAddress != request.destination
+      || previous.anchorAddress != entry.anchorAddress
     if isMoved || !previous.isActive { try checkRoomForInstall() }
     entry.attachment = request.attachment
     entry.attachment.linkLayerIdentifier =
       request.attachment.linkLayerIdentifier ?? previous.attachment.linkLayerIdentifier
-    entry.anchorAddress = request.destination
-    if isMoved { entry.tunnel = try acquireTunnel(for: request) }
+    if isMoved { entry.tunnel = try acquireTunnel(from: entry.anchorAddress, for: request) }
     if !previous.isActive {
       entry.state = .active
       entry.seniority = newSeniority()
@@ -151,9 +152,12 @@ extension LocalMobilityAnchor {
     deadlines.set(.binding(entry.identifier), to: entry.deadline)
     count(entry, previous)
 
+    let isRedirected = entry.anchorAddress != request.destination
+    if isRedirected { counters.count(.redirected) }
     let grant = Acknowledgement.Grant(
       lifetime: entry.lifetime, prefixes: entry.prefixes, offLinkPrefixes: entry.offLinkPrefixes,
-      gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress)
+      gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress, redirect: isRedirected ? entry.anchorAddress : nil,
+      load: loadInformation)
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
     let left = previous.flatMap { $0.tunnel == entry.tunnel ? nil : $0.tunnel }
     let gone = remove([], releasing: left.map { [$0] } ?? [], &turn)
@@ -243,9 +247,11 @@ extension LocalMobilityAnchor {
     return claimed
   }
 
-  private mutating func acquireTunnel(for request: RegistrationRequest) throws(Refusal) -> TunnelIdentifier {
+  private mutating func acquireTunnel(
+    from anchorAddress: IPv6Address, for request: RegistrationRequest
+  ) throws(Refusal) -> TunnelIdentifier {
     let tunnel = tunnelTable.acquire(
-      local: request.destination, remote: request.attachment.proxyCareOfAddress,
+      local: anchorAddress, remote: request.attachment.proxyCareOfAddress,
       maximum: configuration.markLayout.maximumTunnels)
     guard let tunnel else { throw Refusal(.insufficientResources, because: .tunnelsExhausted) }
     return tunnel

@@ -57,6 +57,7 @@ extension LocalMobilityAnchor {
 
   /// Judges the request now, or later when its node is busy.
   private mutating func arrive(_ request: RegistrationRequest, _ turn: inout Turn) {
+    reachDeadlines(of: request.node, &turn)
     let window = configuration.timers.timestampValidityWindow
     if let install = pending.install(of: request.node), request.isRetransmission(of: install.request) {
       guard request.orderingRejection(after: install.request.orderingMark, window: window) == nil else {

@@ -19,10 +19,14 @@ import NetTypes
 /// requests of that node are deferred (`PendingRegistrations`); a retransmission of the pending one takes its place and
 /// is the one acknowledged.
 ///
-/// All bindings of a node form its `MobileNodeGroup`. A node with several IP interfaces has a prefix for each, and every
-/// acknowledgement tells a gateway the prefixes of the node's other interfaces. Attachments of a logical interface
-/// share their prefixes: the oldest active one is the default for packets without a flow mark, and when it goes the
-/// next takes over in the same install.
+/// All bindings of a node form its group, the paper's flow-mob list (section 3.2.2). A node with several IP interfaces
+/// has a prefix for each, and every acknowledgement tells a gateway the prefixes of the node's other interfaces.
+/// Attachments of a logical interface share their prefixes: the oldest active one is the default for packets without a
+/// flow mark, and when it goes the next takes over in the same install.
+///
+/// No call is long: of many deadlines that are due together each `deadlineReached` takes a few, and `nextDeadline` stays
+/// in the past until all are done. So that this cannot be seen, what is due for a node comes before anything else that
+/// happens to it.
 ///
 /// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846), heartbeat (RFC 5847). Authentication of messages is
 /// IPsec's; here a gateway is known by its Proxy-CoA.
@@ -38,11 +42,15 @@ public struct LocalMobilityAnchor: Sendable {
   var pending = PendingRegistrations()
   var deadlines = DeadlineTable<Deadline>()
   /// Install effects that remove something, with the tunnels that are gone when they are answered.
-  var removals: [EffectID: [TunnelIdentifier]] = [:]
+  var removals = SegmentedDictionary<EffectID, [TunnelIdentifier]>()
 
   var nextEffect: UInt64 = 1
   var nextBinding: UInt32
   var nextSeniority: UInt64 = 1
+
+  /// Deadlines that one call takes, so that a hundred thousand lifetimes that end together hold up nobody. With their
+  /// netlink messages these are a few milliseconds.
+  static let deadlinesPerCall = 64
 
   /// Who owns a deadline; it is cancelled when its owner goes away.
   enum Deadline: Hashable, Sendable {
@@ -65,12 +73,10 @@ public struct LocalMobilityAnchor: Sendable {
 
   public mutating func handle(_ event: LMAEvent, at now: Moment) -> [LMAEffect] {
     var turn = Turn(now: now)
-    // What is due is over, even if the event that says so comes later than another one.
-    while let deadline = deadlines.popDue(at: now.monotonic) { reach(deadline, &turn) }
     switch event {
     case .message(let message, let source, let destination):
       receive(message, source: source, destination: destination, &turn)
-    case .deadlineReached: break
+    case .deadlineReached: reachDeadlines(&turn)
     case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
@@ -92,6 +98,22 @@ public struct LocalMobilityAnchor: Sendable {
     }
   }
 
+  private mutating func reachDeadlines(_ turn: inout Turn) {
+    for _ in 0..<Self.deadlinesPerCall {
+      guard let deadline = deadlines.popDue(at: turn.now.monotonic) else { return }
+      reach(deadline, &turn)
+    }
+  }
+
+  /// What is due for the node is over, even if the event that says so comes later than another one.
+  mutating func reachDeadlines(of node: MobileNodeIdentifier, _ turn: inout Turn) {
+    guard let next = deadlines.next, next <= turn.now.monotonic else { return }
+    let keys =
+      cache.bindings(of: node).map { Deadline.binding($0.identifier) }
+      + pending.waiting(of: node).map { .wait($0.identifier) }
+    while let deadline = deadlines.popDue(at: turn.now.monotonic, of: keys) { reach(deadline, &turn) }
+  }
+
   private mutating func reach(_ deadline: Deadline, _ turn: inout Turn) {
     switch deadline {
     case .binding(let identifier):
@@ -105,6 +127,7 @@ public struct LocalMobilityAnchor: Sendable {
   }
 
   private mutating func deleteByOperator(_ identifier: BindingIdentifier, _ turn: inout Turn) {
+    if let node = cache[identifier]?.node { reachDeadlines(of: node, &turn) }
     guard let entry = cache[identifier] else { return counters.count(.operatorDeletionsUnknown) }
     perform(.operatorDeletion(identifier), for: entry.node, &turn)
   }

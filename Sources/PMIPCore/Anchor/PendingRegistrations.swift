@@ -45,9 +45,9 @@ struct PendingRegistrations: Sendable {
     var isEmpty: Bool { install == nil && deferred.isEmpty && waiting.isEmpty }
   }
 
-  private var nodes: [MobileNodeIdentifier: Node] = [:]
-  private var installs: [EffectID: MobileNodeIdentifier] = [:]
-  private var waits: [WaitIdentifier: MobileNodeIdentifier] = [:]
+  private var nodes = SegmentedDictionary<MobileNodeIdentifier, Node>()
+  private var installs = SegmentedDictionary<EffectID, MobileNodeIdentifier>()
+  private var waits = SegmentedDictionary<WaitIdentifier, MobileNodeIdentifier>()
   private var nextWait: UInt64 = 0
 
   /// Registrations held, for whatever reason.
@@ -67,15 +67,14 @@ struct PendingRegistrations: Sendable {
 
   /// The pending request was transmitted again.
   mutating func replaceRequest(_ request: RegistrationRequest) {
-    nodes[request.node]?.install?.pending.request = request
+    nodes.change(request.node) { $0.install?.pending.request = request }
   }
 
   /// The kernel has answered; nil when no such install is known.
   mutating func finish(_ effect: EffectID) -> PendingInstall? {
-    guard let node = installs.removeValue(forKey: effect), let pending = nodes[node]?.install?.pending else {
-      return nil
-    }
-    nodes[node]?.install = nil
+    guard let node = installs.removeValue(forKey: effect),
+      let pending = nodes.change(node, { $0.install.take() })??.pending
+    else { return nil }
     count -= 1
     dropIfEmpty(node)
     return pending
@@ -116,7 +115,8 @@ struct PendingRegistrations: Sendable {
   }
 
   mutating func popDeferred(of node: MobileNodeIdentifier) -> DeferredWork? {
-    guard nodes[node]?.deferred.isEmpty == false, let work = nodes[node]?.deferred.removeFirst() else { return nil }
+    let first = nodes.change(node) { $0.deferred.isEmpty ? nil : $0.deferred.removeFirst() }
+    guard let work = first ?? nil else { return nil }
     if case .registration = work { count -= 1 }
     dropIfEmpty(node)
     return work
@@ -132,10 +132,11 @@ struct PendingRegistrations: Sendable {
   }
 
   mutating func endWait(_ identifier: WaitIdentifier) -> RegistrationRequest? {
-    guard let node = waits.removeValue(forKey: identifier),
-      let index = nodes[node]?.waiting.firstIndex(where: { $0.identifier == identifier }),
-      let waiting = nodes[node]?.waiting.remove(at: index)
-    else { return nil }
+    guard let node = waits.removeValue(forKey: identifier) else { return nil }
+    let ended = nodes.change(node) { node in
+      node.waiting.firstIndex { $0.identifier == identifier }.map { node.waiting.remove(at: $0) }
+    }
+    guard let waiting = ended ?? nil else { return nil }
     count -= 1
     dropIfEmpty(node)
     return waiting.request

@@ -22,11 +22,11 @@ struct PrefixAllocator: Sendable {
   }
 
   private var pools: [Pool] = []
-  private var owners: [IPv6Prefix: MobileNodeIdentifier] = [:]
+  private var owners = SegmentedDictionary<IPv6Prefix, MobileNodeIdentifier>()
   private var reservations: [IPv6Prefix: MobileNodeIdentifier] = [:]
   private var reservedPrefixes: [MobileNodeIdentifier: [IPv6Prefix]] = [:]
   /// Last owner of a released prefix: the only one who may have it back during quarantine.
-  private var formerOwners: [IPv6Prefix: MobileNodeIdentifier] = [:]
+  private var formerOwners = SegmentedDictionary<IPv6Prefix, MobileNodeIdentifier>()
 
   init(pools: [PrefixPool], nodes: [NodePolicy]) { reconfigure(pools: pools, nodes: nodes) }
 
@@ -91,7 +91,8 @@ struct PrefixAllocator: Sendable {
       pool.configuration = configuration
       return pool
     }
-    formerOwners = formerOwners.filter { released in pools.contains { $0.holds(released.key) } }
+    let homeless = formerOwners.elements.map(\.key).filter { prefix in !pools.contains { $0.holds(prefix) } }
+    for prefix in homeless { formerOwners[prefix] = nil }
     // The cursor has passed over what was reserved; without the reservation it is free.
     for prefix in oldReservations.keys.sorted() where reservations[prefix] == nil && owners[prefix] == nil {
       guard let index = pools.firstIndex(where: { $0.holds(prefix) }) else { continue }

@@ -29,6 +29,9 @@ struct RegistrationRequest: Hashable, Sendable {
   /// The NON_ZERO prefixes of the request, sorted; a prefix named twice stands here twice.
   let prefixes: [IPv6Prefix]
 
+  /// The gateway lets itself be sent to another anchor (RFC 6463).
+  let offersRedirect: Bool
+
   var isDeregistration: Bool { update.lifetime == .zero }
 
   init(
@@ -48,13 +51,15 @@ struct RegistrationRequest: Hashable, Sendable {
       proxyCareOfAddress: gateway.address, accessTechnology: options.accessTechnologyType ?? .reserved,
       linkLayerIdentifier: linkLayer)
     handoff = options.handoffIndicator ?? .reserved
+    offersRedirect = options.offersRedirect
     prefixes = options.homeNetworkPrefixes.compactMap(\.prefix).sorted()
   }
 
   /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
   func isRetransmission(of other: RegistrationRequest) -> Bool {
     node == other.node && attachment == other.attachment && source == other.source && destination == other.destination
-      && handoff == other.handoff && prefixes == other.prefixes && update.lifetime == other.update.lifetime
+      && handoff == other.handoff && offersRedirect == other.offersRedirect && prefixes == other.prefixes
+      && update.lifetime == other.update.lifetime
   }
 
   /// The status that answers it if it is not newer than what was accepted before.

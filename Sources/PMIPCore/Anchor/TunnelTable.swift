@@ -29,6 +29,8 @@ struct TunnelTable: Sendable {
 
   private var tunnels: [TunnelIdentifier: Tunnel] = [:]
   private var numbers: [Pair: TunnelIdentifier] = [:]
+  /// References to the tunnels of each of our addresses.
+  private var usersOfLocal: [IPv6Address: Int] = [:]
   /// Free numbers below `cursor`.
   private var free = Heap<TunnelIdentifier>()
   /// No number from here on was ever allocated, except by `restore`.
@@ -43,6 +45,9 @@ struct TunnelTable: Sendable {
   var installed: [TunnelDescription] {
     tunnels.values.filter { $0.state == .installed }.map(\.description).sorted { $0.identifier < $1.identifier }
   }
+
+  /// Bindings, with those that wait for the kernel, at one of our addresses.
+  func users(local: IPv6Address) -> Int { usersOfLocal[local, default: 0] }
 
   subscript(identifier: TunnelIdentifier) -> TunnelDescription? { tunnels[identifier]?.description }
 
@@ -78,6 +83,7 @@ struct TunnelTable: Sendable {
   mutating func release(_ identifier: TunnelIdentifier, removal: EffectID) -> Release {
     guard var tunnel = tunnels[identifier] else { return .stillInUse }
     tunnel.references -= 1
+    usersOfLocal[tunnel.description.local, default: 0] -= 1
     let known = tunnel.state == .installed
     if tunnel.references == 0 { tunnel.state = .removing(removal) }
     tunnels[identifier] = tunnel
@@ -107,12 +113,14 @@ struct TunnelTable: Sendable {
 
   private mutating func retain(_ number: TunnelIdentifier) {
     tunnels[number]?.references += 1
+    if let local = tunnels[number]?.description.local { usersOfLocal[local, default: 0] += 1 }
     if case .removing = tunnels[number]?.state { tunnels[number]?.state = .installing }
   }
 
   private mutating func add(_ number: TunnelIdentifier, _ pair: Pair) {
     let description = TunnelDescription(identifier: number, local: pair.local, remote: pair.remote)
     tunnels[number] = Tunnel(description: description, references: 1)
+    usersOfLocal[pair.local, default: 0] += 1
     numbers[pair] = number
   }
 

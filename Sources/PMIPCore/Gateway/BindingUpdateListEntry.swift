@@ -78,6 +78,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   var departure: Departure?
   var binding: Binding?
   var lastStatus: BindingStatus?
+  /// The anchor that the configured one has assigned to this session (RFC 6463).
+  var assignedAnchorAddress: IPv6Address?
   /// A request may have reached the anchor and was not refused: leaving needs a de-registration.
   var anchorMayHoldBinding = false
 
@@ -126,10 +128,13 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     AttachmentSummary(
       node: identity.node, kind: identity.kind, link: key.link, linkLayerAddress: key.linkLayerAddress,
       linkLocalAddress: linkLocalAddress, accessTechnology: accessTechnology, trigger: trigger, state: state,
-      anchorAddress: identity.anchorAddress, prefixes: binding?.prefixes ?? [],
+      anchorAddress: anchorAddress, prefixes: binding?.prefixes ?? [],
       offLinkPrefixes: binding?.offLinkPrefixes ?? [], lastStatus: lastStatus, lifetime: binding?.lifetime.duration,
       expiresAt: binding?.expiresAt, attachedAt: attachedAt)
   }
+
+  /// Where the session is.
+  var anchorAddress: IPv6Address { assignedAnchorAddress ?? identity.anchorAddress }
 
   /// The same session for the anchor (RFC 5213 section 5.4.1.2: MN-ID, access technology, link-layer identifier).
   func isSameSession(as other: Self) -> Bool {

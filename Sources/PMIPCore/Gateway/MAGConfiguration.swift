@@ -19,6 +19,8 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var codePoints: CodePoints
   public var timers: MAGTimers
   public var limits: MAGLimits
+  /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
+  public var acceptsRedirect = false
 
   public init(
     proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, accessLinks: [AccessLink],

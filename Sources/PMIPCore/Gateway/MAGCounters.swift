@@ -43,6 +43,10 @@ public struct MAGCounters: Hashable, Sendable {
     case contradictingAcknowledgements = "contradicting-acknowledgements"
     /// Accepted, but without a usable on-link prefix or with lifetime 0.
     case uselessAcceptances = "useless-acceptances"
+    /// Sessions that the anchor has sent to another anchor (RFC 6463).
+    case redirectsFollowed = "redirects-followed"
+    /// Redirect options that we had not asked for, or to an address that cannot be an anchor.
+    case redirectsIgnored = "redirects-ignored"
     /// Prefixes beyond `prefixes-per-node`, dropped.
     case prefixLimitReached = "prefix-limit-reached"
     /// Prefixes that no node can have (multicast, link-local, length 0), dropped.

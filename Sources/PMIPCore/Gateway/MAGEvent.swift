@@ -172,6 +172,8 @@ public struct AttachmentRecord: Hashable, Sendable, Codable {
   public var accessTechnology: AccessTechnologyType
   public var trigger: Attachment.Trigger
   public var anchorAddress: IPv6Address
+  /// Where `anchorAddress` has sent the session (RFC 6463).
+  public var assignedAnchorAddress: IPv6Address?
   public var tunnel: TunnelIdentifier
   public var prefixes: [IPv6Prefix]
   public var offLinkPrefixes: [IPv6Prefix]
@@ -184,7 +186,8 @@ public struct AttachmentRecord: Hashable, Sendable, Codable {
   public init(
     node: MobileNodeIdentifier, kind: TerminalKind, link: String, linkLayerAddress: LinkLayerAddress,
     linkLocalAddress: IPv6Address?, accessTechnology: AccessTechnologyType, trigger: Attachment.Trigger,
-    anchorAddress: IPv6Address, tunnel: TunnelIdentifier, prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix],
+    anchorAddress: IPv6Address, assignedAnchorAddress: IPv6Address? = nil, tunnel: TunnelIdentifier,
+    prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix],
     gatewayLinkLocalAddress: IPv6Address, sequence: UInt16, lifetime: BindingLifetime, expiresAt: NTPTimestamp,
     attachedAt: NTPTimestamp
   ) {
@@ -196,6 +199,7 @@ public struct AttachmentRecord: Hashable, Sendable, Codable {
     self.accessTechnology = accessTechnology
     self.trigger = trigger
     self.anchorAddress = anchorAddress
+    self.assignedAnchorAddress = assignedAnchorAddress
     self.tunnel = tunnel
     self.prefixes = prefixes
     self.offLinkPrefixes = offLinkPrefixes

@@ -49,11 +49,13 @@ extension MobileAccessGateway {
       accessTechnology: record.accessTechnology, trigger: record.trigger, linkLocalAddress: record.linkLocalAddress,
       attachedAt: record.attachedAt, lastSeen: nextSign(), sequence: record.sequence)
     let (tunnel, added) = tunnels.acquire(
-      local: configuration.proxyCareOfAddress, remote: record.anchorAddress, preferring: record.tunnel)
+      local: configuration.proxyCareOfAddress, remote: record.assignedAnchorAddress ?? record.anchorAddress,
+      preferring: record.tunnel)
     let binding = BindingUpdateListEntry.Binding(
       prefixes: record.prefixes, offLinkPrefixes: record.offLinkPrefixes, tunnel: tunnel, lifetime: record.lifetime,
       expiresAt: now.monotonic + remaining, claim: nextClaim())
     entry.state = .registered
+    entry.assignedAnchorAddress = record.assignedAnchorAddress
     entry.binding = binding
     entry.anchorMayHoldBinding = true
     entry.isPersisted = true

@@ -20,7 +20,7 @@ extension MobileAccessGateway {
     }
     var entry = known
     let old = entry.binding
-    let (tunnel, added) = tunnels.acquire(local: request.source, remote: request.anchorAddress)
+    let (tunnel, added) = tunnels.acquire(local: request.source, remote: entry.anchorAddress)
     let keptClaim = request.purpose == .refresh ? old?.claim : nil
     let binding = BindingUpdateListEntry.Binding(
       prefixes: granted.onLink, offLinkPrefixes: granted.offLink, tunnel: tunnel, lifetime: lifetime,
@@ -179,6 +179,8 @@ extension MobileAccessGateway {
     if tunnels.release(binding.tunnel) { changes.append(.removeTunnel(binding.tunnel)) }
     install(changes, &turn)
     entry.binding = nil
+    // A session that begins anew is assigned anew.
+    entry.assignedAnchorAddress = nil
     entry.installing = nil
     entry.isAdvertised = false
     entry.needsAdvertisement = false
@@ -254,6 +256,7 @@ extension MobileAccessGateway {
       node: entry.identity.node, kind: entry.identity.kind, link: entry.key.link,
       linkLayerAddress: entry.key.linkLayerAddress, linkLocalAddress: entry.linkLocalAddress,
       accessTechnology: entry.accessTechnology, trigger: entry.trigger, anchorAddress: entry.identity.anchorAddress,
+      assignedAnchorAddress: entry.assignedAnchorAddress,
       tunnel: binding.tunnel, prefixes: binding.prefixes, offLinkPrefixes: binding.offLinkPrefixes,
       gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress ?? configuration.gatewayLinkLocalAddress,
       sequence: entry.sequence, lifetime: binding.lifetime,

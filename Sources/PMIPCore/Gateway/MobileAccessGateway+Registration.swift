@@ -86,9 +86,11 @@ extension MobileAccessGateway {
     let asksForLinkLocal = purpose != .deregistration && configuration.anchorChoosesLinkLocalAddress
     return OutstandingRequest(
       purpose: purpose, source: bound ?? configuration.proxyCareOfAddress,
-      anchorAddress: entry.identity.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
+      anchorAddress: entry.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
       lifetime: purpose == .deregistration ? .zero : BindingLifetime(configuration.timers.lifetime),
       linkLocalAddress: asksForLinkLocal ? entry.proposedLinkLocalAddress ?? .unspecified : nil,
+      offersRedirect: configuration.acceptsRedirect && purpose == .registration
+        && entry.assignedAnchorAddress == nil,
       retransmission: retransmission)
   }
 
@@ -285,6 +287,8 @@ extension MobileAccessGateway {
       counters.count(.uselessAcceptances)
       return
     }
+    var entry = entry
+    if let redirect = acknowledgement.options.redirect { follow(redirect, answering: request, &entry) }
     bind(entry, request, transmission, granted, lifetime, acknowledgement, &turn)
   }
 

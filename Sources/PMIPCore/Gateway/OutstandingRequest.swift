@@ -41,6 +41,8 @@ struct OutstandingRequest: Hashable, Sendable {
   let lifetime: BindingLifetime
   /// Value of the Link-local Address option; nil: no option.
   let linkLocalAddress: IPv6Address?
+  /// Redirect-Capability option (RFC 6463): the anchor may assign another one.
+  let offersRedirect: Bool
 
   private(set) var transmissions: [Transmission] = []
   var retransmission: Retransmission
@@ -48,7 +50,8 @@ struct OutstandingRequest: Hashable, Sendable {
 
   init(
     purpose: Purpose, source: IPv6Address, anchorAddress: IPv6Address, handoffIndicator: HandoffIndicator,
-    prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?, retransmission: Retransmission
+    prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?, offersRedirect: Bool,
+    retransmission: Retransmission
   ) {
     self.purpose = purpose
     self.source = source
@@ -57,6 +60,7 @@ struct OutstandingRequest: Hashable, Sendable {
     self.prefixes = prefixes
     self.lifetime = lifetime
     self.linkLocalAddress = linkLocalAddress
+    self.offersRedirect = offersRedirect
     self.retransmission = retransmission
   }
 
@@ -96,6 +100,7 @@ struct OutstandingRequest: Hashable, Sendable {
     if let timestamp { options.append(.timestamp(timestamp)) }
     options.append(.mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(linkLayerAddress)))
     if let linkLocalAddress { options.append(.linkLocalAddress(linkLocalAddress)) }
+    if offersRedirect { options.append(.redirectCapability) }
     return BindingUpdate(
       sequence: sequence, flags: [.acknowledge, .proxyRegistration], lifetime: lifetime,
       options: MobilityOptions(options))
