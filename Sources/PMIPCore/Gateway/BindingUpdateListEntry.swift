@@ -128,7 +128,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     AttachmentSummary(
       node: identity.node, kind: identity.kind, link: key.link, linkLayerAddress: key.linkLayerAddress,
       linkLocalAddress: linkLocalAddress, accessTechnology: accessTechnology, trigger: trigger, state: state,
-      anchorAddress: anchorAddress, prefixes: binding?.prefixes ?? [],
+      anchorAddress: anchorAddress, tunnel: binding?.tunnel, prefixes: binding?.prefixes ?? [],
       offLinkPrefixes: binding?.offLinkPrefixes ?? [], lastStatus: lastStatus, lifetime: binding?.lifetime.duration,
       expiresAt: binding?.expiresAt, attachedAt: attachedAt)
   }

@@ -132,6 +132,13 @@ public struct MobileAccessGateway: Sendable {
   /// The binding update list, sorted by link and link-layer address.
   public var attachments: [AttachmentSummary] { list.sortedKeys.compactMap { list[$0]?.summary } }
 
+  public func attachment(of address: LinkLayerAddress, onLink link: String) -> AttachmentSummary? {
+    list[AttachmentKey(link: link, linkLayerAddress: address)]?.summary
+  }
+
+  /// Bindings that use a tunnel.
+  public func users(of tunnel: TunnelIdentifier) -> Int { tunnels.users(of: tunnel) }
+
   private mutating func expired(_ timer: Timer, _ turn: inout Turn) {
     guard let entry = list[timer.key] else { return }
     switch timer.kind {
