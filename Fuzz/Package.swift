@@ -4,12 +4,11 @@
 import PackageDescription
 
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
-let fuzzer = ["-sanitize=fuzzer"]
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil) -> Target {
   .target(
     name: name, dependencies: dependencies, path: path,
-    swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .unsafeFlags(fuzzer)])
+    swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .unsafeFlags(["-sanitize=fuzzer"])])
 }
 
 let package = Package(
@@ -22,9 +21,11 @@ let package = Package(
     module("FlowCore", ["NetTypes", "DatapathModel", heap]),
     module("PMIPCore", ["NetTypes", "MobilityWire", "DatapathModel", heap]),
     module("FuzzTargets", ["NetTypes", "MobilityWire", "DatapathModel", "FlowCore", "PMIPCore"], path: "Targets"),
+    .systemLibrary(name: "CLibFuzzer", path: "CLibFuzzer"),
+    // Links libFuzzer without its main, which SwiftPM would rename away; testbed/fuzz says where it is.
     .executableTarget(
-      name: "fuzz", dependencies: ["FuzzTargets"], path: "Driver",
-      swiftSettings: [.unsafeFlags(fuzzer + ["-parse-as-library"])], linkerSettings: [.unsafeFlags(fuzzer)]),
+      name: "fuzz", dependencies: ["FuzzTargets", "CLibFuzzer"], path: "Driver",
+      linkerSettings: [.linkedLibrary("stdc++")]),
   ],
   swiftLanguageModes: [.v6]
 )

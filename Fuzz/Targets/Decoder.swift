@@ -27,10 +27,11 @@ func fuzzDecoder(_ input: [UInt8]) throws(FuzzFailure) {
   } catch {
     throw FuzzFailure(description: "what was decoded cannot be encoded: \(error)")
   }
+  let again: DecodedMessage
   do throws(DecodeError) {
-    let again = try MobilityHeader.decode(octets, source: address, destination: address)
-    try require(again.message == decoded.message, "encoding changes the message:\n\(decoded.message)\n\(again.message)")
+    again = try MobilityHeader.decode(octets, source: address, destination: address)
   } catch {
     throw FuzzFailure(description: "what was encoded is refused: \(error)")
   }
+  try require(again.message == decoded.message, "encoding changes the message:\n\(decoded.message)\n\(again.message)")
 }

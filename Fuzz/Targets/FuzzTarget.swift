@@ -9,11 +9,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   /// The octets are an IPv6 packet, and an ICMPv6 message.
   case dissector
 
-  public func run(_ input: [UInt8]) throws(FuzzFailure) {
+  /// - Parameter trace: told what happens, so that a finding can be understood.
+  public func run(_ input: [UInt8], trace: ((String) -> Void)? = nil) throws(FuzzFailure) {
     switch self {
     case .decoder: try fuzzDecoder(input)
-    case .anchor: try FuzzedAnchor.run(input)
-    case .gateway: try FuzzedGateway.run(input)
+    case .anchor: try FuzzedAnchor.run(input, trace)
+    case .gateway: try FuzzedGateway.run(input, trace)
     case .dissector: try fuzzDissector(input)
     }
   }
