@@ -16,13 +16,20 @@ struct FuzzedAnchor {
   private var subscriber: [BindingIdentifier: BindingSummary] = [:]
   private var subscribedTunnels: Set<TunnelDescription> = []
   /// For retransmissions and duplicates.
-  private var sent: [LMAEvent] = []
+  private var received: [LMAEvent] = []
+  /// What waits for an answer of a gateway.
+  private var requests: [(message: MobilityMessage, gateway: IPv6Address, anchor: IPv6Address)] = []
+  /// Of `servePrefixes`, without an answer so far.
+  private var questions: Set<QuestionToken> = []
+  private var lastQuestion: UInt64 = 0
+  private var restarts: UInt32 = 1
   private var sequence: UInt16 = 0
   private var input: FuzzInput
   private let trace: ((String) -> Void)?
 
   static func run(_ octets: [UInt8], _ trace: ((String) -> Void)?) throws(FuzzFailure) {
     var fuzzed = Self(octets, trace)
+    try fuzzed.handle(.started(restartCounter: 1, sessionsLost: false))
     while !fuzzed.input.isAtEnd { try fuzzed.step() }
     try fuzzed.settle()
   }
@@ -35,13 +42,19 @@ struct FuzzedAnchor {
 
   /// Small enough that every limit is reached.
   private static func configuration(_ input: inout FuzzInput) -> LMAConfiguration {
-    let variant = input.octet()
-    func has(_ bit: UInt8) -> Bool { variant & bit != 0 }
+    let variant = input.uint16()
+    func has(_ bit: UInt16) -> Bool { variant & bit != 0 }
     let addresses = Array(FuzzedDomain.anchors.prefix(2))
     var configuration = LMAConfiguration(
       addresses: addresses,
       gateways: FuzzedDomain.gateways.prefix(has(1) ? 2 : 3).enumerated().map { index, address in
-        GatewayPolicy(name: "mag\(index)", address: address, ordering: index == 1 ? .sequence : .timestamp)
+        var gateway = GatewayPolicy(
+          name: "mag\(index)", address: address, ordering: index == 1 ? .sequence : .timestamp)
+        if has(0x100), index == 0 { gateway.tolerated = PeerDeviations(PeerDeviation.ofGateways) }
+        if has(0x200) { gateway.heartbeat.interval = .seconds(1) }
+        gateway.heartbeat.missingAllowed = 1
+        gateway.pathFailure = has(0x400) ? .remove : .keep
+        return gateway
       },
       prefixPools: FuzzedDomain.pool.map { [PrefixPool(prefix: $0, quarantine: has(2) ? .zero : .seconds(60))] } ?? [],
       nodes: [
@@ -50,11 +63,13 @@ struct FuzzedAnchor {
         NodePolicy(identifier: FuzzedDomain.nodes[3], proxyRegistrationEnabled: false),
       ], unknownNodes: has(8) ? .refuse : .accept,
       codePoints: CodePoints(flowMobilityOption: has(16) ? nil : 250),
-      markLayout: MarkLayout(mask: 0x0003_0000) ?? .default)
+      markLayout: MarkLayout(mask: 0x0003_0000) ?? .default,
+      flowMobilityMode: has(16) ? .rfc7864 : has(0x800) ? .paper : .both)
     configuration.limits.bindings = has(32) ? 3 : 6
     configuration.limits.bindingsPerNode = 3
     configuration.limits.prefixesPerRequest = 3
     configuration.limits.pendingRegistrations = 2
+    configuration.limits.outstandingNotifications = 2
     configuration.timers.minDelayBeforeBCEDelete = has(2) ? .zero : .seconds(10)
     configuration.advertisesLoad = has(64)
     if has(128) {
@@ -69,14 +84,14 @@ struct FuzzedAnchor {
   // MARK: Events
 
   private mutating func step() throws(FuzzFailure) {
-    switch input.octet() % 16 {
+    switch input.octet() % 24 {
     case 0...4: try receive(.bindingUpdate(update()))
     case 5:
       if let message = input.corrupted(.bindingUpdate(update()), anchor.configuration.codePoints) {
         try receive(message)
       }
     case 6: if let message = input.anyMessage(anchor.configuration.codePoints) { try receive(message) }
-    case 7: if let event = input.chooseIfAny(sent) { try handle(event) }
+    case 7: if let event = input.chooseIfAny(received) { try handle(event) }
     case 8, 9, 10: if let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
     case 11: clock.pass(&input)
     case 12: try reachDeadline()
@@ -84,6 +99,15 @@ struct FuzzedAnchor {
       let known = anchor.bindings.map(\.identifier) + [BindingIdentifier(rawValue: UInt32(input.octet()))]
       try handle(.deleteBinding(input.choose(known)))
     case 14: try handle(.configurationChanged(Self.configuration(&input)))
+    case 15, 16: try ask()
+    case 17:
+      let request = input.choose([
+        .reregister(acknowledged: true), .reregister(acknowledged: false), .sessionParameters,
+      ])
+      try handle(.notifyNode(input.choose(FuzzedDomain.nodes), request))
+    case 18: try handle(.reregisterGateway(input.choose(FuzzedDomain.gateways), acknowledged: input.flag()))
+    case 19, 20, 21: try receiveAnswer()
+    case 22: try receive(.bindingError(BindingError(status: input.choose([BindingError.unrecognizedType, 1]))))
     default:
       if input.flag() {
         try restart()
@@ -93,13 +117,47 @@ struct FuzzedAnchor {
     }
   }
 
-  private mutating func receive(_ message: MobilityMessage) throws(FuzzFailure) {
+  private mutating func receive(
+    _ message: MobilityMessage, from source: IPv6Address? = nil, to destination: IPv6Address? = nil
+  ) throws(FuzzFailure) {
     let event = LMAEvent.message(
-      message, source: input.choose(FuzzedDomain.gateways), destination: input.choose(FuzzedDomain.anchors))
-    sent.append(event)
+      message, source: source ?? input.choose(FuzzedDomain.gateways),
+      destination: destination ?? input.choose(FuzzedDomain.anchors))
+    received.append(event)
     let counted = anchor.counters.list.reduce(0) { $0 + $1.value }
     try handle(event)
     try require(counted < anchor.counters.list.reduce(0) { $0 + $1.value }, "a message was not counted")
+  }
+
+  /// A gateway answers a heartbeat or an Update Notification.
+  private mutating func receiveAnswer() throws(FuzzFailure) {
+    guard let (request, gateway, anchor) = input.chooseIfAny(requests) else { return }
+    switch request {
+    case .heartbeat(let heartbeat):
+      let counter = UInt32(input.octet() & 3)
+      let response = Heartbeat(
+        flags: input.seldom() ? [.response, .unsolicited] : .response, sequence: heartbeat.sequence,
+        options: MobilityOptions(input.seldom() ? [] : [.restartCounter(counter)]))
+      try receive(.heartbeat(response), from: gateway, to: anchor)
+    case .updateNotification(let notification):
+      let status = input.seldom() ? UpdateNotificationStatus(rawValue: input.octet()) : .success
+      let answer = UpdateNotificationAcknowledgement(
+        sequence: notification.sequence, status: status,
+        options: input.flag() ? notification.options : MobilityOptions())
+      try receive(.updateNotificationAcknowledgement(answer), from: gateway, to: anchor)
+    default: return
+    }
+  }
+
+  /// The flow manager wants to move flows.
+  private mutating func ask() throws(FuzzFailure) {
+    lastQuestion += 1
+    let token = QuestionToken(rawValue: lastQuestion)
+    let bindings = anchor.bindings
+    let binding = input.chooseIfAny(bindings)?.identifier ?? BindingIdentifier(rawValue: UInt32(input.octet()))
+    let prefixes = input.chooseIfAny(bindings)?.prefixes ?? [input.choose(FuzzedDomain.prefixes)]
+    questions.insert(token)
+    try handle(.servePrefixes(token, prefixes, at: binding))
   }
 
   private mutating func update() -> BindingUpdate {
@@ -169,12 +227,16 @@ struct FuzzedAnchor {
     }
     trace?("restart with \(stored.map(\.identifier))")
     kernel.forget()
-    (subscriber, subscribedTunnels) = ([:], [])
+    (subscriber, subscribedTunnels, questions) = ([:], [], [])
     anchor = LocalMobilityAnchor(
-      configuration: configuration, firstBinding: BindingIdentifier(rawValue: highestBinding &+ 1))
+      configuration: configuration, firstBinding: BindingIdentifier(rawValue: highestBinding &+ 1),
+      firstNotification: input.uint16())
     try run(.restore(stored))
     kernel.reconcile(anchor.desiredDatapath)
     try check()
+    let lost = input.flag()
+    if lost { restarts += 1 }
+    try handle(.started(restartCounter: restarts, sessionsLost: lost))
   }
 
   /// Somebody has edited the state file.
@@ -194,8 +256,12 @@ struct FuzzedAnchor {
   /// The kernel has answered, and all that is due has happened.
   private mutating func settle() throws(FuzzFailure) {
     while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
-    try reachDeadline()
-    while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
+    for _ in 0..<16 {
+      try reachDeadline()
+      while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
+      if questions.isEmpty { return }
+    }
+    throw FuzzFailure(description: "nobody has answered the questions \(questions.map(\.rawValue).sorted())")
   }
 
   // MARK: Effects
@@ -210,13 +276,20 @@ struct FuzzedAnchor {
     for effect in anchor.handle(event, at: clock.now) {
       trace?("  -> \(effect)")
       switch effect {
-      case .send(let message, _, _): try checkSent(message, anchor.configuration.codePoints)
+      case .send(let message, let source, let destination):
+        try checkSent(message, anchor.configuration.codePoints)
+        switch message {
+        case .heartbeat, .updateNotification: requests.append((message, destination, source))
+        default: break
+        }
       case .install(let effect, let changes): try kernel.install(effect, changes, refusing: input.seldom())
       case .notify(let notification): try notified(notification)
       case .persist(.store(let record)):
         records[record.identifier] = record
         highestBinding = max(highestBinding, record.identifier.rawValue)
       case .persist(.remove(let identifier)): records[identifier] = nil
+      case .answer(let token, _):
+        try require(questions.remove(token) != nil, "question \(token.rawValue) is answered, but nobody waits for it")
       }
     }
   }
@@ -235,6 +308,7 @@ struct FuzzedAnchor {
       try require(
         subscriber.removeValue(forKey: summary.identifier) != nil,
         "binding \(summary.identifier) goes, but was never announced")
+    default: break
     }
   }
 
@@ -251,7 +325,7 @@ struct FuzzedAnchor {
       "other bindings are stored than are active")
     try checkPrefixes(bindings)
     try require(
-      anchor.pendingRegistrations <= anchor.configuration.limits.pendingRegistrations + bindings.count + sent.count,
+      anchor.pendingRegistrations <= anchor.configuration.limits.pendingRegistrations + bindings.count + received.count,
       "more registrations are held than were sent")
     guard kernel.isIdle, !kernel.isBroken else { return }
     try require(kernel.datapath == anchor.desiredDatapath, "the kernel has something else than it should")

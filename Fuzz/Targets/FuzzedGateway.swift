@@ -20,6 +20,8 @@ struct FuzzedGateway {
   /// What the gateway has sent, and what it got: for late answers and duplicates.
   private var updates: [(update: BindingUpdate, source: IPv6Address, anchor: IPv6Address)] = []
   private var received: [MAGEvent] = []
+  private var lastHeartbeat: (heartbeat: Heartbeat, source: IPv6Address, anchor: IPv6Address)?
+  private var restarts: UInt32 = 1
   private var input: FuzzInput
   private let trace: ((String) -> Void)?
 
@@ -27,6 +29,7 @@ struct FuzzedGateway {
 
   static func run(_ octets: [UInt8], _ trace: ((String) -> Void)?) throws(FuzzFailure) {
     var fuzzed = Self(octets, trace)
+    try fuzzed.handle(.started(restartCounter: 1, sessionsLost: false))
     while !fuzzed.input.isAtEnd { try fuzzed.step() }
     try fuzzed.settle()
   }
@@ -39,8 +42,8 @@ struct FuzzedGateway {
 
   /// Small enough that every limit is reached.
   private static func configuration(_ input: inout FuzzInput) -> MAGConfiguration {
-    let variant = input.octet()
-    func has(_ bit: UInt8) -> Bool { variant & bit != 0 }
+    let variant = input.uint16()
+    func has(_ bit: UInt16) -> Bool { variant & bit != 0 }
     let addresses = FuzzedDomain.linkLayerAddresses
     var configuration = MAGConfiguration(
       proxyCareOfAddress: FuzzedDomain.gateways[has(1) ? 1 : 0], anchorAddress: FuzzedDomain.anchors[0],
@@ -59,6 +62,14 @@ struct FuzzedGateway {
       codePoints: CodePoints(flowMobilityOption: has(64) ? nil : 250))
     if has(32) { configuration.fixedLinkLocalAddress = .unspecified }
     configuration.acceptsRedirect = has(128)
+    if has(0x100) {
+      configuration.anchors = [
+        AnchorPolicy(address: FuzzedDomain.anchors[0], tolerated: PeerDeviations(PeerDeviation.ofAnchors))
+      ]
+      configuration.nodes[0].homeNetworkPrefixes = [FuzzedDomain.prefixes[0]]
+    }
+    if has(0x200) { configuration.heartbeat.interval = .seconds(1) }
+    configuration.heartbeat.missingAllowed = 1
     configuration.limits.attachments = 4
     configuration.limits.prefixesPerNode = 3
     return configuration
@@ -67,7 +78,7 @@ struct FuzzedGateway {
   // MARK: Events
 
   private mutating func step() throws(FuzzFailure) {
-    switch input.octet() % 16 {
+    switch input.octet() % 20 {
     case 0...2: try handle(.attached(attachment()))
     case 3: try handle(.detached(link: input.choose(Self.links), anyAddress(), input.choose(Self.causes)))
     case 4: if input.seldom() { try handle(.linkDown(input.choose(Self.links))) }
@@ -78,6 +89,9 @@ struct FuzzedGateway {
     case 12: clock.pass(&input)
     case 13: try reachDeadline()
     case 14: try handle(.linkMTU(input.choose(Self.links), UInt32(input.uint16())))
+    case 15, 16: try receive(.updateNotification(notification()))
+    case 17: try receiveHeartbeat()
+    case 18: try receive(.bindingError(BindingError(status: input.choose([BindingError.unrecognizedType, 1]))))
     default:
       switch input.octet() % 4 {
       case 0: try handle(.configurationChanged(Self.configuration(&input)))
@@ -129,6 +143,34 @@ struct FuzzedGateway {
     if let message { try receive(message, from: input.seldom() ? nil : anchor, to: source) }
   }
 
+  private mutating func notification() -> UpdateNotification {
+    var options = MobilityOptions()
+    if !input.seldom() { options.append(.mobileNodeIdentifier(input.choose(FuzzedDomain.nodes))) }
+    if input.flag() {
+      let address = input.choose(FuzzedDomain.linkLayerAddresses)
+      options.append(.mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(address)))
+    }
+    if input.flag() { options.append(.accessTechnologyType(input.choose([.wlan, .eutran, .reserved]))) }
+    for _ in 0..<Int(input.octet() % 4) {
+      let prefix = HomeNetworkPrefixOption(input.choose(FuzzedDomain.prefixes), offLink: input.flag())
+      options.append(.homeNetworkPrefix(prefix))
+    }
+    return UpdateNotification(
+      sequence: UInt16(input.octet()), reason: NotificationReason(rawValue: UInt16(input.octet() % 10)),
+      flags: UpdateNotificationFlags(rawValue: UInt16(input.octet()) << 8), options: options)
+  }
+
+  private mutating func receiveHeartbeat() throws(FuzzFailure) {
+    let counter = MobilityOptions(input.seldom() ? [] : [.restartCounter(UInt32(input.octet() & 3))])
+    if let (heartbeat, source, anchor) = lastHeartbeat, input.flag() {
+      let flags: HeartbeatFlags = input.seldom() ? [.response, .unsolicited] : .response
+      let response = Heartbeat(flags: flags, sequence: heartbeat.sequence, options: counter)
+      try receive(.heartbeat(response), from: anchor, to: source)
+    } else {
+      try receive(.heartbeat(Heartbeat(sequence: UInt32(input.octet()), options: counter)))
+    }
+  }
+
   private mutating func receive(
     _ message: MobilityMessage, from source: IPv6Address? = nil, to destination: IPv6Address? = nil
   ) throws(FuzzFailure) {
@@ -171,6 +213,9 @@ struct FuzzedGateway {
     try run(.restore(stored))
     kernel.reconcile(gateway.desiredDatapath)
     try check()
+    let lost = input.flag()
+    if lost { restarts += 1 }
+    try handle(.started(restartCounter: restarts, sessionsLost: lost))
   }
 
   /// Somebody has edited the state file.
@@ -208,6 +253,7 @@ struct FuzzedGateway {
       case .send(let message, let source, let destination):
         try checkSent(message, gateway.configuration.codePoints)
         if case .bindingUpdate(let update) = message { updates.append((update, source, destination)) }
+        if case .heartbeat(let heartbeat) = message { lastHeartbeat = (heartbeat, source, destination) }
       case .install(let effect, let changes): try kernel.install(effect, changes, refusing: input.seldom())
       case .advertise(let plan): try checkAdvertised(plan)
       case .probe, .notify: break

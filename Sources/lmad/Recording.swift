@@ -6,13 +6,15 @@ extension LocalMobilityAnchor: RecordableCore {
   public struct Start: Codable, Sendable {
     var configuration: LMAConfiguration
     var firstBinding: BindingIdentifier
+    var firstNotification: UInt16
   }
 
   public init(start: Start) throws(RecordingError) {
     if let problem = start.configuration.problems().first {
       throw .unusable("the recorded configuration is wrong: \(problem.keyPath): \(problem.message)")
     }
-    self.init(configuration: start.configuration, firstBinding: start.firstBinding)
+    self.init(
+      configuration: start.configuration, firstBinding: start.firstBinding, firstNotification: start.firstNotification)
   }
 }
 

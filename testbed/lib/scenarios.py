@@ -1,7 +1,9 @@
 """Runs the scenarios, each in a process of its own and bounded in time.
 
 A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
-(bound natively; the guest gets more). After each, what lmad and magd recorded is replayed on their pure cores.
+(bound natively; the guest gets more), and SIGNALLING = False when its daemons need not send a mobility message: all that
+they send on the core is captured and, natively, compared with tshark (lib.crosscheck) when the scenario is over. What lmad
+and magd recorded is replayed on their pure cores.
 """
 
 import argparse
@@ -15,9 +17,10 @@ import time
 import traceback
 from pathlib import Path
 
+from . import crosscheck
 from .daemons import TESTBED
 from .domain import Domain
-from .shell import PATIENCE
+from .shell import IN_GUEST, PATIENCE
 from .topology import delete_run, RUNS
 
 DEFAULT_SECONDS = 60
@@ -35,10 +38,14 @@ def run_one(name: str, results: Path) -> int:
         try:
             scenario.run(domain)
             domain.replay()
+            domain.signalling.stop()
+            # The guest's processor is emulated; its captures are compared outside.
+            if not IN_GUEST:
+                crosscheck.check(domain.signalling.path, crosscheck.is_required(scenario))
         except AssertionError as error:
             where = traceback.extract_tb(error.__traceback__)
-            place = next(frame for frame in reversed(where) if frame.filename.endswith((f"/{name}.py", "/scenarios.py")))
-            print(f"{Path(place.filename).name}:{place.lineno}: {error}")
+            lines = [frame.lineno for frame in where if "/scenarios/" in frame.filename]
+            print(f"{name}.py:{lines[-1]}: {error}" if lines else str(error))
             return 1
     return 0
 

@@ -41,6 +41,8 @@ struct OutstandingRequest: Hashable, Sendable {
   let lifetime: BindingLifetime
   /// Value of the Link-local Address option; nil: no option.
   let linkLocalAddress: IPv6Address?
+  /// Of the Access Network Identifier option; nil: no option.
+  let accessNetwork: AccessNetworkSubOption?
   /// Redirect-Capability option (RFC 6463): the anchor may assign another one.
   let offersRedirect: Bool
 
@@ -50,7 +52,8 @@ struct OutstandingRequest: Hashable, Sendable {
 
   init(
     purpose: Purpose, source: IPv6Address, anchorAddress: IPv6Address, handoffIndicator: HandoffIndicator,
-    prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?, offersRedirect: Bool,
+    prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?,
+    accessNetwork: AccessNetworkSubOption? = nil, offersRedirect: Bool,
     retransmission: Retransmission
   ) {
     self.purpose = purpose
@@ -60,11 +63,19 @@ struct OutstandingRequest: Hashable, Sendable {
     self.prefixes = prefixes
     self.lifetime = lifetime
     self.linkLocalAddress = linkLocalAddress
+    self.accessNetwork = accessNetwork
     self.offersRedirect = offersRedirect
     self.retransmission = retransmission
   }
 
-  func transmission(numbered sequence: UInt16) -> Transmission? { transmissions.first { $0.sequence == sequence } }
+  /// The newest with its number; an acceptance echoes the timestamp as well.
+  func transmission(answeredBy acknowledgement: BindingAcknowledgement) -> Transmission? {
+    transmissions.last {
+      guard $0.sequence == acknowledgement.sequence else { return false }
+      guard acknowledgement.status.isAccepted, let echo = acknowledgement.options.timestamp else { return true }
+      return echo == $0.timestamp
+    }
+  }
 
   func isNewest(_ transmission: Transmission) -> Bool { transmissions.last == transmission }
 
@@ -100,6 +111,7 @@ struct OutstandingRequest: Hashable, Sendable {
     if let timestamp { options.append(.timestamp(timestamp)) }
     options.append(.mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(linkLayerAddress)))
     if let linkLocalAddress { options.append(.linkLocalAddress(linkLocalAddress)) }
+    if let accessNetwork { options.append(.accessNetworkIdentifier([accessNetwork])) }
     if offersRedirect { options.append(.redirectCapability) }
     return BindingUpdate(
       sequence: sequence, flags: [.acknowledge, .proxyRegistration], lifetime: lifetime,
