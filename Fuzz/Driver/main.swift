@@ -4,11 +4,16 @@ import CLibFuzzer
 import FuzzTargets
 import Glibc
 
+private func complain(_ text: String) {
+  let octets = Array("\(text)\n".utf8)
+  write(STDERR_FILENO, octets, octets.count)
+}
+
 private let names = FuzzTarget.allCases.map(\.rawValue)
 
 private let target: FuzzTarget = {
   guard CommandLine.arguments.count > 1, let target = FuzzTarget(rawValue: CommandLine.arguments[1]) else {
-    fputs("fuzz: the first argument must be one of \(names.joined(separator: ", "))\n", stderr)
+    complain("fuzz: the first argument must be one of \(names.joined(separator: ", "))")
     exit(2)
   }
   return target
@@ -28,7 +33,7 @@ let status = arguments.withUnsafeMutableBufferPointer { buffer in
     do throws(FuzzFailure) {
       try target.run(Array(UnsafeBufferPointer(start: data, count: count)), trace: trace)
     } catch {
-      fputs("\(target.rawValue): \(error)\n", stderr)
+      complain("\(target.rawValue): \(error)")
       abort()
     }
     return 0

@@ -101,9 +101,8 @@ struct FuzzedAnchor {
     case 14: try handle(.configurationChanged(Self.configuration(&input)))
     case 15, 16: try ask()
     case 17:
-      let request = input.choose([
-        .reregister(acknowledged: true), .reregister(acknowledged: false), .sessionParameters,
-      ])
+      let request: NotificationRequest =
+        input.flag() ? .sessionParameters : .reregister(acknowledged: input.flag())
       try handle(.notifyNode(input.choose(FuzzedDomain.nodes), request))
     case 18: try handle(.reregisterGateway(input.choose(FuzzedDomain.gateways), acknowledged: input.flag()))
     case 19, 20, 21: try receiveAnswer()
