@@ -1,3 +1,4 @@
+import DaemonKit
 import DatapathModel
 import MobilityWire
 import NetTypes
@@ -62,6 +63,56 @@ struct StoredBinding: Codable, Hashable {
       timestamp: timestamp.map { NTPTimestamp(rawValue: $0) }, lifetime: BindingLifetime(rawValue: lifetime),
       expiresAt: NTPTimestamp(rawValue: expiresAt), registeredAt: NTPTimestamp(rawValue: registeredAt),
       lastUpdate: NTPTimestamp(rawValue: lastUpdate))
+  }
+}
+
+extension StoredBinding: JSONWritable {
+  func write(to writer: inout JSONWriter) {
+    writer.write(literally: "{\"accessTechnology\":")
+    writer.write(UInt64(accessTechnology))
+    writer.write(literally: ",\"anchorAddress\":")
+    writer.write(anchorAddress)
+    writer.write(literally: ",\"expiresAt\":")
+    writer.write(expiresAt)
+    if let gatewayLinkLocalAddress {
+      writer.write(literally: ",\"gatewayLinkLocalAddress\":")
+      writer.write(gatewayLinkLocalAddress)
+    }
+    writer.write(literally: ",\"id\":")
+    writer.write(UInt64(id))
+    writer.write(literally: ",\"isDefault\":")
+    writer.write(isDefault)
+    writer.write(literally: ",\"kind\":")
+    writer.write(plain: kind.rawValue)
+    writer.write(literally: ",\"lastUpdate\":")
+    writer.write(lastUpdate)
+    writer.write(literally: ",\"lifetime\":")
+    writer.write(UInt64(lifetime))
+    if let linkLayerIdentifier {
+      writer.write(literally: ",\"linkLayerIdentifier\":")
+      writer.write(linkLayerIdentifier)
+    }
+    writer.write(literally: ",\"node\":{\"octets\":")
+    writer.write(node.octets)
+    writer.write(literally: ",\"subtype\":")
+    writer.write(UInt64(node.subtype))
+    writer.write(literally: "},\"offLinkPrefixes\":")
+    writer.write(offLinkPrefixes)
+    writer.write(literally: ",\"prefixes\":")
+    writer.write(prefixes)
+    writer.write(literally: ",\"proxyCareOfAddress\":")
+    writer.write(proxyCareOfAddress)
+    writer.write(literally: ",\"registeredAt\":")
+    writer.write(registeredAt)
+    writer.write(literally: ",\"sequence\":")
+    writer.write(UInt64(sequence))
+    if let timestamp {
+      writer.write(literally: ",\"timestamp\":")
+      writer.write(timestamp)
+    }
+    writer.write(literally: ",\"tunnel\":")
+    writer.write(UInt64(tunnel.rawValue))
+    writer.write(literally: "}")
   }
 }
 
