@@ -19,7 +19,7 @@ private let target: FuzzTarget = {
   return target
 }()
 
-private let trace: ((String) -> Void)? = getenv("FLOWMOB_FUZZ_TRACE") == nil ? nil : { print($0) }
+private let trace: ((String) -> Void)? = getenv("FLOWMOB_FUZZ_TRACE") == nil ? nil : { complain($0) }
 
 // libFuzzer must not see the name of the target: what is no option is a corpus to it.
 var arguments: [UnsafeMutablePointer<CChar>?] =

@@ -121,7 +121,7 @@ struct FuzzedGateway {
   /// An answer to one of the last updates, mostly to the last one, with something wrong in it or not.
   private mutating func receiveAnswer() throws(FuzzFailure) {
     let back = input.seldom() ? Int(input.octet() & 7) : 0
-    guard let (update, source, anchor) = updates.dropLast(min(back, updates.count - 1)).last else { return }
+    guard let (update, source, anchor) = updates.dropLast(min(back, max(0, updates.count - 1))).last else { return }
     var status = BindingStatus.accepted
     if input.octet() % 4 == 3 { status = BindingStatus(rawValue: input.octet()) }
     var options = MobilityOptions(
