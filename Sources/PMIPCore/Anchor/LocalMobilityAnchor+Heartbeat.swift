@@ -113,7 +113,7 @@ extension LocalMobilityAnchor {
   }
 
   mutating func reconfigureHeartbeats(at now: Duration) {
-    for address in Array(peers.keys) {
+    for address in peers.keys.sorted() {
       peerDeadlines.cancel(.heartbeat(address))
       guard gateways[address]?.heartbeat.isOn == true else {
         peers[address]?.heartbeat.pause()
