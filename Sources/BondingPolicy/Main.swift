@@ -12,6 +12,7 @@ struct BondingPolicy: ParsableCommand {
       is killed, and the next start takes over. SIGTERM and `cleanup` take everything out of the kernel, the logical \
       interface with its addresses included, and give the slaves back as they were.
       """,
+    version: Program.version,
     subcommands: [Run.self, Check.self, Show.self, List.self, Select.self, Unselect.self, Cleanup.self])
 
   static let name = "bonding-policy"

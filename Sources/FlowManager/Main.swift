@@ -11,6 +11,7 @@ struct FlowManager: ParsableCommand {
       A flow's first packet comes here; from then on the kernel takes the flow to its tunnel by itself, also when this \
       program is stopped or killed.
       """,
+    version: Program.version,
     subcommands: [
       Run.self, Check.self, List.self, Show.self, Add.self, Move.self, Del.self, Watch.self, Cleanup.self,
     ])

@@ -10,6 +10,7 @@ struct PacketReflector: ParsableCommand {
       For a terminal with several IPv6 access interfaces (weak host model). All packets stay in the kernel, so flows go \
       on when the program is killed. SIGTERM and `cleanup` take everything out of the kernel.
       """,
+    version: Program.version,
     subcommands: [Run.self, Check.self, Show.self, List.self, Flush.self, Cleanup.self])
 
   static let name = "packet-reflector"

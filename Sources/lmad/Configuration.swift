@@ -8,12 +8,13 @@ import NetTypes
 import PMIPCore
 
 /// Everything in lmad's configuration file: the core's part and the shell's.
-struct LMADaemonConfiguration: DaemonConfiguration, Hashable {
+struct LMADaemonConfiguration: RecordingConfiguration, Hashable {
   var core = LMAConfiguration(addresses: [], gateways: [], prefixPools: [])
   var refusalLimits = RefusalLimits()
   var datapath = AnchorDatapathSettings()
   var control = ControlSettings(socket: "/run/flowmob/lmad.sock")
   var stateDirectory = "/var/lib/flowmob"
+  var recording = RecordingSettings()
   var logLevel = Logger.Level.info
 
   /// Reads and checks a file, structure and meaning.
@@ -185,6 +186,7 @@ extension LMADaemonConfiguration {
       .option(
         "state-directory", \.stateDirectory, .path,
         help: "Where bindings are kept over a restart (lmad.state, lmad.journal)."),
+      .recording,
       .logLevel,
     ])
 

@@ -30,6 +30,7 @@ final class Daemon {
   /// Restart Counter of RFC 5847 section 3.4.
   private let restarts: GrowingNumber
   private var core: LocalMobilityAnchor
+  private let recorder: EventRecorder<LocalMobilityAnchor>
   /// For the next round.
   private var effects: [LMAEffect] = []
   private let datapath: KernelDatapath
@@ -61,9 +62,11 @@ final class Daemon {
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "lmad-restarts")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
-    core = LocalMobilityAnchor(
+    let start = LocalMobilityAnchor.Start(
       configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1),
       firstNotification: .random(in: .min ... .max))
+    core = try LocalMobilityAnchor(start: start)
+    recorder = EventRecorder(configuration.recording, program: AnchorProgram.daemon.name, start: start, log: log)
   }
 
   func run() throws {
@@ -154,12 +157,12 @@ final class Daemon {
     do throws(ConfigurationErrors) {
       let new = try LMADaemonConfiguration.load(path: file).value
       guard new.datapathConfiguration == configuration.datapathConfiguration, new.control == configuration.control,
-        new.stateDirectory == configuration.stateDirectory
+        new.stateDirectory == configuration.stateDirectory, new.recording == configuration.recording
       else {
         log.error(
           """
-          configuration not reloaded, the old one stays: changes of addresses, prefix-pools, datapath, control and state-directory need a \
-          restart (no traffic is interrupted)
+          configuration not reloaded, the old one stays: changes of addresses, prefix-pools, datapath, control, state-directory and recording \
+          need a restart (no traffic is interrupted)
           """)
         return
       }
@@ -175,7 +178,10 @@ final class Daemon {
   }
 
   private func handle(_ event: LMAEvent) {
-    effects += core.handle(event, at: Self.now)
+    let now = Self.now
+    let new = core.handle(event, at: now)
+    recorder.add(event, at: now, effects: new)
+    effects += new
   }
 
   private func runEffects() {
@@ -256,6 +262,7 @@ final class Daemon {
       stateFailures += 1
       log.error("\(error)")
     }
+    recorder.flush()
     do {
       try loop.setDeadline(core.nextDeadline)
     } catch {
@@ -312,6 +319,7 @@ final class Daemon {
   }
 
   private func serve() {
+    recorder.serve(control)
     control.handleSubscription("subscribe", topic: Self.bindingsTopic, NoArguments.self) { [unowned self] _, _ in
       snapshot
     }
@@ -465,6 +473,7 @@ final class Daemon {
     for (name, value) in core.counters.list { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
+    result.merge(recorder.counters) { own, _ in own }
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
     result["restart-counter"] = UInt64(restarts.value)

@@ -11,8 +11,10 @@ struct AnchorProgram: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: daemon.name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
+    version: Program.version,
     subcommands: [
-      Run.self, Check.self, Show.self, Delete.self, Revoke.self, Notify.self, Decode.self, Cleanup.self,
+      Run.self, Check.self, Show.self, Delete.self, Revoke.self, Notify.self, Decode.self, RecordCommand<Self>.self,
+      ReplayCommand<Self>.self, Cleanup.self,
     ])
 
   static func main() { Program.main(AnchorProgram.self, name: daemon.name) }

@@ -6,7 +6,7 @@ import NetTypes
 import PMIPCore
 
 /// Everything in magd's configuration file: the core's part and the shell's.
-struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
+struct MAGDaemonConfiguration: RecordingConfiguration, Hashable {
   enum UnknownNodes: Hashable, Sendable { case refuse, derive }
 
   var core = MAGConfiguration(proxyCareOfAddress: .unspecified, anchorAddress: .unspecified, accessLinks: [])
@@ -18,6 +18,7 @@ struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
   var datapath = GatewayDatapathSettings()
   var control = ControlSettings(socket: "/run/flowmob/magd.sock")
   var stateDirectory = "/var/lib/flowmob"
+  var recording = RecordingSettings()
   var logLevel = Logger.Level.info
 
   /// Reads and checks a file and the node map it names, structure and meaning. The result's `core` is complete.
@@ -253,6 +254,7 @@ extension MAGDaemonConfiguration {
       .option(
         "state-directory", \.stateDirectory, .path,
         help: "Where attachments are kept over a restart (magd.state, magd.journal)."),
+      .recording,
       .logLevel,
     ])
 

@@ -27,6 +27,7 @@ final class Daemon {
   private let restarts: GrowingNumber
   private let ports: [String: AccessLinkPort]
   private var core: MobileAccessGateway
+  private let recorder: EventRecorder<MobileAccessGateway>
   private let datapath: KernelDatapath
   /// Verified neighbours on access links.
   private var neighbours: Set<Station> = []
@@ -61,7 +62,9 @@ final class Daemon {
     ports = Dictionary(
       configuration.core.accessLinks.map { ($0.name, AccessLinkPort(name: $0.name)) },
       uniquingKeysWith: { first, _ in first })
-    core = MobileAccessGateway(configuration: configuration.core)
+    core = try MobileAccessGateway(start: configuration.core)
+    recorder = EventRecorder(
+      configuration.recording, program: GatewayProgram.daemon.name, start: configuration.core, log: log)
   }
 
   func run() throws {
@@ -241,12 +244,12 @@ final class Daemon {
     do throws(ConfigurationErrors) {
       let new = try MAGDaemonConfiguration.load(path: file).value
       guard new.datapathConfiguration == configuration.datapathConfiguration, new.control == configuration.control,
-        new.stateDirectory == configuration.stateDirectory
+        new.stateDirectory == configuration.stateDirectory, new.recording == configuration.recording
       else {
         log.error(
           """
-          configuration not reloaded, the old one stays: changes of proxy-care-of-address, access-links, datapath, control and state-directory need a \
-          restart (no traffic is interrupted)
+          configuration not reloaded, the old one stays: changes of proxy-care-of-address, access-links, datapath, control, state-directory and recording \
+          need a restart (no traffic is interrupted)
           """)
         return
       }
@@ -263,7 +266,10 @@ final class Daemon {
   // MARK: Effects
 
   private func handle(_ event: MAGEvent) {
-    run(core.handle(event, at: Self.now))
+    let now = Self.now
+    let effects = core.handle(event, at: now)
+    recorder.add(event, at: now, effects: effects)
+    run(effects)
   }
 
   private func run(_ effects: [MAGEffect]) {
@@ -344,6 +350,7 @@ final class Daemon {
       stateFailures += 1
       log.error("\(error)")
     }
+    recorder.flush()
     do {
       try loop.setDeadline(core.nextDeadline)
     } catch {
@@ -382,6 +389,7 @@ final class Daemon {
   private var attachments: AttachmentsDocument { AttachmentsDocument(attachments: core.attachments.map(entry)) }
 
   private func serve() {
+    recorder.serve(control)
     control.handleSubscription("subscribe", topic: "attachments", NoArguments.self) { [unowned self] _, _ in
       attachments
     }
@@ -465,6 +473,7 @@ final class Daemon {
     for (name, value) in core.counters.named { result[name] = value }
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
+    result.merge(recorder.counters) { own, _ in own }
     result["advertisements-sent"] = advertisementsSent
     result["advertisement-failures"] = advertisementFailures
     result["datapath-failures"] = datapathFailures

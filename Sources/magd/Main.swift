@@ -11,7 +11,11 @@ struct GatewayProgram: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: daemon.name, abstract: "Mobile Access Gateway of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
-    subcommands: [Run.self, Check.self, Show.self, Attach.self, Detach.self, Revoke.self, Cleanup.self])
+    version: Program.version,
+    subcommands: [
+      Run.self, Check.self, Show.self, Attach.self, Detach.self, Revoke.self, RecordCommand<Self>.self,
+      ReplayCommand<Self>.self, Cleanup.self,
+    ])
 
   static func main() { Program.main(GatewayProgram.self, name: daemon.name) }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import MobilityWire
 import NetTypes
 import Testing
@@ -15,6 +16,13 @@ import Testing
   func file() {
     #expect(Vector.valid.count == 44 && Vector.negative.count == 11)
     #expect(Vector.implemented.count == 44)
+  }
+
+  @Test("As JSON a message keeps every value", arguments: Vector.implemented)
+  func codable(vector: Vector) throws {
+    let message = try vector.decode().message
+    let json = try JSONEncoder().encode(message)
+    #expect(try JSONDecoder().decode(MobilityMessage.self, from: json) == message)
   }
 
   @Test("Header and message fields", arguments: Vector.implemented)

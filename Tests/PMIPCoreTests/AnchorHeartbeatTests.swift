@@ -214,6 +214,27 @@ struct AnchorHeartbeatTests {
     #expect(other.count(.heartbeatRequestsSent) == 2)
   }
 
+  @Test("After a change of configuration requests go out in the order of the addresses, the same in every process")
+  func order() {
+    let gateways = (1...8).map { IPv6Address(high: 0x2001_0db8_0002_0000, low: $0) }
+    var lab = Lab {
+      $0.gateways = gateways.map { GatewayPolicy(name: "\($0)", address: $0) }
+      $0.prefixPools = [PrefixPool(prefix: prefix("2001:db8:100::/56"))]
+      $0.unknownNodes = .accept
+    }
+    for gateway in gateways.reversed() {
+      lab.send(.attach.with { $0.node = MobileNodeIdentifier(nai: "\(gateway)@example.net") }, from: gateway)
+    }
+    var configuration = lab.anchor.configuration
+    for index in configuration.gateways.indices { configuration.gateways[index].heartbeat.interval = .seconds(10) }
+    lab.step(.configurationChanged(configuration))
+    lab.pass(.seconds(11))
+    let asked = lab.effects.compactMap { effect -> IPv6Address? in
+      if case .send(.heartbeat, _, let destination) = effect { destination } else { nil }
+    }
+    #expect(Array(asked.prefix(8)) == gateways)
+  }
+
   @Test("A Binding Error of a gateway that has answered heartbeats is about something else")
   func otherError() {
     var lab = Self.lab()

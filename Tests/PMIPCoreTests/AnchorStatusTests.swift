@@ -63,6 +63,28 @@ struct AnchorStatusTests {
 
   static let barred = MobileNodeIdentifier(nai: "barred@example.net")
 
+  @Test("The answer to a request with as many prefixes as fit can be sent")
+  func manyPrefixes() throws {
+    let prefixes = (0..<100).compactMap {
+      IPv6Prefix(IPv6Address(high: 0x2001_0db8_0100_0000 + $0, low: 0), length: 64)
+    }
+    let long = [UInt8](repeating: 0x6d, count: 253)
+    var lab = Lab()
+    let answer = try #require(
+      lab.send(
+        .attach.with {
+          $0.node = MobileNodeIdentifier(subtype: 1, identifier: long)
+          $0.linkLayer = MobileNodeLinkLayerIdentifier(identifier: long)
+          $0.prefixes = prefixes
+          $0.linkLocal = .unspecified
+        }))
+    #expect(!answer.status.isAccepted)
+    #expect(answer.prefixes == Array(prefixes.prefix(60)))
+    let octets = try MobilityHeader.encode(
+      .bindingAcknowledgement(answer), source: Lab.anchorAddress, destination: Lab.mag1)
+    #expect(octets.count <= MobilityHeader.maximumOctets)
+  }
+
   @Test("Each status: told, counted, nothing changed", arguments: cases)
   func status(_ test: Case) {
     var lab = Lab { $0.nodes.append(NodePolicy(identifier: Self.barred, proxyRegistrationEnabled: false)) }

@@ -12,6 +12,8 @@ from .shell import CommandError, in_namespace, run, wait_until
 
 TESTBED = Path(__file__).resolve().parent.parent
 PROGRAMS = TESTBED.parent / ".build/release"
+# Their events can be recorded (docs/recording.md).
+RECORDED = {"lmad", "magd"}
 
 
 class Daemon:
@@ -27,6 +29,7 @@ class Daemon:
         self.log_path = results / f"{name}.log"
         self.socket = domain.directory / f"{name}.sock"
         self.configuration = domain.directory / f"{name}.yaml"
+        self.recording = results / f"{name}.recording" if program in RECORDED and domain.records else None
         self.process: subprocess.Popen | None = None
         self.write_configuration()
 
@@ -43,6 +46,8 @@ class Daemon:
             text = string.Template((TESTBED / "config" / template).read_text()).substitute(values)
             for old, new in (replace or {}).items():
                 text = text.replace(old, new)
+            if self.recording and target == self.configuration:
+                text += f"recording:\n  file: {self.recording}\n"
             target.write_text(text)
 
     def start(self) -> None:
@@ -73,6 +78,13 @@ class Daemon:
 
     def counters(self) -> dict[str, int]:
         return self.document("show", "counters")["counters"]
+
+    def replay(self) -> None:
+        """Recordings of this run and of the one before it (a restart keeps one) do on the pure core what they did here."""
+        for path in [Path(f"{self.recording}.1"), self.recording]:
+            if path.exists():
+                outcome = run(str(PROGRAMS / self.program), "replay", str(path), check=False)
+                assert outcome.returncode == 0, f"{self.name}: replay differs: {outcome.stderr}"
 
     def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""

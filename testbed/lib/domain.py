@@ -34,11 +34,13 @@ class Move:
 
 
 class Domain(Topology):
-    def __init__(self, results: Path, keep: bool = False) -> None:
+    def __init__(self, results: Path, keep: bool = False, records: bool = False) -> None:
         super().__init__()
         self.results = results
         # Leave everything running at the end.
         self.keep = keep
+        # Daemons record their events.
+        self.records = records
         results.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "Domain":
@@ -73,6 +75,12 @@ class Domain(Topology):
         """All daemons, nobody attached."""
         for daemon in self.daemons():
             daemon.start()
+
+    def replay(self) -> None:
+        """Replays what has been recorded."""
+        for daemon in self.daemons():
+            if daemon.recording:
+                daemon.replay()
 
     def start_attached(self) -> None:
         self.start()

@@ -2,7 +2,8 @@
 
 A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
 (bound natively; the guest gets more), and SIGNALLING = False when its daemons need not send a mobility message: all that
-they send on the core is captured and, natively, compared with tshark (lib.crosscheck) when the scenario is over.
+they send on the core is captured and, natively, compared with tshark (lib.crosscheck) when the scenario is over. What lmad
+and magd recorded is replayed on their pure cores.
 """
 
 import argparse
@@ -33,9 +34,10 @@ def run_one(name: str, results: Path) -> int:
     """In a process of its own."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: the scenario took too long"))
     scenario = importlib.import_module(f"scenarios.{name}")
-    with Domain(results) as domain:
+    with Domain(results, records=True) as domain:
         try:
             scenario.run(domain)
+            domain.replay()
             domain.signalling.stop()
             # The guest's processor is emulated; its captures are compared outside.
             if not IN_GUEST:

@@ -28,6 +28,9 @@ public struct ProgramFailure: Error, Hashable, Sendable, CustomStringConvertible
 
 /// Parses the command line, runs the command and ends the process with one of the `ExitStatus` values.
 public enum Program {
+  /// Of the whole suite.
+  public static let version = "0.3.0"
+
   public static func main<Command: ParsableCommand>(_ type: Command.Type, name: String) -> Never {
     do {
       var command = try type.parseAsRoot()

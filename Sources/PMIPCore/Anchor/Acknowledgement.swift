@@ -44,7 +44,9 @@ enum Acknowledgement {
   static func rejecting(
     _ update: BindingUpdate, _ status: BindingStatus, clock: NTPTimestamp, lastAccepted: UInt16?
   ) -> BindingAcknowledgement {
-    let requested = update.options.homeNetworkPrefixes
+    // Without padding more options fit into a request than into our answer.
+    let requested = Array(
+      update.options.homeNetworkPrefixes.prefix(ProtocolConstants.maximumPrefixesPerAcknowledgement))
     var options = head(of: update, prefixes: requested.isEmpty ? [.allZero] : requested)
     if let timestamp = update.options.timestamp {
       let isOwnClock = status == .timestampMismatch || status == .timestampLowerThanPreviousAccepted

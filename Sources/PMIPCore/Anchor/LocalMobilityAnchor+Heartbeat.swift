@@ -47,20 +47,14 @@ extension LocalMobilityAnchor {
   mutating func receive(_ error: BindingError, source: IPv6Address, _ turn: inout Turn) {
     counters.count(.bindingErrorsReceived)
     guard error.status == BindingError.unrecognizedType else { return }
-<<<<<<< HEAD
     if peers[source]?.heartbeat.receivedUnrecognizedType() == true {
       counters.count(.heartbeatsUnsupported)
       peerDeadlines.cancel(.heartbeat(source))
     } else if revocationUnrecognized(by: source, &turn) {
       counters.count(.revocationsUnsupported)
+    } else {
+      notificationsUnsupported(by: source, &turn)
     }
-=======
-    guard peers[source]?.heartbeat.receivedUnrecognizedType() == true else {
-      return notificationsUnsupported(by: source, &turn)
-    }
-    counters.count(.heartbeatsUnsupported)
-    peerDeadlines.cancel(.heartbeat(source))
->>>>>>> 70c9206b96c18aeaf14de60c3e745323deb3e86c
   }
 
   mutating func heartbeatDue(_ gateway: IPv6Address, _ turn: inout Turn) {
@@ -128,7 +122,7 @@ extension LocalMobilityAnchor {
   }
 
   mutating func reconfigureHeartbeats(at now: Duration) {
-    for address in Array(peers.keys) {
+    for address in peers.keys.sorted() {
       peerDeadlines.cancel(.heartbeat(address))
       peers[address]?.lacksRevocation = false
       guard gateways[address]?.heartbeat.isOn == true else {

@@ -12,7 +12,7 @@ extension LocalMobilityAnchor {
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
     reconfigureHeartbeats(at: turn.now.monotonic)
-    reconfigureHeartbeats(at: turn.now.monotonic)
+    gatewaysWithoutNotifications = []
     let renamed = Set(old.keys).union(gateways.keys).filter { old[$0]?.name != gateways[$0]?.name }
     guard !renamed.isEmpty else { return }
     renaming = Renaming(
