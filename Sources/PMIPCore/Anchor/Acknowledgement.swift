@@ -65,6 +65,7 @@ enum Acknowledgement {
   private static func head(of update: BindingUpdate, prefixes: [HomeNetworkPrefixOption]) -> MobilityOptions {
     let options = update.options
     var head = MobilityOptions()
+    head.reserveCapacity(options.count)
     head.append(.mobileNodeIdentifier(options.mobileNodeIdentifier ?? MobileNodeIdentifier(nai: "")))
     head += prefixes.map { .homeNetworkPrefix($0) }
     head.append(.handoffIndicator(options.handoffIndicator ?? .reserved))

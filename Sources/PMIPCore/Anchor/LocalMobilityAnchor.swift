@@ -258,7 +258,11 @@ struct Turn {
   let now: Moment
   var effects: [LMAEffect] = []
 
-  init(now: Moment) { self.now = now }
+  init(now: Moment) {
+    self.now = now
+    // What a refresh gives: its answer, a notification, a record.
+    effects.reserveCapacity(3)
+  }
 
   mutating func notify(_ notification: LMANotification) { effects.append(.notify(notification)) }
   mutating func persist(_ change: PersistenceChange) { effects.append(.persist(change)) }
