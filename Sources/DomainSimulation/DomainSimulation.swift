@@ -26,7 +26,7 @@ public final class DomainSimulation {
     case clockSet(Host)
     case reunion(Host)
     case firstMove(Int)
-    /// Nodes whose sessions were revoked attach anew.
+    /// Nodes whose sessions were revoked solicit.
     case returnOfTheRevoked
     case trigger(Place, LinkLayerAddress, IPv6Address?, Attachment.Trigger)
     case departure(Place, LinkLayerAddress, DetachmentCause)
@@ -293,8 +293,8 @@ public final class DomainSimulation {
       if !hosts[host].isUp { restart(host) }
     }
     if !flows.isUp { restartFlowManager() }
-    // When no indication is under way any more.
-    schedule(.returnOfTheRevoked, after: .seconds(15))
+    // A host that has lost its router solicits. The last time is early enough for every refresh that must follow.
+    for seconds in [15, 45, 75, 105] { schedule(.returnOfTheRevoked, after: .seconds(seconds)) }
     note("quiet")
   }
 
