@@ -47,7 +47,7 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
 }
 
 /// How a gateway learns which prefixes of a node's other interfaces it must serve.
-public enum FlowMobilityMode: String, Hashable, Sendable, Codable {
+public enum FlowMobilityMode: String, Hashable, Sendable, Codable, CaseIterable {
   /// By a Flow Mobility Initiate before the first flow moves there; acknowledgements repeat what has been agreed, in HNP
   /// options with the L flag.
   case rfc7864
