@@ -104,7 +104,12 @@ struct FuzzedAnchor {
       let request: NotificationRequest =
         input.flag() ? .sessionParameters : .reregister(acknowledged: input.flag())
       try handle(.notifyNode(input.choose(FuzzedDomain.nodes), request))
-    case 18: try handle(.reregisterGateway(input.choose(FuzzedDomain.gateways), acknowledged: input.flag()))
+    case 18:
+      switch input.octet() % 4 {
+      case 0: try handle(.revokeNode(input.choose(FuzzedDomain.nodes)))
+      case 1: try handle(.revokeGateway(input.choose(FuzzedDomain.gateways)))
+      default: try handle(.reregisterGateway(input.choose(FuzzedDomain.gateways), acknowledged: input.flag()))
+      }
     case 19, 20, 21: try receiveAnswer()
     case 22: try receive(.bindingError(BindingError(status: input.choose([BindingError.unrecognizedType, 1]))))
     default:

@@ -96,6 +96,7 @@ struct FuzzedGateway {
       switch input.octet() % 4 {
       case 0: try handle(.configurationChanged(Self.configuration(&input)))
       case 1: try handle(.datapathOutcome(EffectID(rawValue: UInt64(input.octet())), .installed))
+      case 2: try handle(.revokeAll)
       default: try restart()
       }
     }

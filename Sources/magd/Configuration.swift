@@ -197,6 +197,22 @@ extension MAGDaemonConfiguration {
             help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
         ]),
       .section(
+        "revocation", help: "Binding Revocation Indications of ours (RFC 5846 section 11).",
+        [
+          .option(
+            "initial-delay", \.core.revocation.initialDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
+            help: "InitMINDelayBRIs: wait for the first answer; doubled for each further one."),
+          .option(
+            "maximum-delay", \.core.revocation.maximumDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
+            help: "MAX_BRACK_TIMEOUT: the wait doubles up to this."),
+          .option(
+            "maximum-retries", \.core.revocation.maximumRetries, .integer(0...10),
+            help: "BRIMaxRetriesNumber: then the bindings end without an answer."),
+        ]),
+      .option(
+        "identity", \.core.identity, .optional(.text("a NAI such as mag1@example.net", maximumLength: 240)),
+        help: "Name of this gateway in messages to the anchor (RFC 5846 section 9.2); default: its address."),
+      .section(
         "limits", help: "Bounds; what exceeds one is counted and refused.",
         [
           .option("attachments", \.core.limits.attachments, .integer(1...10_000_000), help: "Attachments in all."),

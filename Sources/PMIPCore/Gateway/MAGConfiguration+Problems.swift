@@ -5,6 +5,7 @@ extension MAGConfiguration {
   /// Everything that a gateway must not start with; empty: usable. Key paths as in the configuration file.
   public func problems() -> [ConfigurationProblem] {
     addressProblems() + linkProblems() + nodeProblems() + timerProblems() + heartbeat.problems(at: "heartbeat")
+      + revocation.problems(at: "revocation")
       + protocolProblems()
   }
 

@@ -23,6 +23,9 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var anchors: [AnchorPolicy] = []
   /// With the anchors; off unless configured.
   public var heartbeat = HeartbeatSettings()
+  public var revocation = RevocationTimers()
+  /// NAI of this gateway where a message names it (RFC 5846 section 9.2); nil: its Proxy-CoA as text.
+  public var identity: String?
   /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
   public var acceptsRedirect = false
 
@@ -46,6 +49,10 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
     self.codePoints = codePoints
     self.timers = timers
     self.limits = limits
+  }
+
+  var identifier: MobileNodeIdentifier {
+    MobileNodeIdentifier(nai: identity ?? proxyCareOfAddress.description)
   }
 
   public enum UnknownNodePolicy: Hashable, Sendable, Codable {

@@ -69,6 +69,7 @@ extension MobileAccessGateway {
     case .deregistering:
       switch entry.departure {
       case .remove, nil: register(entry, naming: [], &turn)
+      case .revoke: if attachment.trigger.isArrival { register(entry, naming: [], &turn) }
       // Both end in another try by themselves.
       case .attachAgain, .refuse: break
       }
@@ -76,6 +77,7 @@ extension MobileAccessGateway {
       guard attachment.trigger == .operatorRequest else { return }
       deniedNodes.remove(entry.identity.node)
       register(entry, naming: [], &turn)
+    case .revoked: if attachment.trigger.isArrival { register(entry, naming: [], &turn) }
     }
   }
 
@@ -119,6 +121,7 @@ extension MobileAccessGateway {
     case .attachAgain(let attachment):
       remove(entry, .operatorRequest, tellingNode: true, &turn)
       begin(entry.key, attachment, &turn)
+    case .revoke: revoked(entry, &turn)
     case .refuse, nil:
       entry.departure = nil
       refuse(entry, retrying: true, &turn)
@@ -130,7 +133,7 @@ extension MobileAccessGateway {
     otherLinks(ofSession: entry).contains { other in
       switch other.state {
       case .registering, .registered, .refreshing: true
-      case .deregistering, .refused: false
+      case .deregistering, .refused, .revoked: false
       }
     }
   }

@@ -42,9 +42,12 @@ extension MobileAccessGateway {
       return
     }
     counters.count(.unrecognizedTypeErrors)
-    guard peers[source]?.receivedUnrecognizedType() == true else { return }
-    counters.count(.heartbeatsUnsupported)
-    timers.cancel(.heartbeat(source))
+    if peers[source]?.receivedUnrecognizedType() == true {
+      counters.count(.heartbeatsUnsupported)
+      timers.cancel(.heartbeat(source))
+    } else if revocationUnrecognized(by: source, &turn) {
+      counters.count(.revocationsUnsupported)
+    }
   }
 
   mutating func heartbeatDue(_ anchor: IPv6Address, _ turn: inout Turn) {
@@ -88,7 +91,7 @@ extension MobileAccessGateway {
         list[key]?.isLostByAnchor = true
         setTimer(.refresh, of: key, to: deadline)
         deadline += ProtocolConstants.pacing
-      case .registering, .deregistering, .refused: continue
+      case .registering, .deregistering, .refused, .revoked: continue
       }
     }
   }
