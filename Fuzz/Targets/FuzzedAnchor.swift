@@ -104,7 +104,12 @@ struct FuzzedAnchor {
       let request: NotificationRequest =
         input.flag() ? .sessionParameters : .reregister(acknowledged: input.flag())
       try handle(.notifyNode(input.choose(FuzzedDomain.nodes), request))
-    case 18: try handle(.reregisterGateway(input.choose(FuzzedDomain.gateways), acknowledged: input.flag()))
+    case 18:
+      switch input.octet() % 4 {
+      case 0: try handle(.revokeNode(input.choose(FuzzedDomain.nodes)))
+      case 1: try handle(.revokeGateway(input.choose(FuzzedDomain.gateways)))
+      default: try handle(.reregisterGateway(input.choose(FuzzedDomain.gateways), acknowledged: input.flag()))
+      }
     case 19, 20, 21: try receiveAnswer()
     case 22: try receive(.bindingError(BindingError(status: input.choose([BindingError.unrecognizedType, 1]))))
     default:
@@ -218,12 +223,11 @@ struct FuzzedAnchor {
     if variant & 1 == 1 { records = olderRecords }
     olderRecords = records
     let configuration = variant & 2 == 2 ? Self.configuration(&input) : anchor.configuration
-    var stored = records.values.sorted { $0.identifier < $1.identifier }
     if variant & 4 == 4, var record = input.chooseIfAny(stored) {
       corrupt(&record)
-      stored.append(record)
       records[record.identifier] = record
     }
+    let stored = self.stored
     trace?("restart with \(stored.map(\.identifier))")
     kernel.forget()
     (subscriber, subscribedTunnels, questions) = ([:], [], [])
@@ -237,6 +241,8 @@ struct FuzzedAnchor {
     if lost { restarts += 1 }
     try handle(.started(restartCounter: restarts, sessionsLost: lost))
   }
+
+  private var stored: [BindingRecord] { records.values.sorted { $0.identifier < $1.identifier } }
 
   /// Somebody has edited the state file.
   private mutating func corrupt(_ record: inout BindingRecord) {
@@ -255,7 +261,7 @@ struct FuzzedAnchor {
   /// The kernel has answered, and all that is due has happened.
   private mutating func settle() throws(FuzzFailure) {
     while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
-    for _ in 0..<16 {
+    for _ in 0..<64 {
       try reachDeadline()
       while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
       if questions.isEmpty { return }

@@ -96,6 +96,7 @@ struct FuzzedGateway {
       switch input.octet() % 4 {
       case 0: try handle(.configurationChanged(Self.configuration(&input)))
       case 1: try handle(.datapathOutcome(EffectID(rawValue: UInt64(input.octet())), .installed))
+      case 2: try handle(.revokeAll)
       default: try restart()
       }
     }
@@ -200,12 +201,11 @@ struct FuzzedGateway {
     if variant & 1 == 1 { records = olderRecords }
     olderRecords = records
     let configuration = variant & 2 == 2 ? Self.configuration(&input) : gateway.configuration
-    var stored = records.values.sorted { ($0.link, $0.linkLayerAddress) < ($1.link, $1.linkLayerAddress) }
     if variant & 4 == 4, var record = input.chooseIfAny(stored) {
       corrupt(&record)
-      stored.append(record)
       records[Place(link: record.link, address: record.linkLayerAddress)] = record
     }
+    let stored = self.stored
     trace?("restart with \(stored.map { "\($0.link) \($0.linkLayerAddress)" })")
     kernel.forget()
     updates = []
@@ -216,6 +216,10 @@ struct FuzzedGateway {
     let lost = input.flag()
     if lost { restarts += 1 }
     try handle(.started(restartCounter: restarts, sessionsLost: lost))
+  }
+
+  private var stored: [AttachmentRecord] {
+    records.values.sorted { ($0.link, $0.linkLayerAddress) < ($1.link, $1.linkLayerAddress) }
   }
 
   /// Somebody has edited the state file.
