@@ -75,6 +75,9 @@ extension LMADaemonConfiguration {
         "redirections", \.core.redirections, .list(of: .mapping(redirection), count: 0...64),
         help: "Runtime assignment (RFC 6463): new sessions asked for at one of our addresses are created at another."),
       .option(
+        "multipath", \.core.multipath, .word(["accept": .accept, "refuse": .refuse]),
+        help: "Gateways that register each of their uplinks (RFC 8278), each with a line of its own under `gateways`."),
+      .option(
         "load-information", \.core.advertisesLoad, .boolean,
         help: "Tell gateways in every acknowledgement how many sessions there are (RFC 6463 section 4.3)."),
       .section(

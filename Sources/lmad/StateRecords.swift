@@ -12,6 +12,7 @@ struct StoredBinding: Codable, Hashable {
   /// Octets of the Mobile Node Link-layer Identifier option.
   var linkLayerIdentifier: [UInt8]?
   var accessTechnology: UInt8
+  var path: StoredPath?
   var proxyCareOfAddress: IPv6Address
   var anchorAddress: IPv6Address
   var gatewayLinkLocalAddress: IPv6Address?
@@ -37,6 +38,7 @@ struct StoredBinding: Codable, Hashable {
     kind = record.kind
     linkLayerIdentifier = record.linkLayerIdentifier?.identifier
     accessTechnology = record.accessTechnology.rawValue
+    path = record.path.map(StoredPath.init)
     proxyCareOfAddress = record.proxyCareOfAddress
     anchorAddress = record.anchorAddress
     gatewayLinkLocalAddress = record.gatewayLinkLocalAddress
@@ -56,12 +58,36 @@ struct StoredBinding: Codable, Hashable {
     BindingRecord(
       identifier: BindingIdentifier(rawValue: id), node: node.identifier, kind: kind,
       linkLayerIdentifier: linkLayerIdentifier.map { MobileNodeLinkLayerIdentifier(identifier: $0) },
-      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), proxyCareOfAddress: proxyCareOfAddress,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), path: path?.path,
+      proxyCareOfAddress: proxyCareOfAddress,
       anchorAddress: anchorAddress, gatewayLinkLocalAddress: gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: prefixes, offLinkPrefixes: offLinkPrefixes, isDefault: isDefault, sequence: sequence,
       timestamp: timestamp.map { NTPTimestamp(rawValue: $0) }, lifetime: BindingLifetime(rawValue: lifetime),
       expiresAt: NTPTimestamp(rawValue: expiresAt), registeredAt: NTPTimestamp(rawValue: registeredAt),
       lastUpdate: NTPTimestamp(rawValue: lastUpdate))
+  }
+}
+
+/// A path of a gateway with several uplinks.
+struct StoredPath: Codable, Hashable {
+  var subtype: UInt8
+  var identifier: [UInt8]
+  var binding: UInt8
+  var label: UInt8
+  var accessTechnology: UInt8
+
+  init(_ path: GatewayPath) {
+    subtype = path.gateway.subtype
+    identifier = path.gateway.identifier
+    binding = path.binding
+    label = path.label
+    accessTechnology = path.accessTechnology.rawValue
+  }
+
+  var path: GatewayPath {
+    GatewayPath(
+      gateway: MAGIdentifier(subtype: subtype, identifier: identifier), binding: binding, label: label,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology))
   }
 }
 

@@ -145,6 +145,12 @@ extension MAGDaemonConfiguration {
         "timestamps", \.core.useTimestamps, .boolean,
         help: "Order messages by the Timestamp option; false: by sequence number."),
       .option(
+        "uplinks", \.core.uplinks, .list(of: .mapping(uplink), count: 0...254),
+        help: "Several ways to the anchor (RFC 8278), the preferred one first; its address is proxy-care-of-address."),
+      .option(
+        "identifier", \.core.identifier, .optional(.magIdentifier),
+        help: "Name of this gateway towards the anchor, such as mag1@example.net; needed with uplinks."),
+      .option(
         "accept-redirect", \.core.acceptsRedirect, .boolean,
         help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
       .section(
@@ -224,6 +230,17 @@ extension MAGDaemonConfiguration {
       .logLevel,
     ])
 
+  private static let uplink = OptionTable(
+    initial: Uplink(interface: "", address: .unspecified, label: 0, accessTechnology: .reserved),
+    [
+      .option("interface", \.interface, .interfaceName, required: true, help: "Name of the interface."),
+      .option("address", \.address, .ipv6Address, required: true, help: "Our address on this way (Proxy-CoA)."),
+      .option("label", \.label, .integer(0...255), help: "If-Label: a number that the anchor's policy knows."),
+      .option(
+        "access-technology", \.accessTechnology, .accessTechnology, required: true,
+        help: "If-ATT: name or number of RFC 5213 section 8.5."),
+    ])
+
   private static let accessLink = OptionTable(
     initial: AccessLink(name: "", accessTechnology: .reserved),
     [
@@ -236,6 +253,17 @@ extension MAGDaemonConfiguration {
 
 extension OptionType where Value == EncapsulationChoice {
   static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
+}
+
+extension OptionType where Value == MAGIdentifier {
+  static var magIdentifier: OptionType {
+    OptionType<String>.text("an identifier such as mag1@example.net", plural: "identifiers", maximumLength: 253)
+      .mapped {
+        MAGIdentifier(nai: $0)
+      } back: {
+        String(decoding: $0.identifier, as: UTF8.self)
+      }
+  }
 }
 
 extension OptionType where Value == AccessTechnologyType {

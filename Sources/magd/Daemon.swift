@@ -142,6 +142,7 @@ final class Daemon {
       if link.hasCarrier { reconcileOrLog() }
       for port in ports.values { advertiseMTU(port) }
     }
+    handle(.uplinkChanged(link.name, isUp: link.hasCarrier))
     guard let port = ports[link.name] else { return }
     if port.link?.index != link.index {
       open(port, link)
@@ -175,6 +176,7 @@ final class Daemon {
   }
 
   private func removed(_ link: Link) {
+    handle(.uplinkChanged(link.name, isUp: false))
     guard let port = ports[link.name], port.link?.index == link.index else { return }
     if let socket = port.socket { loop.remove(socket.descriptor.rawValue) }
     port.close()
@@ -310,8 +312,9 @@ final class Daemon {
         case .store(let record):
           try state.store(
             StoredAttachment(record),
-            key: StoredAttachment.key(link: record.link, record.linkLayerAddress))
-        case .remove(let link, let address): try state.remove(key: StoredAttachment.key(link: link, address))
+            key: StoredAttachment.key(link: record.link, record.linkLayerAddress, uplink: record.uplink))
+        case .remove(let link, let address, let uplink):
+          try state.remove(key: StoredAttachment.key(link: link, address, uplink: uplink))
         }
       }
       unwritten.removeAll(keepingCapacity: true)

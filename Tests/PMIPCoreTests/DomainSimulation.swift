@@ -349,7 +349,7 @@ struct DomainSimulation {
     case .anchor(.remove(let identifier)): anchorRecords[identifier] = nil
     case .gateway(.store(let record)):
       gatewayRecords[host - 1][AttachmentKey(link: record.link, linkLayerAddress: record.linkLayerAddress)] = record
-    case .gateway(.remove(let link, let address)):
+    case .gateway(.remove(let link, let address, _)):
       gatewayRecords[host - 1][AttachmentKey(link: link, linkLayerAddress: address)] = nil
     }
   }

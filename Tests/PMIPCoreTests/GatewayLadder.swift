@@ -85,8 +85,9 @@ struct GatewayLadder {
           case .refuses: events.append(.datapathOutcome(identifier, .failed("ENOBUFS")))
           case .silent: unanswered.append(identifier)
           }
-        case .persist(.store(let record)): storage["\(record.link) \(record.linkLayerAddress)"] = record
-        case .persist(.remove(let link, let address)): storage["\(link) \(address)"] = nil
+        case .persist(.store(let record)):
+          storage["\(record.link) \(record.linkLayerAddress) \(record.uplink)"] = record
+        case .persist(.remove(let link, let address, let uplink)): storage["\(link) \(address) \(uplink)"] = nil
         case .send, .advertise, .probe, .notify: break
         }
       }

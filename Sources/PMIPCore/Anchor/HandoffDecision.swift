@@ -11,6 +11,7 @@ import NetTypes
 /// - Of several sessions that share the named prefixes, the one with the same interface (access technology and LLID)
 ///   is meant, else the one at the same gateway, and for "handoff between two interfaces" the default one.
 /// - "Shared" without named prefixes shares those of the node's oldest session.
+/// - The paths of a gateway with several uplinks (RFC 8278) count as one session, of which each is a binding.
 /// - A node with a logical interface shows the same link-layer address everywhere. Its attachments are told apart by
 ///   Proxy-CoA as well, and share one prefix set; only "handoff between gateways" (HI 3) moves one of them.
 enum HandoffDecision: Hashable, Sendable {
@@ -32,6 +33,8 @@ enum HandoffDecision: Hashable, Sendable {
     shared: HandoffIndicator
   ) -> HandoffDecision {
     if heldByAnotherNode { return .reject(.notAuthorizedForHomeNetworkPrefix, session: nil) }
+    if let decision = decidePath(request, sessions) { return decision }
+    let sessions = sessions.withoutFurtherPaths
     switch kind {
     case .logical: return decideLogical(request, sessions)
     case .interfaces:

@@ -19,6 +19,8 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
   public var markLayout: MarkLayout
   /// Empty: every session is created at the address that was asked (RFC 6463).
   public var redirections: [Redirection] = []
+  /// Gateways may register each of their uplinks as a path of its own (RFC 8278).
+  public var multipath = MultipathPolicy.accept
   /// Acknowledgements carry the Load Information option of RFC 6463.
   public var advertisesLoad = false
 
@@ -39,6 +41,9 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
     self.sharedPrefixesIndicator = sharedPrefixesIndicator
     self.markLayout = markLayout
   }
+
+  /// `refuse`: status 180.
+  public enum MultipathPolicy: String, Hashable, Sendable, Codable { case accept, refuse }
 
   public enum UnknownNodePolicy: String, Hashable, Sendable, Codable { case refuse, accept }
 }

@@ -38,6 +38,8 @@ public enum LMANotification: Hashable, Sendable, Codable {
 
 public enum RemovalCause: String, Hashable, Sendable, Codable {
   case deregistered, expired, operatorRequest = "operator-request"
+  /// Another path of the same attachment has taken its place (RFC 8278).
+  case replaced
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.
@@ -61,6 +63,8 @@ public struct BindingSummary: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
   public var accessTechnology: AccessTechnologyType
+  /// nil: the gateway has one uplink.
+  public var path: GatewayPath?
   public var proxyCareOfAddress: IPv6Address
   /// Configured name of the gateway, else its address.
   public var gatewayName: String
@@ -81,6 +85,7 @@ public struct BindingSummary: Hashable, Sendable, Codable {
   public init(
     identifier: BindingIdentifier, node: MobileNodeIdentifier, kind: TerminalKind,
     linkLayerIdentifier: MobileNodeLinkLayerIdentifier?, accessTechnology: AccessTechnologyType,
+    path: GatewayPath? = nil,
     proxyCareOfAddress: IPv6Address, gatewayName: String, anchorAddress: IPv6Address, tunnel: TunnelIdentifier,
     prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], isDefault: Bool, state: State, lifetime: Duration,
     expiresAt: Duration, registeredAt: NTPTimestamp, lastUpdate: NTPTimestamp
@@ -90,6 +95,7 @@ public struct BindingSummary: Hashable, Sendable, Codable {
     self.kind = kind
     self.linkLayerIdentifier = linkLayerIdentifier
     self.accessTechnology = accessTechnology
+    self.path = path
     self.proxyCareOfAddress = proxyCareOfAddress
     self.gatewayName = gatewayName
     self.anchorAddress = anchorAddress
@@ -117,6 +123,8 @@ public struct BindingRecord: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
   public var accessTechnology: AccessTechnologyType
+  /// nil: the gateway has one uplink.
+  public var path: GatewayPath?
   public var proxyCareOfAddress: IPv6Address
   public var anchorAddress: IPv6Address
   public var gatewayLinkLocalAddress: IPv6Address?
@@ -136,6 +144,7 @@ public struct BindingRecord: Hashable, Sendable, Codable {
   public init(
     identifier: BindingIdentifier, node: MobileNodeIdentifier, kind: TerminalKind,
     linkLayerIdentifier: MobileNodeLinkLayerIdentifier?, accessTechnology: AccessTechnologyType,
+    path: GatewayPath? = nil,
     proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, gatewayLinkLocalAddress: IPv6Address?,
     tunnel: TunnelIdentifier, prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], isDefault: Bool,
     sequence: UInt16, timestamp: NTPTimestamp?, lifetime: BindingLifetime, expiresAt: NTPTimestamp,
@@ -146,6 +155,7 @@ public struct BindingRecord: Hashable, Sendable, Codable {
     self.kind = kind
     self.linkLayerIdentifier = linkLayerIdentifier
     self.accessTechnology = accessTechnology
+    self.path = path
     self.proxyCareOfAddress = proxyCareOfAddress
     self.anchorAddress = anchorAddress
     self.gatewayLinkLocalAddress = gatewayLinkLocalAddress

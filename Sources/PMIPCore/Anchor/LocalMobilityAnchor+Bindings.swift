@@ -167,6 +167,7 @@ extension LocalMobilityAnchor {
     turn.notify(.bindingChanged(summary(entry)))
     for tunnel in gone { turn.notify(.tunnelRemoved(tunnel)) }
     turn.persist(.store(entry.record(at: turn.now)))
+    settlePaths(of: entry, previous, request, &turn)
   }
 
   private mutating func count(_ entry: BindingCacheEntry, _ previous: BindingCacheEntry?) {

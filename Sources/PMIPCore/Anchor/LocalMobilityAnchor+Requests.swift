@@ -192,6 +192,7 @@ extension LocalMobilityAnchor {
 
   /// Steps 10 to 12, and what the option rules of RFC 5213 section 8.1 ask of the prefixes.
   private func checkOptions(of request: RegistrationRequest) throws(Refusal) {
+    try checkMultipath(of: request)
     let options = request.update.options
     let prefixes = options.homeNetworkPrefixes
     guard !prefixes.isEmpty else { throw Refusal(.missingHomeNetworkPrefixOption) }
@@ -256,6 +257,7 @@ extension LMACounters.Name {
   fileprivate init?(rejection status: BindingStatus) {
     switch status {
     case .reasonUnspecified: self = .rejectedReasonUnspecified
+    case .multipathBindingRefused: self = .rejectedMultipathBinding
     case .insufficientResources: self = .rejectedInsufficientResources
     case .sequenceNumberOutOfWindow: self = .rejectedSequenceNumberOutOfWindow
     case .proxyRegistrationNotEnabled: self = .rejectedProxyRegistrationNotEnabled

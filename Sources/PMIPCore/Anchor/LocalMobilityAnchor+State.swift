@@ -84,7 +84,7 @@ extension BindingCacheEntry {
       identifier: record.identifier, node: record.node, kind: record.kind, seniority: seniority,
       attachment: RegistrationRequest.Attachment(
         proxyCareOfAddress: record.proxyCareOfAddress, accessTechnology: record.accessTechnology,
-        linkLayerIdentifier: record.linkLayerIdentifier),
+        linkLayerIdentifier: record.linkLayerIdentifier, path: record.path),
       anchorAddress: record.anchorAddress, gatewayLinkLocalAddress: record.gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: record.prefixes.sorted(), offLinkPrefixes: record.offLinkPrefixes, isDefault: record.isDefault,
       lifetime: record.lifetime, expiresAt: now.monotonic + remaining,

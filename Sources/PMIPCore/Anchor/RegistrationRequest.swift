@@ -8,6 +8,8 @@ struct RegistrationRequest: Hashable, Sendable {
     var proxyCareOfAddress: IPv6Address
     var accessTechnology: AccessTechnologyType
     var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
+    /// Of a gateway that registers each of its uplinks (RFC 8278).
+    var path: GatewayPath?
 
     /// Same interface, wherever it is attached.
     func isSameInterface(as other: Attachment) -> Bool {
@@ -49,7 +51,7 @@ struct RegistrationRequest: Hashable, Sendable {
     let linkLayer = options.linkLayerIdentifier.flatMap { $0.identifier.allSatisfy { $0 == 0 } ? nil : $0 }
     attachment = Attachment(
       proxyCareOfAddress: gateway.address, accessTechnology: options.accessTechnologyType ?? .reserved,
-      linkLayerIdentifier: linkLayer)
+      linkLayerIdentifier: linkLayer, path: GatewayPath(options))
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
     prefixes = options.homeNetworkPrefixes.compactMap(\.prefix).sorted()
@@ -58,7 +60,8 @@ struct RegistrationRequest: Hashable, Sendable {
   /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
   func isRetransmission(of other: RegistrationRequest) -> Bool {
     node == other.node && attachment == other.attachment && source == other.source && destination == other.destination
-      && handoff == other.handoff && offersRedirect == other.offersRedirect && prefixes == other.prefixes
+      && handoff == other.handoff && offersRedirect == other.offersRedirect
+      && update.options.magMultipathBinding == other.update.options.magMultipathBinding && prefixes == other.prefixes
       && update.lifetime == other.update.lifetime
   }
 

@@ -4,11 +4,13 @@ import NetTypes
 extension MAGConfiguration {
   /// Everything that a gateway must not start with; empty: usable. Key paths as in the configuration file.
   public func problems() -> [ConfigurationProblem] {
-    addressProblems() + linkProblems() + nodeProblems() + timerProblems() + protocolProblems()
+    addressProblems() + uplinkProblems() + linkProblems() + nodeProblems() + timerProblems() + protocolProblems()
   }
 
   /// MN-ID option: one octet of subtype, then at most this many.
   private static let maximumIdentifierLength = 254
+  /// Less the reserved octet of the MAG Identifier option.
+  private static let maximumMAGIdentifierLength = 253
   /// IFNAMSIZ without the final zero.
   private static let maximumInterfaceNameLength = 15
   /// RFC 5213 defines 0 to 5, none of which asks for shared prefixes.
@@ -53,6 +55,38 @@ extension MAGConfiguration {
     return address == proxyCareOfAddress
       ? [.init(keyPath: keyPath, message: "\(address) is also the proxy-care-of-address; anchor and gateway need two")]
       : []
+  }
+
+  private func uplinkProblems() -> [ConfigurationProblem] {
+    guard let first = uplinks.first else { return [] }
+    var problems: [ConfigurationProblem] = []
+    if uplinks.count > GatewayPath.bindings.count {
+      problems.append(.init(keyPath: "uplinks", message: "\(uplinks.count) uplinks; expected at most 254"))
+    }
+    if first.address != proxyCareOfAddress {
+      problems.append(
+        .init(
+          keyPath: "uplinks[0].address",
+          message: "\(first.address) is not the proxy-care-of-address; the preferred uplink has that one"))
+    }
+    if !(1...Self.maximumMAGIdentifierLength).contains(identifier?.identifier.count ?? 0) {
+      problems.append(
+        .init(
+          keyPath: "identifier",
+          message: "uplinks need an identifier of the gateway, such as mag1@example.net (RFC 8278 section 4.2)"))
+    }
+    for (index, uplink) in uplinks.enumerated() {
+      let keyPath = "uplinks[\(index)]"
+      if !uplink.address.isRoutableUnicast {
+        problems.append(
+          .init(keyPath: "\(keyPath).address", message: "\(uplink.address) is no routable unicast address"))
+      }
+      if uplinks[..<index].contains(where: { $0.address == uplink.address || $0.interface == uplink.interface }) {
+        problems.append(
+          .init(keyPath: keyPath, message: "interface or address stand twice; each uplink has its own"))
+      }
+    }
+    return problems
   }
 
   private func linkProblems() -> [ConfigurationProblem] {

@@ -19,6 +19,11 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var codePoints: CodePoints
   public var timers: MAGTimers
   public var limits: MAGLimits
+  /// Several ways to the anchors (RFC 8278), the preferred one first: its address is the `proxyCareOfAddress`. Empty:
+  /// one way.
+  public var uplinks: [Uplink] = []
+  /// MAG Identifier; needed with `uplinks`.
+  public var identifier: MAGIdentifier?
   /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
   public var acceptsRedirect = false
 

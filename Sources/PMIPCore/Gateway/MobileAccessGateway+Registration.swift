@@ -26,14 +26,18 @@ extension MobileAccessGateway {
   // MARK: Requests
 
   /// Asks for a binding. `prefixes` empty: whatever the anchor assigns.
-  mutating func register(_ known: BindingUpdateListEntry, naming prefixes: [IPv6Prefix], _ turn: inout Turn) {
+  mutating func register(
+    _ known: BindingUpdateListEntry, naming prefixes: [IPv6Prefix], handoffIndicator: HandoffIndicator? = nil,
+    _ turn: inout Turn
+  ) {
     var entry = known
     entry.state = .registering
     entry.departure = nil
     cancelTimers([.retry, .refresh, .advertisement], of: entry.key)
     startProbing(entry, &turn)
     entry.request = request(
-      .registration, for: entry, handoffIndicator: handoffIndicator(of: entry.identity), prefixes: prefixes,
+      .registration, for: entry, handoffIndicator: handoffIndicator ?? self.handoffIndicator(of: entry.identity),
+      prefixes: prefixes,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeoutFirstRegistration,
         maximum: configuration.timers.maxBindackTimeout))
@@ -53,7 +57,7 @@ extension MobileAccessGateway {
     let local = desiredDatapath.tunnels[binding.tunnel]?.local
     entry.request = request(
       .refresh, for: entry,
-      handoffIndicator: local == configuration.proxyCareOfAddress ? .noChange : .betweenGateways,
+      handoffIndicator: local == careOfAddress(of: entry.key) ? .noChange : .betweenGateways,
       prefixes: binding.prefixes,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeout, maximum: configuration.timers.maxBindackTimeout))
@@ -83,14 +87,17 @@ extension MobileAccessGateway {
   ) -> OutstandingRequest {
     // A de-registration goes where the binding is, even if our address was changed since.
     let bound = purpose == .deregistration ? entry.binding.flatMap { desiredDatapath.tunnels[$0.tunnel]?.local } : nil
+    let route = route(
+      purpose, about: bound ?? careOfAddress(of: entry.key), of: entry.key)
     let asksForLinkLocal = purpose != .deregistration && configuration.anchorChoosesLinkLocalAddress
     return OutstandingRequest(
-      purpose: purpose, source: bound ?? configuration.proxyCareOfAddress,
+      purpose: purpose, source: route.source,
       anchorAddress: entry.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
       lifetime: purpose == .deregistration ? .zero : BindingLifetime(configuration.timers.lifetime),
       linkLocalAddress: asksForLinkLocal ? entry.proposedLinkLocalAddress ?? .unspecified : nil,
       offersRedirect: configuration.acceptsRedirect && purpose == .registration
         && entry.assignedAnchorAddress == nil,
+      multipath: multipathOptions(for: entry, purpose), alternateCareOfAddress: route.alternate,
       retransmission: retransmission)
   }
 
@@ -289,7 +296,9 @@ extension MobileAccessGateway {
     }
     var entry = entry
     if let redirect = acknowledgement.options.redirect { follow(redirect, answering: request, &entry) }
+    learnMultipath(request, acknowledgement, &entry)
     bind(entry, request, transmission, granted, lifetime, acknowledgement, &turn)
+    extendPaths(of: entry.key, &turn)
   }
 
   /// The prefixes of an acceptance. On-link ones stand in HNP options; those of the node's other interfaces in HNP
@@ -338,6 +347,8 @@ extension MobileAccessGateway {
       // Somebody must set a clock first; the retransmission timer runs on and paces the next try.
       list[entry.key] = entry
       turn.perform(.notify(.attachmentChanged(entry.summary)))
+    case .multipathBindingRefused where request.multipath != nil && request.purpose != .deregistration:
+      multipathRefused(entry, &turn)
     default:
       // A named prefix is not ours (any more): once more, and the anchor may choose.
       let namedPrefixesRefused = status == .notAuthorizedForHomeNetworkPrefix || status == .prefixSetDoesNotMatch

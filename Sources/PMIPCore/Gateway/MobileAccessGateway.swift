@@ -76,6 +76,10 @@ public struct MobileAccessGateway: Sendable {
   /// Nodes refused with status 152: not tried again until an operator attaches them (RFC 5213 section 6.9.1.2) or the
   /// configuration changes.
   var deniedNodes: Set<MobileNodeIdentifier> = []
+  /// By address; not there: unknown.
+  var multipathSupport: [IPv6Address: MultipathSupport] = [:]
+  /// Positions in `configuration.uplinks`.
+  var failedUplinks: Set<Int> = []
   var pendingInstalls: [EffectID: PendingInstall] = [:]
   private var lastEffectID: UInt64 = 0
   private var lastClaim: UInt64 = 0
@@ -104,6 +108,7 @@ public struct MobileAccessGateway: Sendable {
       receive(message, source: source, destination: destination, &turn)
     case .deadlineReached: break
     case .datapathOutcome(let identifier, let outcome): datapathAnswered(identifier, outcome, &turn)
+    case .uplinkChanged(let interface, let isUp): uplinkChanged(interface, isUp: isUp, &turn)
     case .linkMTU(let link, let mtu): linkMTUChanged(link, mtu, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)

@@ -1,0 +1,91 @@
+import MobilityWire
+import NetTypes
+
+// Gateways with several uplinks, RFC 8278. Each path of an attachment is a binding of its own with its own tunnel; all
+// have the same prefixes, like the attachments of a logical interface, and share what is done for those: one of them is
+// the default, and when it goes the next one takes over.
+extension LocalMobilityAnchor {
+  /// RFC 8278 section 4: both options, a number that is none of the reserved ones, and not both flags.
+  func checkMultipath(of request: RegistrationRequest) throws(Refusal) {
+    guard let multipath = request.update.options.magMultipathBinding, !request.isDeregistration else { return }
+    guard configuration.multipath == .accept, request.attachment.path != nil,
+      !(multipath.bulkReRegistration && multipath.overwrite)
+    else { throw Refusal(.multipathBindingRefused) }
+  }
+
+  /// After a registration was accepted: the paths that it has ended, and those that it has refreshed.
+  mutating func settlePaths(
+    of entry: BindingCacheEntry, _ previous: BindingCacheEntry?, _ request: RegistrationRequest, _ turn: inout Turn
+  ) {
+    if let left = previous, let path = left.attachment.path, entry.attachment.path?.gateway != path.gateway {
+      // The attachment has moved to another gateway, or this one has given up multipath.
+      endPaths(beside: entry, of: left.attachment, &turn)
+    }
+    guard let multipath = request.update.options.magMultipathBinding else { return }
+    if multipath.overwrite { endPaths(beside: entry, of: entry.attachment, &turn) }
+    if multipath.bulkReRegistration { refreshPaths(like: entry, &turn) }
+  }
+
+  /// Paths of the attachment besides `entry`, at the gateway that `attachment` names.
+  private func paths(
+    beside entry: BindingCacheEntry, of attachment: RegistrationRequest.Attachment
+  ) -> [BindingCacheEntry] {
+    cache.bindings(of: entry.node).filter {
+      $0.identifier != entry.identifier && $0.attachment.isFurtherPath(of: attachment)
+    }
+  }
+
+  private mutating func endPaths(
+    beside entry: BindingCacheEntry, of attachment: RegistrationRequest.Attachment, _ turn: inout Turn
+  ) {
+    for path in paths(beside: entry, of: attachment) {
+      counters.count(.pathsReplaced)
+      delete(path, cause: .replaced, &turn)
+    }
+  }
+
+  private mutating func refreshPaths(like entry: BindingCacheEntry, _ turn: inout Turn) {
+    for var path in paths(beside: entry, of: entry.attachment) where path.isActive {
+      counters.count(.pathsRefreshedInBulk)
+      path.lifetime = entry.lifetime
+      path.expiresAt = entry.expiresAt
+      path.lastUpdate = turn.now.wallClock
+      cache.store(path)
+      deadlines.set(.binding(path.identifier), to: path.deadline)
+      turn.notify(.bindingChanged(summary(path)))
+      turn.persist(.store(path.record(at: turn.now)))
+    }
+  }
+}
+
+extension RegistrationRequest.Attachment {
+  /// Another path (or the same) of the same interface at the same gateway.
+  func isFurtherPath(of other: Self) -> Bool {
+    path != nil && path?.gateway == other.path?.gateway && isSameInterface(as: other)
+  }
+}
+
+extension HandoffDecision {
+  /// What a request for a path means among the paths that the attachment has at that gateway; nil when it has none,
+  /// and the request means what it would mean without multipath.
+  static func decidePath(_ request: RegistrationRequest, _ sessions: [BindingCacheEntry]) -> HandoffDecision? {
+    let paths = sessions.filter { $0.attachment.isFurtherPath(of: request.attachment) }
+    guard let first = paths.first else { return nil }
+    let same = paths.first { $0.attachment.path?.binding == request.attachment.path?.binding }
+    guard request.prefixes.isEmpty || paths.allSatisfy({ $0.prefixes == request.prefixes }) else {
+      return .reject(.prefixSetDoesNotMatch, session: (same ?? first).identifier)
+    }
+    if let same { return .update(same.identifier) }
+    return request.isDeregistration ? .new : .share(first.identifier)
+  }
+}
+
+extension [BindingCacheEntry] {
+  /// One binding for each attachment: of several paths the oldest.
+  var withoutFurtherPaths: [BindingCacheEntry] {
+    guard contains(where: { $0.attachment.path != nil }) else { return self }
+    return indices.compactMap { index in
+      self[..<index].contains { $0.attachment.isFurtherPath(of: self[index].attachment) } ? nil : self[index]
+    }
+  }
+}
