@@ -56,6 +56,16 @@ let package = Package(
     // What people and programs read of a message.
     module("MobilityDocuments", ["NetTypes", "MobilityWire"]),
 
+    // The pure parts together, in virtual time.
+    module(
+      "DomainSimulation",
+      [
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ]),
+    .executableTarget(
+      name: "domain-simulation", dependencies: ["DomainSimulation", argumentParser], swiftSettings: settings),
+
     // Shell: the Linux kernel behind typed interfaces.
     .target(name: "CLinuxNet"),
     module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
@@ -82,7 +92,7 @@ let package = Package(
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
-    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel"]),
+    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),

@@ -134,7 +134,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
       node: identity.node, kind: identity.kind, link: key.link, linkLayerAddress: key.linkLayerAddress,
       uplink: key.uplink,
       linkLocalAddress: linkLocalAddress, accessTechnology: accessTechnology, trigger: trigger, state: state,
-      anchorAddress: anchorAddress, prefixes: binding?.prefixes ?? [],
+      anchorAddress: anchorAddress, tunnel: binding?.tunnel, prefixes: binding?.prefixes ?? [],
       offLinkPrefixes: binding?.offLinkPrefixes ?? [], lastStatus: lastStatus, lifetime: binding?.lifetime.duration,
       expiresAt: binding?.expiresAt, attachedAt: attachedAt)
   }

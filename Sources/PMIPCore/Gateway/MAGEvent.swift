@@ -131,6 +131,8 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
   public var trigger: Attachment.Trigger
   public var state: State
   public var anchorAddress: IPv6Address
+  /// nil without a binding.
+  public var tunnel: TunnelIdentifier?
   public var prefixes: [IPv6Prefix]
   public var offLinkPrefixes: [IPv6Prefix]
   public var lastStatus: BindingStatus?
@@ -142,9 +144,9 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
   public init(
     node: MobileNodeIdentifier, kind: TerminalKind, link: String, linkLayerAddress: LinkLayerAddress,
     uplink: Int = 0, linkLocalAddress: IPv6Address?, accessTechnology: AccessTechnologyType,
-    trigger: Attachment.Trigger, state: State,
-    anchorAddress: IPv6Address, prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], lastStatus: BindingStatus?,
-    lifetime: Duration?, expiresAt: Duration?, attachedAt: NTPTimestamp
+    trigger: Attachment.Trigger, state: State, anchorAddress: IPv6Address, tunnel: TunnelIdentifier?,
+    prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], lastStatus: BindingStatus?, lifetime: Duration?,
+    expiresAt: Duration?, attachedAt: NTPTimestamp
   ) {
     self.node = node
     self.kind = kind
@@ -156,6 +158,7 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
     self.trigger = trigger
     self.state = state
     self.anchorAddress = anchorAddress
+    self.tunnel = tunnel
     self.prefixes = prefixes
     self.offLinkPrefixes = offLinkPrefixes
     self.lastStatus = lastStatus

@@ -137,6 +137,13 @@ public struct MobileAccessGateway: Sendable {
   /// The binding update list, sorted by link and link-layer address.
   public var attachments: [AttachmentSummary] { list.sortedKeys.compactMap { list[$0]?.summary } }
 
+  public func attachment(of address: LinkLayerAddress, onLink link: String) -> AttachmentSummary? {
+    paths(on: link, address).first.flatMap { list[$0]?.summary }
+  }
+
+  /// Bindings that use a tunnel.
+  public func users(of tunnel: TunnelIdentifier) -> Int { tunnels.users(of: tunnel) }
+
   private mutating func expired(_ timer: Timer, _ turn: inout Turn) {
     guard let entry = list[timer.key] else { return }
     switch timer.kind {
