@@ -75,9 +75,6 @@ extension LMADaemonConfiguration {
         "redirections", \.core.redirections, .list(of: .mapping(redirection), count: 0...64),
         help: "Runtime assignment (RFC 6463): new sessions asked for at one of our addresses are created at another."),
       .option(
-        "multipath", \.core.multipath, .word(["accept": .accept, "refuse": .refuse]),
-        help: "Gateways that register each of their uplinks (RFC 8278), each with a line of its own under `gateways`."),
-      .option(
         "load-information", \.core.advertisesLoad, .boolean,
         help: "Tell gateways in every acknowledgement how many sessions there are (RFC 6463 section 4.3)."),
       .section(
@@ -159,6 +156,9 @@ extension LMADaemonConfiguration {
       .option(
         "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
+      .option(
+        "uplinks", \.uplinks, .list(of: .ipv6Address, count: 0...253),
+        help: "Further Proxy Care-of Addresses, each a path with a tunnel of its own (RFC 8278); none: status 180."),
     ])
 
   private static let redirection = OptionTable(

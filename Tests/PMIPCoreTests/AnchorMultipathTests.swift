@@ -16,9 +16,7 @@ struct AnchorMultipathTests {
 
   static func lab(_ change: (inout LMAConfiguration) -> Void = { _ in }) -> Lab {
     Lab {
-      $0.gateways += [
-        GatewayPolicy(name: "mag1-b", address: uplink2), GatewayPolicy(name: "mag1-c", address: uplink3),
-      ]
+      $0.gateways[0].uplinks = [uplink2, uplink3]
       change(&$0)
     }
   }
@@ -27,7 +25,7 @@ struct AnchorMultipathTests {
     _ binding: UInt8, bulk: Bool = false, overwrite: Bool = false, gateway: MAGIdentifier? = mag1
   ) -> [MobilityOption] {
     let multipath = MAGMultipathBinding(
-      interfaceTechnology: .eutran, interfaceLabel: 10 + binding, binding: binding, bulkReRegistration: bulk,
+      interfaceTechnology: .eutran, interfaceLabel: 10 &+ binding, binding: binding, bulkReRegistration: bulk,
       overwrite: overwrite)
     return [.magMultipathBinding(multipath)] + (gateway.map { [.magIdentifier($0)] } ?? [])
   }
@@ -54,7 +52,7 @@ struct AnchorMultipathTests {
 
     let bindings = lab.anchor.bindings
     #expect(bindings.map(\.path?.binding) == [1, 2] && bindings.map(\.path?.label) == [11, 12])
-    #expect(bindings.map(\.gatewayName) == ["mag1", "mag1-b"])
+    #expect(bindings.map(\.gatewayName) == ["mag1", "mag1"])
     #expect(bindings.map(\.isDefault) == [true, false])
     #expect(Set(lab.anchor.tunnels.map(\.remote)) == [Lab.mag1, Self.uplink2])
     #expect(lab.route(to: Lab.firstPrefix) == Lab.mag1)
@@ -73,14 +71,15 @@ struct AnchorMultipathTests {
     #expect(lab.count(.bindingsExpired) == 1 && lab.count(.defaultAttachmentsMoved) == 1)
   }
 
-  @Test("B: one request refreshes all paths of the attachment")
+  @Test("B: one request refreshes all that the node has at this gateway, and nothing elsewhere")
   func bulk() {
     var lab = Self.twoPaths()
+    lab.send(.attach(Lab.cellular, .eutran), from: Lab.mag2)
     lab.pass(.seconds(200))
     lab.send(PBU.refresh(Lab.firstPrefix).with { $0.extra = Self.path(2, bulk: true) }, from: Self.uplink2)
     lab.pass(.seconds(150))
     #expect(lab.anchor.bindings.map(\.path?.binding) == [1, 2])
-    #expect(lab.count(.pathsRefreshedInBulk) == 1)
+    #expect(lab.count(.pathsRefreshedInBulk) == 1 && lab.count(.bindingsExpired) == 1)
   }
 
   @Test("O: one path replaces all others, and becomes the default")
@@ -174,10 +173,38 @@ struct AnchorMultipathTests {
     #expect(lab.anchor.bindings.isEmpty && lab.count(.rejectedMultipathBinding) == 1)
   }
 
-  @Test("180 when the operator does not want multipath; without the options the gateway is served")
+  @Test("180 for a gateway that the operator allows one way only; without the options it is served")
   func switchedOff() {
-    var lab = Self.lab { $0.multipath = .refuse }
+    var lab = Self.lab { $0.gateways[0].uplinks = [] }
     #expect(lab.send(PBU(extra: Self.path(1)))?.status == .multipathBindingRefused)
     #expect(lab.send(.attach)?.status == .accepted)
+  }
+
+  @Test("180 for another gateway that calls itself by the same MAG Identifier")
+  func sameIdentifier() {
+    var lab = Self.lab { $0.gateways[1].uplinks = ["2001:db8:3::2"] }
+    lab.send(PBU(extra: Self.path(1)))
+    let answer = lab.send(PBU(extra: Self.path(2, overwrite: true)), from: Lab.mag2)
+    #expect(answer?.status == .multipathBindingRefused)
+    #expect(lab.anchor.bindings.map(\.proxyCareOfAddress) == [Lab.mag1])
+  }
+
+  @Test("A gateway that begins with multipath: its binding becomes the first path", arguments: [TerminalKind.interfaces, .logical])
+  func begun(kind: TerminalKind) {
+    var lab = Self.lab { $0.nodes[0].kind = kind }
+    lab.send(.attach)
+    lab.send(PBU.refresh(Lab.firstPrefix).with { $0.extra = Self.path(1) })
+    #expect(lab.anchor.bindings.map(\.path?.binding) == [1])
+  }
+
+  @Test("Without the options again, at the second uplink: that path stays and the other one goes")
+  func secondRemains() {
+    var lab = Self.lab { $0.nodes[0].kind = .logical }
+    lab.send(PBU(handoff: .sharedPrefixes, extra: Self.path(1)))
+    lab.send(PBU(handoff: .sharedPrefixes, extra: Self.path(2)), from: Self.uplink2)
+    lab.send(PBU(handoff: .sharedPrefixes, prefixes: [Lab.firstPrefix]), from: Self.uplink2)
+    #expect(lab.anchor.bindings.map(\.proxyCareOfAddress) == [Self.uplink2])
+    #expect(lab.anchor.bindings.map(\.path) == [nil])
+    #expect(lab.route(to: Lab.firstPrefix) == Self.uplink2)
   }
 }

@@ -34,7 +34,7 @@ enum HandoffDecision: Hashable, Sendable {
   ) -> HandoffDecision {
     if heldByAnotherNode { return .reject(.notAuthorizedForHomeNetworkPrefix, session: nil) }
     if let decision = decidePath(request, sessions) { return decision }
-    let sessions = sessions.withoutFurtherPaths
+    let sessions = sessions.withoutFurtherPaths(than: request.attachment)
     switch kind {
     case .logical: return decideLogical(request, sessions)
     case .interfaces:
@@ -100,7 +100,7 @@ enum HandoffDecision: Hashable, Sendable {
     _ attachment: RegistrationRequest.Attachment, _ sessions: [BindingCacheEntry]
   ) -> HandoffDecision {
     let known = sessions.closest(to: attachment) {
-      attachment.linkLayerIdentifier == nil ? $0 == attachment : $0.isSameInterface(as: attachment)
+      attachment.linkLayerIdentifier == nil ? $0.isSamePlace(as: attachment) : $0.isSameInterface(as: attachment)
     }
     if let known { return .update(known.identifier) }
     return sessions.first.map { .share($0.identifier) } ?? .new
@@ -112,7 +112,7 @@ enum HandoffDecision: Hashable, Sendable {
     guard let oldest = sessions.first else { return .new }
     let attachment = request.attachment
     let here =
-      sessions.first { $0.attachment == attachment }
+      sessions.first { $0.attachment.isSamePlace(as: attachment) }
       ?? sessions.first { $0.attachment.isAmbiguous(with: attachment) }
     let elsewhere = sessions.filter { $0.attachment.isSameInterface(as: attachment) }
     let partner = request.prefixes.isEmpty ? oldest : sessions.first { $0.prefixes == request.prefixes }

@@ -19,8 +19,6 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
   public var markLayout: MarkLayout
   /// Empty: every session is created at the address that was asked (RFC 6463).
   public var redirections: [Redirection] = []
-  /// Gateways may register each of their uplinks as a path of its own (RFC 8278).
-  public var multipath = MultipathPolicy.accept
   /// Acknowledgements carry the Load Information option of RFC 6463.
   public var advertisesLoad = false
 
@@ -42,9 +40,6 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
     self.markLayout = markLayout
   }
 
-  /// `refuse`: status 180.
-  public enum MultipathPolicy: String, Hashable, Sendable, Codable { case accept, refuse }
-
   public enum UnknownNodePolicy: String, Hashable, Sendable, Codable { case refuse, accept }
 }
 
@@ -60,12 +55,20 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public var name: String
   public var address: IPv6Address
   public var ordering: Ordering
+  /// Further Proxy-CoAs of a gateway that registers each of its uplinks (RFC 8278). Empty: such requests get status 180.
+  public var uplinks: [IPv6Address]
 
-  public init(name: String, address: IPv6Address, ordering: Ordering = .timestamp) {
+  public init(
+    name: String, address: IPv6Address, ordering: Ordering = .timestamp, uplinks: [IPv6Address] = []
+  ) {
     self.name = name
     self.address = address
     self.ordering = ordering
+    self.uplinks = uplinks
   }
+
+  /// All Proxy-CoAs.
+  public var addresses: [IPv6Address] { [address] + uplinks }
 }
 
 /// Home network prefixes to give out.

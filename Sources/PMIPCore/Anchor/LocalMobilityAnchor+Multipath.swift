@@ -8,9 +8,16 @@ extension LocalMobilityAnchor {
   /// RFC 8278 section 4: both options, a number that is none of the reserved ones, and not both flags.
   func checkMultipath(of request: RegistrationRequest) throws(Refusal) {
     guard let multipath = request.update.options.magMultipathBinding, !request.isDeregistration else { return }
-    guard configuration.multipath == .accept, request.attachment.path != nil,
+    let gateway = gateways[request.attachment.proxyCareOfAddress]
+    guard let gateway, !gateway.uplinks.isEmpty, let path = request.attachment.path,
       !(multipath.bulkReRegistration && multipath.overwrite)
     else { throw Refusal(.multipathBindingRefused) }
+    // Two gateways with one MAG Identifier would take each other's paths away.
+    let isOthers = cache.bindings(of: request.node).contains { entry in
+      guard entry.attachment.path?.gateway == path.gateway else { return false }
+      return gateways[entry.attachment.proxyCareOfAddress].map { $0.name != gateway.name } ?? false
+    }
+    guard !isOthers else { throw Refusal(.multipathBindingRefused) }
   }
 
   /// After a registration was accepted: the paths that it has ended, and those that it has refreshed.
@@ -26,26 +33,26 @@ extension LocalMobilityAnchor {
     if multipath.bulkReRegistration { refreshPaths(like: entry, &turn) }
   }
 
-  /// Paths of the attachment besides `entry`, at the gateway that `attachment` names.
-  private func paths(
-    beside entry: BindingCacheEntry, of attachment: RegistrationRequest.Attachment
-  ) -> [BindingCacheEntry] {
-    cache.bindings(of: entry.node).filter {
-      $0.identifier != entry.identifier && $0.attachment.isFurtherPath(of: attachment)
-    }
-  }
-
+  /// Those of `attachment`, at the gateway that it names. Other interfaces of the node are sessions of their own.
   private mutating func endPaths(
     beside entry: BindingCacheEntry, of attachment: RegistrationRequest.Attachment, _ turn: inout Turn
   ) {
-    for path in paths(beside: entry, of: attachment) {
+    let paths = cache.bindings(of: entry.node).filter {
+      $0.identifier != entry.identifier && $0.attachment.isFurtherPath(of: attachment)
+    }
+    // The default one last: then its packets have only one place to go.
+    for path in paths.filter({ !$0.isDefault }) + paths.filter(\.isDefault) {
       counters.count(.pathsReplaced)
       delete(path, cause: .replaced, &turn)
     }
   }
 
+  /// All that the node has at this gateway; those at others are not the gateway's to refresh.
   private mutating func refreshPaths(like entry: BindingCacheEntry, _ turn: inout Turn) {
-    for var path in paths(beside: entry, of: entry.attachment) where path.isActive {
+    let paths = cache.bindings(of: entry.node).filter {
+      $0.identifier != entry.identifier && $0.isActive && $0.attachment.path?.gateway == entry.attachment.path?.gateway
+    }
+    for var path in paths {
       counters.count(.pathsRefreshedInBulk)
       path.lifetime = entry.lifetime
       path.expiresAt = entry.expiresAt
@@ -81,11 +88,14 @@ extension HandoffDecision {
 }
 
 extension [BindingCacheEntry] {
-  /// One binding for each attachment: of several paths the oldest.
-  var withoutFurtherPaths: [BindingCacheEntry] {
+  /// One binding for each attachment: of several paths the one at the Proxy-CoA of `attachment`, else the oldest.
+  func withoutFurtherPaths(than attachment: RegistrationRequest.Attachment) -> [BindingCacheEntry] {
     guard contains(where: { $0.attachment.path != nil }) else { return self }
-    return indices.compactMap { index in
-      self[..<index].contains { $0.attachment.isFurtherPath(of: self[index].attachment) } ? nil : self[index]
+    return filter { entry in
+      guard entry.attachment.path != nil else { return true }
+      let paths = filter { $0.attachment.isFurtherPath(of: entry.attachment) }
+      let chosen = paths.first { $0.attachment.proxyCareOfAddress == attachment.proxyCareOfAddress } ?? paths.first
+      return chosen?.identifier == entry.identifier
     }
   }
 }

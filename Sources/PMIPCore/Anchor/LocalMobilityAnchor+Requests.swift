@@ -30,7 +30,8 @@ extension LocalMobilityAnchor {
     do throws(Refusal) {
       let (node, gateway) = try admit(update, proxyCareOfAddress: proxyCareOfAddress)
       let request = RegistrationRequest(
-        update, source: source, destination: destination, at: turn.now, node: node, gateway: gateway)
+        update, source: source, destination: destination, at: turn.now, node: node, gateway: gateway,
+        proxyCareOfAddress: proxyCareOfAddress)
       arrive(request, &turn)
     } catch {
       refuse(update, source: source, destination: destination, error, &turn)

@@ -20,7 +20,9 @@ extension LocalMobilityAnchor {
   }
 
   mutating func indexConfiguration() {
-    gateways = Dictionary(configuration.gateways.map { ($0.address, $0) }) { first, _ in first }
+    gateways = Dictionary(
+      configuration.gateways.flatMap { gateway in gateway.addresses.map { ($0, gateway) } }
+    ) { first, _ in first }
     policies = Dictionary(configuration.nodes.map { ($0.identifier, $0) }) { first, _ in first }
   }
 

@@ -15,6 +15,11 @@ struct RegistrationRequest: Hashable, Sendable {
     func isSameInterface(as other: Attachment) -> Bool {
       accessTechnology == other.accessTechnology && linkLayerIdentifier == other.linkLayerIdentifier
     }
+
+    /// Same interface at the same Proxy-CoA, whatever the gateway calls the path.
+    func isSamePlace(as other: Attachment) -> Bool {
+      proxyCareOfAddress == other.proxyCareOfAddress && isSameInterface(as: other)
+    }
   }
 
   let update: BindingUpdate
@@ -38,7 +43,7 @@ struct RegistrationRequest: Hashable, Sendable {
 
   init(
     _ update: BindingUpdate, source: IPv6Address, destination: IPv6Address, at arrival: Moment,
-    node: MobileNodeIdentifier, gateway: GatewayPolicy
+    node: MobileNodeIdentifier, gateway: GatewayPolicy, proxyCareOfAddress: IPv6Address
   ) {
     self.update = update
     self.source = source
@@ -50,7 +55,7 @@ struct RegistrationRequest: Hashable, Sendable {
     // An identifier of zero octets is how RFC 5213 section 5.1 writes "unknown".
     let linkLayer = options.linkLayerIdentifier.flatMap { $0.identifier.allSatisfy { $0 == 0 } ? nil : $0 }
     attachment = Attachment(
-      proxyCareOfAddress: gateway.address, accessTechnology: options.accessTechnologyType ?? .reserved,
+      proxyCareOfAddress: proxyCareOfAddress, accessTechnology: options.accessTechnologyType ?? .reserved,
       linkLayerIdentifier: linkLayer, path: GatewayPath(options))
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
