@@ -268,7 +268,7 @@ final class Daemon {
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {
-    core.configuration.gateways.first { $0.address == address }?.name ?? address.description
+    core.configuration.gateways.first { $0.addresses.contains(address) }?.name ?? address.description
   }
 
   private var tunnels: TunnelsDocument {
@@ -297,11 +297,12 @@ final class Daemon {
   private var gateways: GatewaysDocument {
     let bindings = Dictionary(grouping: core.bindings, by: \.proxyCareOfAddress)
     return GatewaysDocument(
-      gateways: core.configuration.gateways.map { gateway in
-        GatewaysDocument.Gateway(
-          name: gateway.name, address: gateway.address, ordering: gateway.ordering.rawValue,
-          tunnel: core.tunnels.first { $0.remote == gateway.address }?.identifier,
-          bindings: bindings[gateway.address]?.count ?? 0)
+      gateways: core.configuration.gateways.flatMap { gateway in
+        gateway.addresses.map { address in
+          GatewaysDocument.Gateway(
+            name: gateway.name, address: address, ordering: gateway.ordering.rawValue,
+            tunnel: core.tunnels.first { $0.remote == address }?.identifier, bindings: bindings[address]?.count ?? 0)
+        }
       })
   }
 

@@ -59,6 +59,13 @@ struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
   /// Problems of meaning.
   func problems() -> [SemanticProblem] {
     var problems = core.problems().map { SemanticProblem(keyPath: $0.keyPath, message: $0.message) }
+    if let first = core.uplinks.first, first.interface != datapath.coreInterface {
+      problems.append(
+        SemanticProblem(
+          keyPath: "uplinks[0].interface",
+          message: "\(first.interface) is not the core-interface \(datapath.coreInterface); the preferred uplink is that"
+        ))
+    }
     if unknownNodes == .derive, realm == nil {
       problems.append(
         SemanticProblem(keyPath: "unknown-nodes", message: "derive needs a realm; expected the key realm as well"))
@@ -90,12 +97,14 @@ extension SemanticProblem {
 extension MAGDaemonConfiguration {
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
-    DatapathConfiguration(
+    var result = DatapathConfiguration(
       encapsulation: datapath.encapsulation, coreInterface: datapath.coreInterface,
       localAddress: core.proxyCareOfAddress, routeTable: datapath.routeTable, rulePriority: datapath.rulePriorityBase,
       routeProtocol: datapath.routeProtocol, owner: "magd",
       role: .gateway(
         DatapathConfiguration.Gateway(uplinkTable: datapath.uplinkTable, accessLinks: core.accessLinks.map(\.name))))
+    result.furtherLinks = core.uplinks.dropFirst().map { .init(interface: $0.interface, address: $0.address) }
+    return result
   }
 }
 

@@ -61,7 +61,11 @@ final class Daemon {
   func run() throws {
     handle(.restore(state.takeRecords().map(\.record)))
     try reconcile()
-    for event in try monitor.resynchronize() { handle(event) }
+    let present = try monitor.resynchronize()
+    for event in present { handle(event) }
+    for uplink in configuration.core.uplinks where !present.contains(where: { $0.isLink(uplink.interface) }) {
+      handle(.uplinkChanged(uplink.interface, isUp: false))
+    }
     log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.encapsulation.rawValue)")
     serve()
     try loop.add(mobility.descriptor) { [unowned self] _ in receiveMobility() }
@@ -137,7 +141,7 @@ final class Daemon {
   }
 
   private func changed(_ link: Link) {
-    if link.name == configuration.datapath.coreInterface {
+    if configuration.datapathConfiguration.coreLinks.contains(where: { $0.interface == link.name }) {
       // The kernel drops routes of an interface that goes down; they come back with it. Its MTU is the tunnels'.
       if link.hasCarrier { reconcileOrLog() }
       for port in ports.values { advertiseMTU(port) }
@@ -210,8 +214,8 @@ final class Daemon {
     case .failed:
       neighbours.remove(station)
       let gone = core.attachments.filter { $0.link == port.name && $0.linkLocalAddress == neighbour.address }
-      for attachment in gone {
-        handle(.detached(link: port.name, attachment.linkLayerAddress, .neighbourUnreachable))
+      for address in Set(gone.map(\.linkLayerAddress)).sorted() {
+        handle(.detached(link: port.name, address, .neighbourUnreachable))
       }
     case .incomplete, .delay, .probe, .permanent, .other: break
     }
@@ -239,8 +243,8 @@ final class Daemon {
       else {
         log.error(
           """
-          configuration not reloaded, the old one stays: changes of proxy-care-of-address, access-links, datapath, control and state-directory need a \
-          restart (no traffic is interrupted)
+          configuration not reloaded, the old one stays: changes of proxy-care-of-address, uplinks, access-links, datapath, \
+          control and state-directory need a restart (no traffic is interrupted)
           """)
         return
       }
@@ -410,7 +414,7 @@ final class Daemon {
   }
 
   private var links: LinksDocument {
-    let users = Dictionary(grouping: core.attachments, by: \.link).mapValues(\.count)
+    let users = Dictionary(grouping: core.attachments, by: \.link).mapValues { Set($0.map(\.linkLayerAddress)).count }
     return LinksDocument(
       links: configuration.core.accessLinks.map { access in
         let port = ports[access.name]
@@ -447,4 +451,10 @@ struct AttachArguments: Codable {
 struct DetachArguments: Codable {
   var link: String
   var linkLayerAddress: LinkLayerAddress
+}
+
+extension InterfaceEvent {
+  fileprivate func isLink(_ name: String) -> Bool {
+    if case .link(let link) = self { link.name == name } else { false }
+  }
 }

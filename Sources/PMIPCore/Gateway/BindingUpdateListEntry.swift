@@ -51,7 +51,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     var lifetime: BindingLifetime
     /// Monotonic. Counted from the transmission that was answered, so never later than the anchor's own idea.
     var expiresAt: Duration
-    /// Rises with each registration, the same for all paths of an attachment; among attachments that claim one prefix on-link the highest has it.
+    /// Rises with each registration, the same for all paths of an attachment; among attachments that claim one prefix
+    /// on-link the highest has it.
     var claim: UInt64
   }
 

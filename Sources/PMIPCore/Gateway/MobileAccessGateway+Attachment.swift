@@ -121,6 +121,8 @@ extension MobileAccessGateway {
     switch entry.departure {
     case .remove(let cause):
       remove(entry, cause, tellingNode: false, &turn)
+      // The uplink may have come back meanwhile.
+      for path in paths(on: entry.key.link, entry.key.linkLayerAddress) { extendPaths(of: path, &turn) }
     case .attachAgain(let attachment):
       remove(entry, .operatorRequest, tellingNode: true, &turn)
       var key = entry.key

@@ -115,33 +115,39 @@ extension MobileAccessGateway {
     register(path, naming: prefixes, handoffIndicator: handoffIndicator, &turn)
   }
 
-  /// Status 180, or an anchor that has forgotten the option.
+  /// Status 180: the attachment goes on with its first path, registered without the options. That replaces the others
+  /// at the anchor.
   mutating func multipathRefused(_ refused: BindingUpdateListEntry, _ turn: inout Turn) {
     multipathSupport[refused.anchorAddress] = .unsupported
     counters.count(.multipathUnsupported)
-    if paths(beside: refused).isEmpty {
-      register(refused, naming: refused.binding?.prefixes ?? [], &turn)
-    } else {
-      remove(refused, .rejected, tellingNode: false, &turn)
-    }
+    let all = paths(beside: refused) + [refused]
+    let living = all.filter { $0.state != .deregistering && !failedUplinks.contains($0.key.uplink) }
+    let chosen = living.min { $0.key < $1.key } ?? refused
+    register(chosen, naming: chosen.binding?.prefixes ?? refused.binding?.prefixes ?? [], &turn)
+    dropPaths(beside: chosen, &turn)
+  }
+
+  /// Paths that the anchor does not know any more.
+  mutating func dropPaths(beside entry: BindingUpdateListEntry, _ turn: inout Turn) {
+    for path in paths(beside: entry) { remove(path, .pathEnded, tellingNode: false, &turn) }
   }
 
   mutating func uplinkChanged(_ interface: String, isUp: Bool, _ turn: inout Turn) {
-    guard isMultipath, let uplink = configuration.uplinks.firstIndex(where: { $0.interface == interface }) else {
-      return
-    }
+    guard isMultipath, let uplink = configuration.uplinks.firstIndex(where: { $0.interface == interface }),
+      failedUplinks.contains(uplink) == isUp
+    else { return }
     if isUp {
-      guard failedUplinks.remove(uplink) != nil else { return }
+      failedUplinks.remove(uplink)
       counters.count(.uplinksReturned)
-      for key in list.sortedKeys { extendPaths(of: key, &turn) }
     } else {
-      guard failedUplinks.insert(uplink).inserted else { return }
+      failedUplinks.insert(uplink)
       counters.count(.uplinksLost)
-      guard failedUplinks.count < configuration.uplinks.count else { return }
-      for key in list.sortedKeys where key.uplink == uplink {
-        if let entry = list[key], entry.state != .deregistering { pathLost(entry, &turn) }
-      }
     }
+    guard failedUplinks.count < configuration.uplinks.count else { return }
+    for key in list.sortedKeys where failedUplinks.contains(key.uplink) {
+      if let entry = list[key], entry.state != .deregistering { pathLost(entry, &turn) }
+    }
+    for key in list.sortedKeys { extendPaths(of: key, &turn) }
   }
 
   /// The uplink of this path has gone: the others carry the node's packets at once, and the anchor is told to send

@@ -87,8 +87,7 @@ extension MobileAccessGateway {
   ) -> OutstandingRequest {
     // A de-registration goes where the binding is, even if our address was changed since.
     let bound = purpose == .deregistration ? entry.binding.flatMap { desiredDatapath.tunnels[$0.tunnel]?.local } : nil
-    let route = route(
-      purpose, about: bound ?? careOfAddress(of: entry.key), of: entry.key)
+    let route = route(purpose, about: bound ?? careOfAddress(of: entry.key), of: entry.key)
     let asksForLinkLocal = purpose != .deregistration && configuration.anchorChoosesLinkLocalAddress
     return OutstandingRequest(
       purpose: purpose, source: route.source,
@@ -223,8 +222,8 @@ extension MobileAccessGateway {
   }
 
   /// By MN-ID, sequence number and addresses; the link-layer identifier and the access technology tell the interfaces
-  /// of one node apart, and the echoed timestamp of an acceptance tells two requests with one number apart. Status 135
-  /// carries the number that the anchor accepted last instead of ours.
+  /// of one node apart, BID the paths of an interface, and the echoed timestamp of an acceptance two requests with one
+  /// number. Status 135 carries the number that the anchor accepted last instead of ours.
   ///
   /// A contradiction silences a session until an operator acts, so it must be none that a late answer to another
   /// request of ours could cause: a number comes round again, or was adopted from the anchor.
@@ -247,10 +246,11 @@ extension MobileAccessGateway {
         candidates.append((entry, request, transmission))
       }
     }
-    let exact = candidates.first { entry, _, _ in
+    let exact = candidates.first { entry, request, _ in
       let sent = MobileNodeLinkLayerIdentifier(entry.key.linkLayerAddress)
       return (options.linkLayerIdentifier ?? sent) == sent
         && (options.accessTechnologyType ?? entry.accessTechnology) == entry.accessTechnology
+        && options.magMultipathBinding.map { $0.binding == request.multipath?.binding.binding } ?? true
     }
     guard let (entry, request, transmission) = exact ?? (candidates.count == 1 ? candidates[0] : nil) else {
       return .none
@@ -298,7 +298,7 @@ extension MobileAccessGateway {
     if let redirect = acknowledgement.options.redirect { follow(redirect, answering: request, &entry) }
     learnMultipath(request, acknowledgement, &entry)
     bind(entry, request, transmission, granted, lifetime, acknowledgement, &turn)
-    extendPaths(of: entry.key, &turn)
+    if entry.isPath { extendPaths(of: entry.key, &turn) } else { dropPaths(beside: entry, &turn) }
   }
 
   /// The prefixes of an acceptance. On-link ones stand in HNP options; those of the node's other interfaces in HNP
