@@ -22,6 +22,7 @@ final class DomainChecker {
         nodes.insert(binding.node)
         tunnels.insert(binding.tunnel)
       case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel): tunnels.insert(tunnel.identifier)
+      case .notificationFailed, .gatewayChanged: break
       }
     }
 
@@ -118,7 +119,7 @@ final class DomainChecker {
       bindings[summary.node]?[summary.identifier] = nil
       if bindings[summary.node]?.isEmpty == true { bindings[summary.node] = nil }
       lastAccepted[summary.identifier] = nil
-    case .tunnelAdded, .tunnelRemoved: break
+    case .tunnelAdded, .tunnelRemoved, .notificationFailed, .gatewayChanged: break
     }
   }
 

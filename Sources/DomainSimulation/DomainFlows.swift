@@ -49,6 +49,14 @@ struct DomainFlows {
     case .bindingRemoved(let binding, let cause):
       let change = AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue)
       handle(.anchorEvent(.bindingRemoved(change)), at: now)
+    case .notificationFailed: break
+    case .gatewayChanged(let gateway, let change):
+      handle(
+        .anchorEvent(
+          .gatewayChanged(
+            AnchorGateway(
+              name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))),
+        at: now)
     }
   }
 

@@ -375,6 +375,7 @@ public final class DomainSimulation {
           checker.accepted(record)
         }
         scheduleStore(.anchor(change), at: 0)
+      case .answer: break
       }
     }
     if reconciles { reconcile(0) }

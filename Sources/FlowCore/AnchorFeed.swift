@@ -15,9 +15,12 @@ public struct AnchorTunnel: Hashable, Sendable, Codable {
   public var mark: UInt32
   /// Device of the tunnel; absent for encapsulations without one.
   public var interface: String?
+  /// The gateway does not answer heartbeats: packets into the tunnel are probably lost.
+  public var isUnreachable: Bool?
 
   public init(
-    id: TunnelIdentifier, gateway: String, local: IPv6Address, remote: IPv6Address, mark: UInt32, interface: String?
+    id: TunnelIdentifier, gateway: String, local: IPv6Address, remote: IPv6Address, mark: UInt32, interface: String?,
+    isUnreachable: Bool? = nil
   ) {
     self.id = id
     self.gateway = gateway
@@ -25,6 +28,7 @@ public struct AnchorTunnel: Hashable, Sendable, Codable {
     self.remote = remote
     self.mark = mark
     self.interface = interface
+    self.isUnreachable = isUnreachable
   }
 }
 
@@ -100,6 +104,37 @@ public struct AnchorBindingChange: Hashable, Sendable, Codable {
   }
 }
 
+/// Arguments of `serve-prefixes`: the gateway of the binding is to serve these prefixes of the node, see
+/// docs/control-protocol.md. The result is an `AnchorBindingChange`.
+public struct ServePrefixesRequest: Hashable, Sendable, Codable {
+  /// Number of the binding.
+  public var binding: UInt32
+  public var prefixes: [IPv6Prefix]
+
+  public init(binding: UInt32, prefixes: [IPv6Prefix]) {
+    self.binding = binding
+    self.prefixes = prefixes
+  }
+}
+
+/// Data of `gateway-changed`: what the anchor's heartbeats say about the path to a gateway (RFC 5847).
+public struct AnchorGateway: Hashable, Sendable, Codable {
+  /// As in `AnchorTunnel.gateway`.
+  public var name: String
+  public var address: IPv6Address
+  /// `unknown`, `reachable`, `unreachable` or `unsupported`.
+  public var path: String
+  /// `reachable`, `unreachable` or `restarted`: what has happened.
+  public var change: String
+
+  public init(name: String, address: IPv6Address, path: String, change: String) {
+    self.name = name
+    self.address = address
+    self.path = path
+    self.change = change
+  }
+}
+
 /// A change at the anchor after the snapshot, in the order in which it happened.
 public enum AnchorEvent: Hashable, Sendable {
   case tunnelAdded(AnchorTunnel)
@@ -107,6 +142,7 @@ public enum AnchorEvent: Hashable, Sendable {
   /// New or changed.
   case bindingChanged(AnchorBindingChange)
   case bindingRemoved(AnchorBindingChange)
+  case gatewayChanged(AnchorGateway)
 
   /// The name of the event on the control socket.
   public enum Name: String, Sendable, CaseIterable {
@@ -114,6 +150,7 @@ public enum AnchorEvent: Hashable, Sendable {
     case tunnelRemoved = "tunnel-removed"
     case bindingChanged = "binding-changed"
     case bindingRemoved = "binding-removed"
+    case gatewayChanged = "gateway-changed"
   }
 
   public var name: Name {
@@ -122,6 +159,7 @@ public enum AnchorEvent: Hashable, Sendable {
     case .tunnelRemoved: .tunnelRemoved
     case .bindingChanged: .bindingChanged
     case .bindingRemoved: .bindingRemoved
+    case .gatewayChanged: .gatewayChanged
     }
   }
 }

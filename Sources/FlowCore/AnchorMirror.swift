@@ -43,6 +43,16 @@ public struct AnchorMirror: Sendable {
 
   mutating func set(_ tunnel: AnchorTunnel) { tunnels[tunnel.id] = tunnel }
 
+  /// Marks the tunnels to a gateway that does or does not answer; returns those that changed.
+  mutating func set(_ gateway: AnchorGateway) -> [TunnelIdentifier] {
+    let isUnreachable = gateway.path == "unreachable"
+    let changed = tunnels.values.filter {
+      $0.remote == gateway.address && $0.isUnreachable ?? false != isUnreachable
+    }
+    for tunnel in changed { tunnels[tunnel.id]?.isUnreachable = isUnreachable }
+    return changed.map(\.id).sorted()
+  }
+
   mutating func remove(tunnel identifier: TunnelIdentifier) { tunnels[identifier] = nil }
 
   mutating func set(_ binding: AnchorBinding) {
@@ -122,11 +132,17 @@ public struct AnchorMirror: Sendable {
     tunnels[tunnel] != nil && activeBindings(of: node).contains { $0.tunnel == tunnel && $0.serves(prefix) }
   }
 
-  /// Where flows to `prefix` go by themselves: the default binding's tunnel, else the lowest tunnel that can carry it.
+  /// Where flows to `prefix` go by themselves: the default binding's tunnel, else the lowest tunnel that can carry it;
+  /// one to a gateway that does not answer only if there is no other.
   func preferredTunnel(for prefix: IPv6Prefix, of node: NodeIndex) -> TunnelIdentifier? {
-    if let standard = defaultBinding(of: prefix), tunnels[standard.tunnel] != nil { return standard.tunnel }
-    return activeBindings(of: node).first { $0.serves(prefix) && tunnels[$0.tunnel] != nil }?.tunnel
+    let standard = defaultBinding(of: prefix).flatMap { tunnels[$0.tunnel] == nil ? nil : $0.tunnel }
+    if let standard, isAnswering(standard) { return standard }
+    let carriers = activeBindings(of: node).filter { $0.serves(prefix) && tunnels[$0.tunnel] != nil }.map(\.tunnel)
+    return carriers.first(where: isAnswering) ?? standard ?? carriers.first
   }
+
+  /// Nothing says that the gateway of the tunnel is away.
+  func isAnswering(_ tunnel: TunnelIdentifier) -> Bool { tunnels[tunnel]?.isUnreachable != true }
 
   func name(of node: NodeIndex) -> String? { nodeNames[node] }
   func node(named name: String) -> NodeIndex? { nodes[name] }

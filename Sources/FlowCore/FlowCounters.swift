@@ -8,6 +8,7 @@ public struct FlowCounters: Hashable, Sendable {
   public var flowsRestored: UInt64 = 0
   public var flowsMovedByOperator: UInt64 = 0
   public var flowsMovedByBinding: UInt64 = 0
+  public var flowsMovedByOutage: UInt64 = 0
   public var flowsRemovedIdle: UInt64 = 0
   public var flowsRemovedByOperator: UInt64 = 0
   public var flowsRemovedWithoutTunnel: UInt64 = 0
@@ -35,6 +36,11 @@ public struct FlowCounters: Hashable, Sendable {
   public var anchorSnapshots: UInt64 = 0
   public var anchorEvents: UInt64 = 0
   public var anchorLost: UInt64 = 0
+  /// Commands that had to wait until the anchor had made a gateway serve the flow's prefix, and how that ended.
+  public var prefixesAsked: UInt64 = 0
+  public var prefixesGranted: UInt64 = 0
+  public var prefixesRefused: UInt64 = 0
+  public var prefixesUnanswered: UInt64 = 0
 
   public init() {}
 
@@ -47,6 +53,7 @@ public struct FlowCounters: Hashable, Sendable {
       "flows-restored": flowsRestored,
       "flows-moved-by-operator": flowsMovedByOperator,
       "flows-moved-by-binding": flowsMovedByBinding,
+      "flows-moved-by-outage": flowsMovedByOutage,
       "flows-removed-idle": flowsRemovedIdle,
       "flows-removed-by-operator": flowsRemovedByOperator,
       "flows-removed-without-tunnel": flowsRemovedWithoutTunnel,
@@ -68,6 +75,10 @@ public struct FlowCounters: Hashable, Sendable {
       "anchor-snapshots": anchorSnapshots,
       "anchor-events": anchorEvents,
       "anchor-lost": anchorLost,
+      "prefixes-asked": prefixesAsked,
+      "prefixes-granted": prefixesGranted,
+      "prefixes-refused": prefixesRefused,
+      "prefixes-unanswered": prefixesUnanswered,
     ]
   }
 }

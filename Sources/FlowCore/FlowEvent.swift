@@ -23,8 +23,12 @@ public enum FlowEvent: Sendable {
   case kernelTableLost
   case anchorSnapshot(AnchorSnapshot)
   case anchorEvent(AnchorEvent)
-  /// The anchor's socket has closed.
+  /// The anchor's socket has closed; what it was asked is not answered any more.
   case anchorLost
+  /// Answer to the `askAnchor` effect with that identifier. What it says has come as an `anchorEvent` before.
+  case anchorAnswer(AnchorQuestion, AnchorAnswer)
+  /// `nextDeadline` has come.
+  case deadlineReached
   /// What one read of the queue brought.
   case queuedPackets([QueuedPacket])
   case command(CommandToken, FlowCommand)
@@ -41,6 +45,8 @@ public enum FlowEffect: Hashable, Sendable {
   /// Accepts a queued packet, with this mark; nil leaves its mark alone.
   case verdict(PacketToken, mark: UInt32?)
   case reply(CommandToken, Result<FlowReply, FlowRefusal>)
+  /// Have the anchor make a gateway serve prefixes; answered by `.anchorAnswer`.
+  case askAnchor(AnchorQuestion, ServePrefixesRequest)
   case notify(FlowNotification)
 }
 
@@ -131,6 +137,18 @@ public struct FlowRuleset: Hashable, Sendable {
 
 // MARK: Commands
 
+/// Names a question to the anchor.
+public struct AnchorQuestion: RawRepresentable, Hashable, Sendable {
+  public let rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+public enum AnchorAnswer: Hashable, Sendable {
+  case granted
+  /// The anchor's words.
+  case refused(String)
+}
+
 /// Names a command of an operator, so that its answer finds the way back.
 public struct CommandToken: RawRepresentable, Hashable, Sendable {
   public let rawValue: UInt64
@@ -166,7 +184,11 @@ public struct FlowRefusal: Error, Hashable, Sendable {
     case noSuchSelector = "no-such-selector"
     case noBinding = "no-binding"
     case noSuchTunnel = "no-such-tunnel"
+    /// The gateway does not serve the flow's prefix, and the anchor could not bring it to do so.
     case prefixNotServed = "prefix-not-served"
+    /// The anchor is not there to ask.
+    case anchorAway = "anchor-away"
+    case anchorTimeout = "anchor-timeout"
     case limitReached = "limit-reached"
     case kernelRefused = "kernel-refused"
   }
@@ -187,6 +209,8 @@ public enum FlowNotification: Hashable, Sendable {
     case operatorRequest = "operator-request"
     /// The binding that carried it is gone or changed.
     case bindingLost = "binding-lost"
+    /// The gateway that carried it does not answer heartbeats any more.
+    case gatewayUnreachable = "gateway-unreachable"
   }
 
   public enum RemovalCause: String, Hashable, Sendable, Codable {

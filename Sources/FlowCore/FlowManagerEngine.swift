@@ -12,6 +12,9 @@ import NetTypes
 /// A refused transaction is tried again change by change, so that one bad element does not take others with it, and
 /// what is refused then is taken back: a new flow is forgotten (its packets take the default binding unmarked), an
 /// ordered move is undone and answered with the kernel's words.
+///
+/// A gateway that has the node may not serve the flow's prefix yet. Then the anchor is asked to bring it to do so
+/// (RFC 7864 section 3.2.2), and the command waits for the answer; the flow stays where it is, and nothing else waits.
 public struct FlowManagerEngine: Sendable {
   public struct Configuration: Hashable, Sendable {
     public var maximumFlows = 1_000_000
@@ -32,6 +35,12 @@ public struct FlowManagerEngine: Sendable {
   /// Flows of a node, newest first, among which one is looked for that goes on under another label.
   public static let labelChangeSearchLimit = 64
 
+  /// Commands that may wait for the anchor at once.
+  public static let maximumWaitingCommands = 1_024
+  /// An anchor that has not answered by then does not answer any more: its own waiting for a gateway ends within 30 s
+  /// (six transmissions, 5 s apart, are the most that RFC 7077 section 7 allows).
+  public static let anchorAnswerTimeout = Duration.seconds(35)
+
   /// Flows named in the refusal of an ambiguous reference.
   static let ambiguousNamed = 8
 
@@ -47,6 +56,8 @@ public struct FlowManagerEngine: Sendable {
   private var transactions: [TransactionIdentifier: [Step]] = [:]
   private var nextTransaction: UInt64 = 1
   private var nextSelector: UInt32 = 1
+  private var waiting: [AnchorQuestion: WaitingCommand] = [:]
+  private var nextQuestion: UInt64 = 1
 
   public init(_ configuration: Configuration) {
     self.configuration = configuration
@@ -63,8 +74,20 @@ public struct FlowManagerEngine: Sendable {
     case .anchorLost:
       counters.anchorLost += 1
       mirror.isStale = true
+      for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+        giveUp(question, .anchorAway, "the anchor went away before it had answered", &work)
+      }
+    case .anchorAnswer(let question, let answer): take(answer, to: question, now, &work)
+    case .deadlineReached:
+      for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+        guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
+        giveUp(
+          question, .anchorTimeout,
+          "the anchor has not answered for \(Self.anchorAnswerTimeout.components.seconds) s; see the log of lmad", &work
+        )
+      }
     case .queuedPackets(let packets): admit(packets, now, &work)
-    case .command(let token, let command): carryOut(command, token, now, &work)
+    case .command(let token, let command): carryOut(command, token, mayAsk: true, now, &work)
     case .counters(let readings): take(readings, now, &work)
     case .kernelOutcome(let identifier, .applied):
       for step in transactions.removeValue(forKey: identifier) ?? [] { settle(step, &work) }
@@ -78,6 +101,9 @@ public struct FlowManagerEngine: Sendable {
     }
     return work.effects
   }
+
+  /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
+  public var nextDeadline: Duration? { waiting.values.map(\.deadline).min() }
 
   private mutating func submit(_ steps: [Step], _ work: inout Work) {
     let identifier = TransactionIdentifier(rawValue: nextTransaction)
@@ -171,7 +197,7 @@ public struct FlowManagerEngine: Sendable {
     case .move(let identifier, let from, let cause, let command):
       guard let slot = table.slot(of: identifier) else { return }
       switch cause {
-      case .operatorRequest:
+      case .operatorRequest, .gatewayUnreachable:
         table.setTunnel(from, of: slot)
         refuse(command, .kernelRefused, "the kernel does not take the move, the flow stays: \(reason)", &work)
       case .bindingLost:
@@ -271,6 +297,10 @@ public struct FlowManagerEngine: Sendable {
       guard let node else { return }
       reconsider(table.slots(ofNode: node), &work)
       mirror.forgetIfWithoutBindings(node)
+    case .gatewayChanged(let gateway):
+      for tunnel in mirror.set(gateway) where !mirror.isAnswering(tunnel) {
+        reconsider(table.slots(on: tunnel), &work)
+      }
     }
   }
 
@@ -286,7 +316,8 @@ public struct FlowManagerEngine: Sendable {
   }
 
   /// Bindings have changed: flows that their tunnel cannot carry any more move to the preferred one of their node, all
-  /// in one transaction, or lose their element when there is none.
+  /// in one transaction, or lose their element when there is none. Flows to a gateway that does not answer move as
+  /// well, if another one can carry them; they do not come back by themselves.
   private mutating func reconsider(_ slots: [FlowTable.Slot], _ work: inout Work) {
     struct Ways {
       var tunnels: Set<TunnelIdentifier>
@@ -311,7 +342,14 @@ public struct FlowManagerEngine: Sendable {
           preferred: mirror.preferredTunnel(for: owner.prefix, of: owner.node))
         known[owner.prefix] = ways
       }
-      if ways.tunnels.contains(flow.tunnel) { continue }
+      if ways.tunnels.contains(flow.tunnel) {
+        guard !mirror.isAnswering(flow.tunnel), let preferred = ways.preferred, mirror.isAnswering(preferred) else {
+          continue
+        }
+        counters.flowsMovedByOutage += 1
+        move(slot, to: preferred, cause: .gatewayUnreachable, command: nil, &work)
+        continue
+      }
       if let preferred = ways.preferred {
         counters.flowsMovedByBinding += 1
         move(slot, to: preferred, cause: .bindingLost, command: nil, &work)
@@ -456,18 +494,28 @@ public struct FlowManagerEngine: Sendable {
 
   // MARK: Commands
 
-  private mutating func carryOut(_ command: FlowCommand, _ token: CommandToken, _ now: FlowMoment, _ work: inout Work) {
+  /// `mayAsk`: if the gateway does not serve the prefix, ask the anchor and carry the command out later.
+  private mutating func carryOut(
+    _ command: FlowCommand, _ token: CommandToken, mayAsk: Bool, _ now: FlowMoment, _ work: inout Work
+  ) {
     do throws(FlowRefusal) {
       switch command {
       case .add(let selector, let target):
-        if let tuple = selector.exactTuple(configuration.key) {
-          try add(tuple, target, token, now, &work)
-        } else {
-          try add(selector, target, token, &work)
+        guard let tuple = selector.exactTuple(configuration.key) else {
+          return try add(selector, target, token, &work)
         }
+        if mayAsk, table.flow(tuple) == nil, let request = try service(for: tuple, target, current: nil) {
+          return try ask(request, WaitingCommand(command, token, now), &work)
+        }
+        try add(tuple, target, token, now, &work)
       case .move(let reference, let target):
         let slot = try find(reference)
         let flow = table[slot]
+        if mayAsk, let request = try service(for: flow.tuple, target, current: flow.tunnel) {
+          // The flow that the reference means now, whatever else it may mean when the answer is there.
+          let named = FlowCommand.move(.identifier(flow.identifier), target: target)
+          return try ask(request, WaitingCommand(named, token, now), &work)
+        }
         let owner = try owner(of: flow.tuple)
         let tunnel = try choose(target, owner.prefix, owner.node, current: flow.tunnel).get()
         if tunnel == flow.tunnel {
@@ -492,6 +540,86 @@ public struct FlowManagerEngine: Sendable {
       refuse(token, error.reason, error.message, &work)
     }
   }
+
+  // MARK: Waiting for the anchor
+
+  /// A command that waits until a gateway serves the prefix of its flow.
+  private struct WaitingCommand: Sendable {
+    let command: FlowCommand
+    let token: CommandToken
+    let deadline: Duration
+
+    init(_ command: FlowCommand, _ token: CommandToken, _ now: FlowMoment) {
+      self.command = command
+      self.token = token
+      deadline = now.monotonic + FlowManagerEngine.anchorAnswerTimeout
+    }
+  }
+
+  /// What the anchor must do before `target` can carry the flow; nil: nothing that it could do.
+  private func service(
+    for tuple: FlowSixTuple, _ target: String, current: TunnelIdentifier?
+  ) throws(FlowRefusal) -> ServePrefixesRequest? {
+    let owner = try owner(of: tuple)
+    guard case .failure(let refusal) = choose(target, owner.prefix, owner.node, current: current),
+      refusal.reason == .prefixNotServed,
+      let binding = mirror.activeBindings(of: owner.node).first(where: { $0.isNamed(target) })
+    else { return nil }
+    return ServePrefixesRequest(binding: binding.id, prefixes: [owner.prefix])
+  }
+
+  private mutating func ask(
+    _ request: ServePrefixesRequest, _ command: WaitingCommand, _ work: inout Work
+  ) throws(FlowRefusal) {
+    guard !mirror.isStale else {
+      throw FlowRefusal(
+        reason: .anchorAway,
+        message: "the gateway does not serve \(list(request.prefixes.map(\.description))) yet, and the anchor, which "
+          + "could change that, is away; try again when it is back")
+    }
+    guard waiting.count < Self.maximumWaitingCommands else {
+      throw FlowRefusal(
+        reason: .limitReached,
+        message: "\(Self.maximumWaitingCommands) commands wait for the anchor already; try again in a moment")
+    }
+    counters.prefixesAsked += 1
+    let question = AnchorQuestion(rawValue: nextQuestion)
+    nextQuestion += 1
+    waiting[question] = command
+    work.effects.append(.askAnchor(question, request))
+  }
+
+  private mutating func take(
+    _ answer: AnchorAnswer, to question: AnchorQuestion, _ now: FlowMoment, _ work: inout Work
+  ) {
+    guard let command = waiting.removeValue(forKey: question) else { return }
+    switch answer {
+    case .granted:
+      counters.prefixesGranted += 1
+      carryOut(command.command, command.token, mayAsk: false, now, &work)
+    case .refused(let reason):
+      counters.prefixesRefused += 1
+      refuse(command.token, .prefixNotServed, "the anchor: \(reason)\(stays(command))", &work)
+    }
+  }
+
+  private mutating func giveUp(
+    _ question: AnchorQuestion, _ reason: FlowRefusal.Reason, _ message: String, _ work: inout Work
+  ) {
+    guard let command = waiting.removeValue(forKey: question) else { return }
+    counters.prefixesUnanswered += 1
+    refuse(command.token, reason, message + stays(command), &work)
+  }
+
+  private func stays(_ command: WaitingCommand) -> String {
+    guard case .move(.identifier(let identifier), _) = command.command, let flow = table.flow(identifier) else {
+      return ""
+    }
+    let gateway = mirror.tunnels[flow.tunnel].map { "\($0.gateway) (tunnel \(flow.tunnel))" } ?? "tunnel \(flow.tunnel)"
+    return "; flow \(identifier) stays on \(gateway)"
+  }
+
+  // MARK: What commands do
 
   private mutating func add(
     _ tuple: FlowSixTuple, _ target: String, _ token: CommandToken, _ now: FlowMoment, _ work: inout Work
@@ -593,7 +721,7 @@ public struct FlowManagerEngine: Sendable {
       return list(bindings.filter { seen.insert($0.tunnel).inserted }.map { "\($0.gateway) (tunnel \($0.tunnel))" })
     }
     let name = mirror.name(of: node) ?? "the node"
-    let named = active.filter { $0.gateway == target || $0.tunnel.description == target }
+    let named = active.filter { $0.isNamed(target) }
     guard let first = named.first else {
       return .failure(
         FlowRefusal(reason: .noSuchTunnel, message: "\(name) has no tunnel to '\(target)'; it has \(text(active))"))
@@ -604,9 +732,8 @@ public struct FlowManagerEngine: Sendable {
       return .failure(
         FlowRefusal(
           reason: .prefixNotServed,
-          message: "\(first.gateway) (tunnel \(first.tunnel)) has \(name), but does not know yet that it must serve "
-            + "\(prefix); it learns this when it next refreshes the registration, try again then; "
-            + "until then the prefix can take \(text(able))"))
+          message: "\(first.gateway) (tunnel \(first.tunnel)) has \(name), but does not serve \(prefix); "
+            + "the prefix can take \(text(able))"))
     }
     return .success(chosen.tunnel)
   }
@@ -642,4 +769,9 @@ public struct FlowManagerEngine: Sendable {
     work.steps.append(
       Step(change: .remove(flow.tuple), consequence: .removal(flow, cause: cause, command: command)))
   }
+}
+
+extension AnchorBinding {
+  /// By the gateway's name or the tunnel's number.
+  fileprivate func isNamed(_ target: String) -> Bool { gateway == target || tunnel.description == target }
 }

@@ -100,7 +100,7 @@ struct Add: ParsableCommand {
 
   func run() throws {
     let arguments = AddArguments(selector: fields.selector, to: to)
-    try client.print(try client.connect().call("add", arguments, as: ChangeDocument.self)) { $0.text("added") }
+    try client.print(try client.connectPatiently().call("add", arguments, as: ChangeDocument.self)) { $0.text("added") }
   }
 }
 
@@ -114,7 +114,9 @@ struct Move: ParsableCommand {
 
   func run() throws {
     let arguments = MoveArguments(flow: flow.identifier, selector: flow.selector, to: to)
-    try client.print(try client.connect().call("move", arguments, as: ChangeDocument.self)) { $0.text("moved") }
+    try client.print(try client.connectPatiently().call("move", arguments, as: ChangeDocument.self)) {
+      $0.text("moved")
+    }
   }
 }
 

@@ -10,7 +10,8 @@ import NetTypes
 /// the control socket and the subscription to the anchor.
 ///
 /// Each event goes to the engine; its effects run here in order. The kernel answers a transaction at once, so its
-/// outcome goes back to the engine before anything else happens, and a command is answered in the call that brought it.
+/// outcome goes back to the engine before anything else happens, and a command is answered in the call that brought it,
+/// unless it must wait for the anchor: then everything else goes on, and the answer follows.
 ///
 /// Order at start: read the table (flows keep their tunnels all the while), then open the queue, then serve. The rules
 /// are written when the anchor has told its mark mask and home prefixes; those of an earlier run are valid until then.
@@ -28,7 +29,8 @@ final class FlowManagerDaemon {
   private var nextTableCheck: Duration
   /// When counters were last read, and how long that took.
   private var lastReading = (end: Duration.zero, length: Duration.zero)
-  private var replies: [CommandToken: Result<FlowReply, FlowRefusal>] = [:]
+  /// Who waits for the answer to a command.
+  private var clients: [CommandToken: DeferredAnswer<ChangeDocument>] = [:]
   private var nextCommand: UInt64 = 1
   /// Of the counter in the kernel, when we began to listen.
   private var offeredBefore: UInt64 = 0
@@ -113,12 +115,24 @@ final class FlowManagerDaemon {
         case .apply(let identifier, let changes):
           events.append(.kernelOutcome(identifier, kernel.apply(changes)))
         case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
-        case .reply(let token, let result): replies[token] = result
+        case .reply(let token, let result): answer(token, result)
+        case .askAnchor(let question, let request): ask(question, request)
         case .notify(let notification): publish(notification)
         }
       }
       next += 1
     }
+  }
+
+  private func ask(_ question: AnchorQuestion, _ request: ServePrefixesRequest) {
+    anchor.request("serve-prefixes", request) {
+      [weak self] (outcome: Result<AnchorBindingChange, ControlClientError>) in
+      switch outcome {
+      case .success: self?.handle(.anchorAnswer(question, .granted))
+      case .failure(let error): self?.handle(.anchorAnswer(question, .refused(error.description)))
+      }
+    }
+    armTimer()
   }
 
   private func readQueue() {
@@ -157,6 +171,7 @@ final class FlowManagerDaemon {
       case .tunnelRemoved: handle(.anchorEvent(.tunnelRemoved(try event.data())))
       case .bindingChanged: handle(.anchorEvent(.bindingChanged(try event.data())))
       case .bindingRemoved: handle(.anchorEvent(.bindingRemoved(try event.data())))
+      case .gatewayChanged: handle(.anchorEvent(.gatewayChanged(try event.data())))
       case nil: throw .failed("unknown event '\(event.name)'")
       }
     } catch {
@@ -192,7 +207,8 @@ final class FlowManagerDaemon {
 
   private func armTimer() {
     do {
-      try loop.setDeadline(min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll))
+      try loop.setDeadline(
+        min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll, engine.nextDeadline ?? nextPoll))
     } catch {
       log.critical("\(error)")
       loop.stop()
@@ -201,6 +217,7 @@ final class FlowManagerDaemon {
 
   private func deadlineReached() {
     anchor.deadlineReached()
+    if let deadline = engine.nextDeadline, SystemClock.monotonic >= deadline { handle(.deadlineReached) }
     if SystemClock.monotonic >= nextTableCheck {
       nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
       checkTable()
@@ -267,19 +284,19 @@ final class FlowManagerDaemon {
     control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
     control.handle("show nodes", NoArguments.self) { [unowned self] _, _ in nodes }
     control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
-    control.handle("add", AddArguments.self) { [unowned self] arguments, _ throws(ControlError) in
-      try carryOut(.add(arguments.selector, target: arguments.to))
+    control.handleDeferred("add", AddArguments.self) { [unowned self] arguments, _, answer in
+      carryOut(.add(arguments.selector, target: arguments.to), answer)
     }
-    control.handle("move", MoveArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+    control.handleDeferred("move", MoveArguments.self) { [unowned self] arguments, _, answer in
       // The element's counter goes along, so it should be read as late as possible.
       refreshCounters()
-      return try carryOut(.move(reference(arguments.flow, arguments.selector), target: arguments.to))
+      carryOut(.move(reference(arguments.flow, arguments.selector), target: arguments.to), answer)
     }
-    control.handle("del", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
-      try carryOut(.remove(reference(arguments.flow, arguments.selector)))
+    control.handleDeferred("del", FlowArguments.self) { [unowned self] arguments, _, answer in
+      carryOut(.remove(reference(arguments.flow, arguments.selector)), answer)
     }
-    control.handle("del selector", SelectorArguments.self) { [unowned self] arguments, _ throws(ControlError) in
-      try carryOut(.removeSelector(arguments.id))
+    control.handleDeferred("del selector", SelectorArguments.self) { [unowned self] arguments, _, answer in
+      carryOut(.removeSelector(arguments.id), answer)
     }
   }
 
@@ -287,18 +304,21 @@ final class FlowManagerDaemon {
     flow.map(FlowReference.identifier) ?? .selector(selector ?? FlowSelector())
   }
 
-  private func carryOut(_ command: FlowCommand) throws(ControlError) -> ChangeDocument {
+  private func carryOut(_ command: FlowCommand, _ answer: DeferredAnswer<ChangeDocument>) {
     let token = CommandToken(rawValue: nextCommand)
     nextCommand += 1
+    clients[token] = answer
     handle(.command(token, command))
-    switch replies.removeValue(forKey: token) {
+  }
+
+  private func answer(_ token: CommandToken, _ result: Result<FlowReply, FlowRefusal>) {
+    guard let client = clients.removeValue(forKey: token) else { return }
+    switch result {
     case .success(.flow(let flow)):
-      return ChangeDocument(flow: FlowDocument(flow, in: engine, now: Self.now), selector: nil)
-    case .success(.selector(let entry)): return ChangeDocument(flow: nil, selector: SelectorDocument(entry))
-    case .failure(let refusal): throw ControlError(refusal)
-    case nil:
-      throw ControlError(
-        code: ControlError.internalError, message: "the command was not answered", hint: "please report this")
+      client(.success(ChangeDocument(flow: FlowDocument(flow, in: engine, now: Self.now), selector: nil)))
+    case .success(.selector(let entry)):
+      client(.success(ChangeDocument(flow: nil, selector: SelectorDocument(entry))))
+    case .failure(let refusal): client(.failure(ControlError(refusal)))
     }
   }
 

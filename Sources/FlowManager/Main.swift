@@ -1,5 +1,6 @@
 import ArgumentParser
 import DaemonKit
+import FlowCore
 
 @main
 struct FlowManager: ParsableCommand {
@@ -28,5 +29,12 @@ extension ConfigurationFileOptions {
 extension ClientOptions {
   func connect() throws(ProgramFailure) -> ControlClient {
     try connect(defaultSocket: FlowManagerConfiguration.defaultSocket, start: "\(FlowManager.name) run")
+  }
+
+  /// For commands that may wait for the anchor: longer than the daemon does.
+  func connectPatiently() throws(ProgramFailure) -> ControlClient {
+    try connect(
+      defaultSocket: FlowManagerConfiguration.defaultSocket, start: "\(FlowManager.name) run",
+      timeout: FlowManagerEngine.anchorAnswerTimeout + ControlClient.defaultTimeout)
   }
 }

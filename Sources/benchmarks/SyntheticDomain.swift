@@ -91,7 +91,7 @@ struct SyntheticDomain {
           message, source: source, destination: destination, checksum: .zero
         ).count
       case .install(let identifier, _): try handle(.datapathOutcome(identifier, .installed))
-      case .notify, .persist: break
+      case .notify, .persist, .answer: break
       }
     }
   }

@@ -95,6 +95,13 @@ extension LMADaemonConfiguration {
           .option(
             "maximum-lifetime", \.core.timers.maximumLifetime, .duration(in: .seconds(4) ... .seconds(262_140)),
             help: "Longest lifetime that is granted."),
+          .option(
+            "min-delay-between-update-notification-replay", \.core.timers.minDelayBetweenUpdateNotificationReplay,
+            .duration(in: .milliseconds(500) ... .seconds(5)),
+            help: "An unacknowledged Update Notification is sent again after this long (RFC 7077 section 7)."),
+          .option(
+            "max-update-notification-retransmit-count", \.core.timers.maxUpdateNotificationRetransmitCount,
+            .integer(0...5), help: "How often it is sent again before it is given up (RFC 7077 section 7)."),
         ]),
       .section(
         "limits", help: "Bounds; what exceeds one is counted and refused with status 130.",
@@ -107,10 +114,19 @@ extension LMADaemonConfiguration {
           .option(
             "pending-registrations", \.core.limits.pendingRegistrations, .integer(1...1_000_000),
             help: "Registrations that wait for an old gateway or for the kernel."),
+          .option(
+            "outstanding-notifications", \.core.limits.outstandingNotifications, .integer(1...32_768),
+            help: "Update Notifications that wait for their acknowledgement; more are not sent."),
         ]),
       .section(
-        "flow-mobility", help: "Code points that both ends must agree on.",
+        "flow-mobility", help: "How gateways learn of the prefixes of a node's other interfaces.",
         [
+          .option(
+            "mode", \.core.flowMobilityMode, .word(["rfc7864": .rfc7864, "paper": .paper, "both": .both]),
+            help: """
+              rfc7864: by a Flow Mobility Initiate before the first flow moves there. paper: by the flow-mob option of \
+              every acknowledgement. both: by the option, and by an initiate when a move cannot wait for the next one.
+              """),
           .option(
             "option-type", \.core.codePoints.flowMobilityOption, .flowMobilityOption,
             help: "Type of the flow-mob option, which carries the prefixes of a node's other interfaces."),
@@ -159,6 +175,24 @@ extension LMADaemonConfiguration {
       .option(
         "uplinks", \.uplinks, .list(of: .ipv6Address, count: 0...253),
         help: "Further Proxy Care-of Addresses, each a path with a tunnel of its own (RFC 8278); none: status 180."),
+      .option(
+        "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofGateways),
+        help: "Where its implementation leaves the standards and is served all the same; see Peer deviations."),
+      .section(
+        "heartbeat", help: "Requests to this gateway (RFC 5847); its own are answered in any case.",
+        [
+          .option(
+            "interval", \.heartbeat.interval, .duration(in: .zero ... .seconds(3_600)),
+            help: "HEARTBEAT_INTERVAL while the gateway has bindings, 30s to 1h suggested; 0s: none."),
+          .option(
+            "missing-allowed", \.heartbeat.missingAllowed, .integer(0...100),
+            help: "MISSING_HEARTBEATS_ALLOWED: with one more the gateway counts as unreachable."),
+          .option(
+            "on-failure", \.pathFailure, .word(["keep": .keep, "remove": .remove]),
+            help:
+              "Bindings of an unreachable gateway: keep them until they expire, or remove them like after a "
+              + "de-registration. Flows leave it in any case if they can."),
+        ]),
     ])
 
   private static let redirection = OptionTable(
@@ -211,6 +245,16 @@ extension LMADaemonConfiguration {
 
 extension OptionType where Value == EncapsulationChoice {
   static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
+}
+
+extension OptionType where Value == PeerDeviations {
+  static func peerDeviations(_ known: [PeerDeviation]) -> OptionType {
+    OptionType<[PeerDeviation]>.list(of: .word(of: known), count: 0...known.count).mapped {
+      PeerDeviations($0)
+    } back: {
+      $0.list
+    }
+  }
 }
 
 extension OptionType where Value == MobileNodeIdentifier {

@@ -25,10 +25,15 @@ final class Daemon {
   /// Highest binding number ever given, so that no number comes back after a restart.
   private let numbers: StateFile<UInt32>
   private var highestNumber: UInt32
+  /// Restart Counter of RFC 5847 section 3.4.
+  private let restarts: GrowingNumber
   private var core: LocalMobilityAnchor
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
+  /// Of `serve-prefixes`: who waits for an answer of the core.
+  private var questions: [QuestionToken: DeferredAnswer<AnchorBindingChange>] = [:]
+  private var nextQuestion: UInt64 = 1
   private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
 
@@ -47,14 +52,17 @@ final class Daemon {
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
     numbers = try StateFile(directory: configuration.stateDirectory, name: "lmad-numbers")
     highestNumber = numbers.takeRecords().max() ?? 0
+    restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "lmad-restarts")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     core = LocalMobilityAnchor(
-      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1))
+      configuration: configuration.core, firstBinding: BindingIdentifier(rawValue: highestNumber + 1),
+      firstNotification: .random(in: .min ... .max))
   }
 
   func run() throws {
-    handle(.restore(state.takeRecords().map(\.record)))
+    let records = state.takeRecords().map(\.record)
+    handle(.restore(records))
     _ = try monitor.resynchronize()
     try reconcile()
     log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
@@ -66,10 +74,17 @@ final class Daemon {
       settle()
     }
     try loop.handleSignals { [unowned self] signal in received(signal: signal) }
+    try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
     settle()
     ServiceNotifier.ready()
     try loop.run()
     log.info("stopped; tunnels and routes stay in the kernel (`lmad cleanup` removes them)")
+  }
+
+  /// Tells gateways with heartbeats if bindings may be lost.
+  private func start(sessionsLost: Bool) throws {
+    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Self.now.wallClock.seconds)) }
+    handle(.started(restartCounter: restarts.value, sessionsLost: sessionsLost))
   }
 
   private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
@@ -156,6 +171,8 @@ final class Daemon {
         publish(notification)
       case .persist(let change):
         unwritten.append(change)
+      case .answer(let token, let answer):
+        questions.removeValue(forKey: token)?(answer.result)
       }
     }
   }
@@ -205,6 +222,7 @@ final class Daemon {
   private func publish(_ notification: LMANotification) {
     let event: AnchorEvent
     switch notification {
+    case .notificationFailed(let failure): return log.warning("\(failure.text)")
     case .tunnelAdded(let tunnel):
       log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
       event = .tunnelAdded(anchorTunnel(tunnel))
@@ -217,12 +235,19 @@ final class Daemon {
     case .bindingRemoved(let binding, let cause):
       log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
       event = .bindingRemoved(AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue))
+    case .gatewayChanged(let gateway, let change):
+      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
+      event = .gatewayChanged(
+        AnchorGateway(
+          name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
     }
     switch event {
     case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel):
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, tunnel)
     case .bindingChanged(let change), .bindingRemoved(let change):
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, change)
+    case .gatewayChanged(let gateway):
+      control.publish(event.name.rawValue, topic: Self.bindingsTopic, gateway)
     }
   }
 
@@ -241,6 +266,48 @@ final class Daemon {
     control.handle("delete", DeleteArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try delete(arguments.binding)
     }
+    control.handle("notify", NotifyArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try notify(arguments)
+    }
+    control.handleDeferred("serve-prefixes", ServePrefixesRequest.self) { [unowned self] arguments, _, answer in
+      let token = QuestionToken(rawValue: nextQuestion)
+      nextQuestion += 1
+      questions[token] = answer
+      handle(.servePrefixes(token, arguments.prefixes, at: BindingIdentifier(rawValue: arguments.binding)))
+      settle()
+    }
+  }
+
+  private func notify(_ arguments: NotifyArguments) throws(ControlError) -> NotifiedDocument {
+    guard let name = arguments.node else { return try notify(gateway: arguments.gateway ?? "", arguments.notification) }
+    let node = MobileNodeIdentifier(nai: name)
+    let bindings = core.bindings(of: node).filter { $0.state == .active }
+    guard !bindings.isEmpty else {
+      throw ControlError(
+        code: "no-such-node", message: "no gateway has '\(name)'", hint: "`lmad show nodes` lists them")
+    }
+    handle(.notifyNode(node, arguments.notification.request))
+    settle()
+    return NotifiedDocument(node: name, gateways: Set(bindings.map(\.gatewayName)).sorted())
+  }
+
+  private func notify(
+    gateway name: String, _ notification: NotifyArguments.Notification
+  ) throws(ControlError) -> NotifiedDocument {
+    let gateway = core.configuration.gateways.first { $0.name == name }
+    let addresses = (gateway?.addresses ?? []).filter { address in core.tunnels.contains { $0.remote == address } }
+    guard !addresses.isEmpty else {
+      throw ControlError(
+        code: "no-such-gateway", message: "no gateway '\(name)' has a session here",
+        hint: "`lmad show gateways` lists them")
+    }
+    guard case .reregister(let acknowledged) = notification.request else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "session parameters are those of one node", hint: "name a node")
+    }
+    for address in addresses { handle(.reregisterGateway(address, acknowledged: acknowledged)) }
+    settle()
+    return NotifiedDocument(gateways: [name])
   }
 
   private func delete(_ number: UInt32) throws(ControlError) -> BindingsDocument {
@@ -264,7 +331,8 @@ final class Daemon {
     AnchorTunnel(
       id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
       mark: configuration.core.markLayout.mark(of: tunnel.identifier),
-      interface: datapath.deviceName(of: tunnel.identifier))
+      interface: datapath.deviceName(of: tunnel.identifier),
+      isUnreachable: core.path(to: tunnel.remote) == .unreachable)
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {
@@ -295,14 +363,10 @@ final class Daemon {
   }
 
   private var gateways: GatewaysDocument {
-    let bindings = Dictionary(grouping: core.bindings, by: \.proxyCareOfAddress)
-    return GatewaysDocument(
-      gateways: core.configuration.gateways.flatMap { gateway in
-        gateway.addresses.map { address in
-          GatewaysDocument.Gateway(
-            name: gateway.name, address: address, ordering: gateway.ordering.rawValue,
-            tunnel: core.tunnels.first { $0.remote == address }?.identifier, bindings: bindings[address]?.count ?? 0)
-        }
+    GatewaysDocument(
+      gateways: core.gatewaySummaries.map { gateway in
+        GatewaysDocument.Gateway(
+          gateway, tunnel: core.tunnels.first { $0.remote == gateway.address }?.identifier)
       })
   }
 
@@ -313,6 +377,7 @@ final class Daemon {
     result.merge(state.counters.named) { own, _ in own }
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
+    result["restart-counter"] = UInt64(restarts.value)
     result["bindings"] = UInt64(core.bindings.count)
     result["pending-registrations"] = UInt64(core.pendingRegistrations)
     return CountersDocument(counters: result)
@@ -321,4 +386,45 @@ final class Daemon {
 
 struct DeleteArguments: Codable {
   var binding: UInt32
+}
+
+struct NotifyArguments: Codable {
+  enum Notification: String, Codable {
+    case reregister
+    /// The same, and the gateway acknowledges.
+    case reregisterAcknowledged = "reregister-acknowledged"
+    case sessionParameters = "session-parameters"
+
+    var request: NotificationRequest {
+      switch self {
+      case .reregister: .reregister(acknowledged: false)
+      case .reregisterAcknowledged: .reregister(acknowledged: true)
+      case .sessionParameters: .sessionParameters
+      }
+    }
+  }
+
+  /// One of the two.
+  var node: String?
+  var gateway: String?
+  var notification: Notification
+}
+
+extension ServiceAnswer {
+  fileprivate var result: Result<AnchorBindingChange, ControlError> {
+    switch self {
+    case .served(let binding): .success(AnchorBindingChange(binding: AnchorBinding(binding)))
+    case .refused(let refusal): .failure(ControlError(code: refusal.reason.rawValue, message: refusal.message))
+    }
+  }
+}
+
+extension NotificationFailure {
+  fileprivate var text: String {
+    let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "all nodes")"
+    guard let status else {
+      return "\(gatewayName) did not answer the \(subject), sent \(transmissions) times"
+    }
+    return "\(gatewayName) refused the \(subject) with status \(status.rawValue)"
+  }
 }

@@ -109,7 +109,29 @@ struct GatewaysDocument: Codable {
     var ordering: String
     var tunnel: TunnelIdentifier?
     var bindings: Int
+    /// What the heartbeats say.
+    var path: String
+    var restartCounter: UInt32?
+    var missedHeartbeats: Int
+
+    init(_ gateway: GatewaySummary, tunnel: TunnelIdentifier?) {
+      name = gateway.name
+      address = gateway.address
+      ordering = gateway.ordering.rawValue
+      self.tunnel = tunnel
+      bindings = gateway.bindings
+      path = gateway.path.rawValue
+      restartCounter = gateway.restartCounter
+      missedHeartbeats = gateway.missedHeartbeats
+    }
   }
+}
+
+/// Answer of `notify`: where the notification went.
+struct NotifiedDocument: Codable {
+  /// Absent: all nodes of the gateway.
+  var node: String?
+  var gateways: [String]
 }
 
 extension AnchorBinding {

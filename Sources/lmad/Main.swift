@@ -11,7 +11,7 @@ struct AnchorProgram: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: daemon.name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
-    subcommands: [Run.self, Check.self, Show.self, Delete.self, Decode.self, Cleanup.self])
+    subcommands: [Run.self, Check.self, Show.self, Delete.self, Notify.self, Decode.self, Cleanup.self])
 
   static func main() { Program.main(AnchorProgram.self, name: daemon.name) }
 }
@@ -83,6 +83,44 @@ extension AnchorProgram {
 
     func run() throws {
       try client.show("delete", DeleteArguments(binding: binding), of: daemon, text: \BindingsDocument.text)
+    }
+  }
+
+  struct Notify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Send an Update Notification (RFC 7077) about a node, or about all nodes of a gateway.",
+      discussion: """
+        What became of it is in the log and the counters: a Proxy Binding Update follows a re-registration, an \
+        acknowledgement the others.
+        """)
+    @OptionGroup var client: ClientOptions
+    @Argument(help: "MN-ID of the node, see `show nodes`: every gateway that has it is notified.")
+    var node: String?
+    @Option(help: ArgumentHelp("Instead of a node: all nodes of this gateway, one after the other.", valueName: "name"))
+    var gateway: String?
+    @Flag(help: "The gateways register the node again now.")
+    var reregister = false
+    @Flag(
+      help: "With --reregister: the gateways also acknowledge the notification, which is repeated without an answer.")
+    var acknowledge = false
+    @Flag(help: "The gateways take over the prefixes of the node's sessions as they stand in the binding cache.")
+    var sessionParameters = false
+
+    func validate() throws {
+      if (node == nil) == (gateway == nil) { throw ValidationError("name a node or, with --gateway, a gateway") }
+      if gateway != nil, sessionParameters { throw ValidationError("--session-parameters goes with a node") }
+      if reregister == sessionParameters {
+        throw ValidationError("say what to notify: either --reregister or --session-parameters")
+      }
+      if acknowledge, !reregister { throw ValidationError("--acknowledge goes with --reregister") }
+    }
+
+    func run() throws {
+      let notification: NotifyArguments.Notification =
+        sessionParameters ? .sessionParameters : acknowledge ? .reregisterAcknowledged : .reregister
+      try client.show(
+        "notify", NotifyArguments(node: node, gateway: gateway, notification: notification), of: daemon,
+        text: \NotifiedDocument.text)
     }
   }
 

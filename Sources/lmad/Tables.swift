@@ -49,12 +49,18 @@ extension NodesDocument {
 
 extension GatewaysDocument {
   var text: String {
-    var table = TextTable(["NAME", "ADDRESS", "ORDERING", "TUNNEL", "BINDINGS"], right: ["TUNNEL", "BINDINGS"])
+    var table = TextTable(
+      ["NAME", "ADDRESS", "ORDERING", "TUNNEL", "BINDINGS", "PATH", "MISSED"], right: ["TUNNEL", "BINDINGS", "MISSED"])
     for gateway in gateways {
       table.add([
         gateway.name, "\(gateway.address)", gateway.ordering, gateway.tunnel?.description, "\(gateway.bindings)",
+        gateway.path, "\(gateway.missedHeartbeats)",
       ])
     }
     return table.text
   }
+}
+
+extension NotifiedDocument {
+  var text: String { "\(node ?? "all nodes"): notified \(gateways.joined(separator: ", "))" }
 }

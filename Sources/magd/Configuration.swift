@@ -133,6 +133,9 @@ extension MAGDaemonConfiguration {
         "anchor", \.core.anchorAddress, .ipv6Address, required: true,
         help: "Address of the local mobility anchor (LMAA)."),
       .option(
+        "anchors", \.core.anchors, .list(of: .mapping(anchorPolicy), count: 0...256),
+        help: "What is known about single anchors: `anchor`, those of the node map or those that a redirect names."),
+      .option(
         "access-links", \.core.accessLinks, .list(of: .mapping(accessLink), count: 1...4_096), required: true,
         help: "Interfaces towards mobile nodes."),
       .option(
@@ -195,6 +198,16 @@ extension MAGDaemonConfiguration {
             help: "Between probes that notice a silent departure; 0s: no probes."),
         ]),
       .section(
+        "heartbeat", help: "Requests to the anchor (RFC 5847); its own are answered in any case.",
+        [
+          .option(
+            "interval", \.core.heartbeat.interval, .duration(in: .zero ... .seconds(3_600)),
+            help: "HEARTBEAT_INTERVAL while nodes are registered, 30s to 1h suggested; 0s: none."),
+          .option(
+            "missing-allowed", \.core.heartbeat.missingAllowed, .integer(0...100),
+            help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
+        ]),
+      .section(
         "limits", help: "Bounds; what exceeds one is counted and refused.",
         [
           .option("attachments", \.core.limits.attachments, .integer(1...10_000_000), help: "Attachments in all."),
@@ -250,6 +263,15 @@ extension MAGDaemonConfiguration {
         help: "If-ATT: name or number of RFC 5213 section 8.5."),
     ])
 
+  private static let anchorPolicy = OptionTable(
+    initial: AnchorPolicy(address: .unspecified),
+    [
+      .option("address", \.address, .ipv6Address, required: true, help: "Its address (LMAA)."),
+      .option(
+        "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofAnchors),
+        help: "Where its implementation leaves the standards and is used all the same; see Peer deviations."),
+    ])
+
   private static let accessLink = OptionTable(
     initial: AccessLink(name: "", accessTechnology: .reserved),
     [
@@ -257,6 +279,9 @@ extension MAGDaemonConfiguration {
       .option(
         "access-technology", \.accessTechnology, .accessTechnology, required: true,
         help: "Name or number of RFC 5213 section 8.5."),
+      .option(
+        "network-name", \.networkName, .optional(.text("a network name", plural: "network names")),
+        help: "Told to an anchor that asks for the access network, such as an SSID (RFC 6757 section 3.1.1)."),
     ])
 }
 
@@ -272,6 +297,16 @@ extension OptionType where Value == MAGIdentifier {
       } back: {
         String(decoding: $0.identifier, as: UTF8.self)
       }
+  }
+}
+
+extension OptionType where Value == PeerDeviations {
+  static func peerDeviations(_ known: [PeerDeviation]) -> OptionType {
+    OptionType<[PeerDeviation]>.list(of: .word(of: known), count: 0...known.count).mapped {
+      PeerDeviations($0)
+    } back: {
+      $0.list
+    }
   }
 }
 

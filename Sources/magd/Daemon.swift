@@ -23,6 +23,8 @@ final class Daemon {
   private let mobility: MobilityEndpoint
   private let control: ControlServer
   private let state: StateFile<StoredAttachment>
+  /// Restart Counter of RFC 5847 section 3.4.
+  private let restarts: GrowingNumber
   private let ports: [String: AccessLinkPort]
   private var core: MobileAccessGateway
   private let datapath: KernelDatapath
@@ -50,6 +52,7 @@ final class Daemon {
     mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: false)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
+    restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "magd-restarts")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
     ports = Dictionary(
@@ -59,8 +62,11 @@ final class Daemon {
   }
 
   func run() throws {
-    handle(.restore(state.takeRecords().map(\.record)))
+    let records = state.takeRecords().map(\.record)
+    handle(.restore(records))
     try reconcile()
+    // Before the first registration, which an anchor may take for one of the sessions that are lost.
+    try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
     let present = try monitor.resynchronize()
     for event in present { handle(event) }
     for uplink in configuration.core.uplinks where !present.contains(where: { $0.isLink(uplink.interface) }) {
@@ -79,6 +85,12 @@ final class Daemon {
     ServiceNotifier.ready()
     try loop.run()
     log.info("stopped; tunnels and routes stay in the kernel (`magd cleanup` removes them)")
+  }
+
+  /// Tells anchors with heartbeats if attachments may be lost.
+  private func start(sessionsLost: Bool) throws {
+    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Self.now.wallClock.seconds)) }
+    handle(.started(restartCounter: restarts.value, sessionsLost: sessionsLost))
   }
 
   private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
@@ -346,6 +358,14 @@ final class Daemon {
     case .attachmentRemoved(let attachment, let cause):
       log.info("\(attachment.node.displayText) on \(attachment.link): gone (\(cause.rawValue))")
       control.publish("attachment-removed", topic: "attachments", entry(attachment))
+    case .notificationRefused(let reason, let node, let status):
+      let subject = "Update Notification (reason \(reason.rawValue)) about \(node?.displayText ?? "no node")"
+      log.warning("\(subject) refused: \(status.rawValue)")
+    case .anchorChanged(let anchor, let change):
+      log.warning("anchor \(anchor.address): \(change.rawValue)")
+      control.publish(
+        "anchor-changed", topic: "attachments",
+        AnchorChangeDocument(anchor: AnchorsDocument.Anchor(anchor), change: change.rawValue))
     }
   }
 
@@ -361,6 +381,9 @@ final class Daemon {
     }
     control.handle("show attachments", NoArguments.self) { [unowned self] _, _ in attachments }
     control.handle("show links", NoArguments.self) { [unowned self] _, _ in links }
+    control.handle("show anchors", NoArguments.self) { [unowned self] _, _ in
+      AnchorsDocument(anchors: core.anchors.map(AnchorsDocument.Anchor.init))
+    }
     control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
     control.handle("attach", AttachArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try attach(arguments)
@@ -434,6 +457,7 @@ final class Daemon {
     result["advertisement-failures"] = advertisementFailures
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
+    result["restart-counter"] = UInt64(restarts.value)
     result["interface-event-overruns"] = monitor.overruns
     result["malformed-solicitations"] = ports.values.reduce(0) { $0 + $1.malformedPackets }
     result["attachments"] = UInt64(core.attachments.count)

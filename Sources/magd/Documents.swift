@@ -62,3 +62,31 @@ struct LinksDocument: Codable {
     var attachments: Int
   }
 }
+
+struct AnchorsDocument: Codable {
+  var anchors: [Anchor]
+
+  struct Anchor: Codable {
+    var address: IPv6Address
+    var bindings: Int
+    /// What the heartbeats say.
+    var path: String
+    var restartCounter: UInt32?
+    var missedHeartbeats: Int
+
+    init(_ anchor: AnchorSummary) {
+      address = anchor.address
+      bindings = anchor.bindings
+      path = anchor.path.rawValue
+      restartCounter = anchor.restartCounter
+      missedHeartbeats = anchor.missedHeartbeats
+    }
+  }
+}
+
+/// Data of `anchor-changed`.
+struct AnchorChangeDocument: Codable {
+  var anchor: AnchorsDocument.Anchor
+  /// `reachable`, `unreachable` or `restarted`.
+  var change: String
+}

@@ -111,7 +111,8 @@ extension GatewayProgram {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show what the running daemon knows.", subcommands: [Attachments.self, Links.self, Counters.self])
+      abstract: "Show what the running daemon knows.",
+      subcommands: [Attachments.self, Links.self, Anchors.self, Counters.self])
 
     struct Attachments: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "The binding update list (RFC 5213 section 6.1).")
@@ -123,6 +124,12 @@ extension GatewayProgram {
       static let configuration = CommandConfiguration(abstract: "Access links, with the MTU they advertise.")
       @OptionGroup var client: ClientOptions
       func run() throws { try client.show("show links", of: daemon, text: \LinksDocument.text) }
+    }
+
+    struct Anchors: ParsableCommand {
+      static let configuration = CommandConfiguration(abstract: "Anchors, and whether they answer.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show anchors", of: daemon, text: \AnchorsDocument.text) }
     }
 
     struct Counters: ParsableCommand {

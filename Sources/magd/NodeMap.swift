@@ -5,9 +5,9 @@ import PMIPCore
 
 /// The file that says which node a link-layer address belongs to.
 ///
-/// One node per line: link-layer address, MN-ID, kind (`interfaces` or `logical`, default `interfaces`) and the address
-/// of its anchor (default: the gateway's). Several lines may name one node, one for each of its interfaces. `#` starts
-/// a comment.
+/// One node per line: link-layer address, MN-ID, kind (`interfaces` or `logical`, default `interfaces`), the address of
+/// its anchor (default: the gateway's) and prefixes to propose to an anchor that assigns none by itself. Several lines
+/// may name one node, one for each of its interfaces. `#` starts a comment.
 enum NodeMap {
   /// More lines than this are not a node map.
   static let maximumNodes = 1_000_000
@@ -54,11 +54,13 @@ enum NodeMap {
         return SourcePosition(file: file, line: number, column: column)
       }
       guard let first = fields.first else { return }
-      guard (2...4).contains(fields.count) else {
+      // An MN-ID may have a slash; of the words behind it only a prefix has.
+      let plain = fields.count < 2 ? fields.count : 2 + fields[2...].prefix { !$0.contains("/") }.count
+      guard (2...4).contains(plain) else {
         errors.append(
           ConfigurationError(
-            position(fields.count < 2 ? 0 : 4), fields.count < 2 ? "only a link-layer address" : "too many words",
-            expected: "link-layer address, MN-ID, kind, anchor address"))
+            position(plain < 2 ? 0 : 4), plain < 2 ? "only a link-layer address" : "too many words",
+            expected: "link-layer address, MN-ID, kind, anchor address, prefixes"))
         return
       }
       guard let address = LinkLayerAddress(String(first)) else {
@@ -82,7 +84,7 @@ enum NodeMap {
         return
       }
       var node = GatewayNodePolicy(linkLayerAddress: address, identifier: MobileNodeIdentifier(nai: String(fields[1])))
-      if fields.count > 2 {
+      if plain > 2 {
         guard let kind = TerminalKind(rawValue: String(fields[2])) else {
           errors.append(
             ConfigurationError.unknownWord(
@@ -100,7 +102,7 @@ enum NodeMap {
               + earlier.kind.rawValue, expected: "one kind for all interfaces of a node"))
       }
       kinds[node.identifier] = kinds[node.identifier] ?? (node.kind, number)
-      if fields.count > 3 {
+      if plain > 3 {
         guard let anchor = IPv6Address(String(fields[3])) else {
           errors.append(
             ConfigurationError(
@@ -108,6 +110,15 @@ enum NodeMap {
           return
         }
         node.anchorAddress = anchor
+      }
+      for field in plain..<fields.count {
+        guard let prefix = IPv6Prefix(String(fields[field])) else {
+          errors.append(
+            ConfigurationError(
+              position(field), "'\(fields[field])' is not an IPv6 prefix", expected: "a prefix such as 2001:db8::/64"))
+          return
+        }
+        node.homeNetworkPrefixes.append(prefix)
       }
       result.append(Line(node: node, position: position(0)))
     }

@@ -33,3 +33,13 @@ extension LinksDocument {
     return table.text
   }
 }
+
+extension AnchorsDocument {
+  var text: String {
+    var table = TextTable(["ADDRESS", "BINDINGS", "PATH", "MISSED"], right: ["BINDINGS", "MISSED"])
+    for anchor in anchors {
+      table.add(["\(anchor.address)", "\(anchor.bindings)", anchor.path, "\(anchor.missedHeartbeats)"])
+    }
+    return table.text
+  }
+}

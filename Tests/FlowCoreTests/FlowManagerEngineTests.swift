@@ -153,21 +153,6 @@ import Testing
     #expect(world.tunnel(of: World.tuple(80)) == World.one)
   }
 
-  @Test("move to a gateway that does not know the prefix yet says so") func prefixNotServed() {
-    var world = World()
-    world.handle(
-      .anchorSnapshot(World.snapshot([World.interfaceBinding(1), World.interfaceBinding(2, offLink: false)])))
-    world.packet(.flow(World.tuple(80)))
-    let flow = FlowReference.identifier(FlowIdentifier(rawValue: 1))
-    let text = world.refusal(.move(flow, target: "mag2"))
-    #expect(text.hasPrefix("mag2 (tunnel 2) has mn1@example.net, but does not know yet that it must serve"))
-    #expect(text.hasSuffix("can take mag1 (tunnel 1)"))
-    // The gateway refreshes, and learns it.
-    world.handle(.anchorEvent(.bindingChanged(AnchorBindingChange(binding: World.interfaceBinding(2)))))
-    #expect(world.refusal(.move(flow, target: "mag2")) == "")
-    #expect(world.tunnel(of: World.tuple(80)) == World.two)
-  }
-
   @Test("A move that the kernel refuses is undone and answered") func moveKernelRefuses() {
     var world = Self.attached()
     world.packet(.flow(World.tuple(80)))
@@ -299,6 +284,28 @@ import Testing
     path.state = "awaiting-deletion"
     world.handle(.anchorEvent(.bindingChanged(AnchorBindingChange(binding: path))))
     #expect(world.tunnel(of: World.tuple(81)) == World.one)
+    #expect(world.isConsistent)
+  }
+
+  @Test("A gateway that does not answer: flows that another can carry leave it, new ones avoid it, others wait")
+  func unreachableGateway() {
+    var world = World()
+    world.handle(
+      .anchorSnapshot(
+        World.snapshot([World.logicalBinding(1, isDefault: true), World.logicalBinding(2, isDefault: false)])))
+    for port in UInt16(80)...82 { world.packet(.flow(World.tuple(port))) }
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(1, path: "unreachable"))))
+    #expect(world.map.values.allSatisfy { $0.tunnel == World.two })
+    #expect(world.engine.counters.flowsMovedByOutage == 3)
+    world.packet(.flow(World.tuple(83)))
+    #expect(world.map[World.tuple(83)]?.tunnel == World.two)
+    // With both away there is nowhere to go.
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(2, path: "unreachable"))))
+    #expect(world.map.values.allSatisfy { $0.tunnel == World.two })
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(1, path: "reachable"))))
+    world.packet(.flow(World.tuple(84)))
+    #expect(world.map[World.tuple(84)]?.tunnel == World.one)
+    #expect(world.engine.counters.flowsMovedByOutage == 3)
     #expect(world.isConsistent)
   }
 

@@ -25,9 +25,12 @@ struct FlowWorld {
   private(set) var verdicts: [UInt32: UInt32?] = [:]
   private(set) var replies: [UInt64: Result<FlowReply, FlowRefusal>] = [:]
   private(set) var notifications: [FlowNotification] = []
+  /// Questions to the anchor.
+  private(set) var questions: [(AnchorQuestion, ServePrefixesRequest)] = []
   /// A transaction with such a change is refused.
   var refuses: (FlowMapChange) -> Bool = { _ in false }
   private var nextToken: UInt32 = 1
+  private var lastCommand: UInt64 = 0
 
   init(_ configure: (inout FlowManagerEngine.Configuration) -> Void = { _ in }) {
     var configuration = FlowManagerEngine.Configuration()
@@ -41,6 +44,11 @@ struct FlowWorld {
     AnchorTunnel(
       id: TunnelIdentifier(rawValue: number), gateway: "mag\(number)", local: IPv6Address(high: 1, low: 1),
       remote: IPv6Address(high: 1, low: UInt64(number)), mark: number << 16, interface: nil)
+  }
+
+  static func gateway(_ number: UInt32, path: String) -> AnchorGateway {
+    AnchorGateway(
+      name: "mag\(number)", address: IPv6Address(high: 1, low: UInt64(number)), path: path, change: path)
   }
 
   /// Terminal (a) of the paper: a prefix for each interface, both gateways serve both.
@@ -92,6 +100,7 @@ struct FlowWorld {
       case .verdict(let token, let mark): verdicts[token.rawValue] = .some(mark)
       case .reply(let token, let result): replies[token.rawValue] = result
       case .notify(let notification): notifications.append(notification)
+      case .askAnchor(let question, let request): questions.append((question, request))
       }
     }
     outcomes.forEach { handle($0) }
@@ -127,9 +136,27 @@ struct FlowWorld {
   }
 
   mutating func command(_ command: FlowCommand) -> Result<FlowReply, FlowRefusal>? {
-    let token = UInt64(replies.count + 1)
-    handle(.command(CommandToken(rawValue: token), command))
+    let token = issue(command)
     return replies[token]
+  }
+
+  /// A command that may be answered later.
+  @discardableResult
+  mutating func issue(_ command: FlowCommand) -> UInt64 {
+    lastCommand += 1
+    handle(.command(CommandToken(rawValue: lastCommand), command))
+    return lastCommand
+  }
+
+  /// The anchor answers its oldest question.
+  mutating func answer(_ answer: AnchorAnswer) {
+    let (question, _) = questions.removeFirst()
+    handle(.anchorAnswer(question, answer))
+  }
+
+  /// The refusal that the command got; nil: none (yet).
+  func refusal(of command: UInt64) -> FlowRefusal? {
+    if case .failure(let refusal)? = replies[command] { refusal } else { nil }
   }
 
   /// The refusal's text; empty when the command was carried out.

@@ -219,6 +219,24 @@ import Testing
     #expect(options.homeNetworkPrefixes == [.allZero])
   }
 
+  @Test("Options that are not aligned are read all the same", arguments: Vector.implemented)
+  func unaligned(vector: Vector) throws {
+    let placed = try MobilityHeader.placedOptions(vector.octets, codePoints: .noFlowMobility)
+    guard let first = placed.first else { return }
+    for shift in 0..<8 {
+      var octets = Array(vector.octets[..<first.offset]) + [UInt8](repeating: 0, count: shift)
+      for option in placed where !option.type.isPadding {
+        octets += vector.octets[option.offset...].prefix(2 + (option.length ?? 0))
+      }
+      octets += [UInt8](repeating: 0, count: (8 - octets.count % 8) % 8)
+      octets[1] = UInt8(octets.count / 8 - 1)
+      let decoded = try MobilityHeader.decode(
+        octets, source: vector.source, destination: vector.destination, codePoints: .noFlowMobility,
+        checksum: .kernelVerified)
+      #expect(Array(decoded.message.options) == placed.compactMap(\.option))
+    }
+  }
+
   @Test("An option that may stand once")
   func singletons() throws {
     let once: [MobilityOption] = [

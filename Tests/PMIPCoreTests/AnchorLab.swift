@@ -37,6 +37,8 @@ struct AnchorLab {
   /// What a subscriber of the control socket knows.
   var subscriber: [BindingIdentifier: BindingSummary] = [:]
   var subscribedTunnels: Set<TunnelDescription> = []
+  /// By question.
+  var answers: [QuestionToken: ServiceAnswer] = [:]
   private var sequence: UInt16 = 0
 
   static func configuration(_ change: (inout LMAConfiguration) -> Void = { _ in }) -> LMAConfiguration {
@@ -144,6 +146,8 @@ struct AnchorLab {
       case .notify(.bindingRemoved(let summary, _)): subscriber[summary.identifier] = nil
       case .notify(.tunnelAdded(let tunnel)): subscribedTunnels.insert(tunnel)
       case .notify(.tunnelRemoved(let tunnel)): subscribedTunnels.remove(tunnel)
+      case .notify(.notificationFailed), .notify(.gatewayChanged): break
+      case .answer(let token, let answer): answers[token] = answer
       case .persist(.store(let record)): records[record.identifier] = record
       case .persist(.remove(let identifier)): records[identifier] = nil
       }

@@ -265,8 +265,11 @@ extension LMAEffect {
     case .notify(.tunnelRemoved): "tunnel-removed"
     case .notify(.bindingChanged): "binding-changed"
     case .notify(.bindingRemoved): "binding-removed"
+    case .notify(.gatewayChanged): "gateway-changed"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
+    case .notify(.notificationFailed): "notification-failed"
+    case .answer: "answer"
     }
   }
 }

@@ -238,6 +238,6 @@ struct AnchorStatusTests {
     #expect(list.map(\.name) == LMACounters.Name.allCases.map(\.rawValue))
     #expect(list.first { $0.name == "binding-updates-received" }?.value == 1)
     #expect(list.first { $0.name == "binding-errors-received" }?.value == 1)
-    #expect(list.allSatisfy { $0.name.allSatisfy { $0.isLowercase || $0 == "-" } })
+    #expect(list.allSatisfy { $0.name.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "-" } })
   }
 }

@@ -144,6 +144,7 @@ struct BadConfigurationTests {
       02:00:00:00:01:04 mn1@example.net logical
       02:00:00:00:01:05 mn1@example.net interfaces 2001:db8:: more
       02:00:00:00:01:06 mn1@example.net interfaces lma1
+      02:00:00:00:01:07 host/mn3@example.net 2001:db8::/64 2001:db8::/129
       """
     try withDirectory(["magd.yaml": gateway, "nodes.map": map]) { directory in
       let nodes = "\(directory)/nodes.map"
@@ -155,12 +156,36 @@ struct BadConfigurationTests {
               + "02:00:00:00:00:01",
             "\(nodes):4:35: unknown value 'logcal'; expected one of interfaces, logical; did you mean 'logical'?",
             "\(nodes):6:1: 02:00:00:00:01:01 is given twice, first on line 2; expected each link-layer address once",
-            "\(nodes):7:1: only a link-layer address; expected link-layer address, MN-ID, kind, anchor address",
+            "\(nodes):7:1: only a link-layer address; expected link-layer address, MN-ID, kind, anchor address, "
+              + "prefixes",
             "\(nodes):8:35: mn1@example.net is of kind logical, on line 2 of kind interfaces; expected one kind for all "
               + "interfaces of a node",
-            "\(nodes):9:57: too many words; expected link-layer address, MN-ID, kind, anchor address",
+            "\(nodes):9:57: too many words; expected link-layer address, MN-ID, kind, anchor address, "
+              + "prefixes",
             "\(nodes):10:46: 'lma1' is not an IPv6 address; expected the anchor's IPv6 address",
+            "\(nodes):11:54: '2001:db8::/129' is not an IPv6 prefix; expected a prefix such as 2001:db8::/64",
           ])
+    }
+  }
+
+  @Test("Deviations: of each anchor its own, the prefixes that it needs in the node map, no unknown words")
+  func deviations() throws {
+    let tolerant =
+      gateway.replacingOccurrences(of: "derive", with: "refuse")
+      + "\nanchors: [{address: 2001:db8:1::1, tolerate: [pba-without-p-flag, no-dynamic-prefix]}]"
+    let map = "02:00:00:00:01:01 mn1@example.net interfaces 2001:db8:1::1 2001:db8:100::/64 2001:db8:101::/64"
+    try withDirectory([
+      "magd.yaml": tolerant, "nodes.map": map,
+      "typo.yaml": tolerant.replacingOccurrences(of: "p-flag", with: "flag"),
+    ]) { directory in
+      let core = try MAGDaemonConfiguration.load(path: "\(directory)/magd.yaml").value.core
+      #expect(core.anchors.map(\.tolerated) == [[.missingProxyFlag, .noDynamicPrefix]])
+      #expect(
+        core.nodes.map { $0.homeNetworkPrefixes.map(\.description) } == [["2001:db8:100::/64", "2001:db8:101::/64"]])
+      let typo = errors { () throws(ConfigurationErrors) in
+        try MAGDaemonConfiguration.load(path: "\(directory)/typo.yaml")
+      }
+      #expect(typo.first?.contains("did you mean 'pba-without-p-flag'?") == true)
     }
   }
 

@@ -17,13 +17,16 @@ IMMEDIATE = [] if IN_GUEST else ["--immediate-mode"]
 class Capture:
     """tcpdump on one interface."""
 
-    def __init__(self, namespace: str, interface: str, path: Path, expression: str = "ip6", snaplen: int = 128) -> None:
+    def __init__(self, namespace: str, interface: str, path: Path, expression: str = "ip6", snaplen: int = 128,
+                 limit: int | None = None) -> None:
+        """`limit`: packets after which tcpdump ends by itself."""
         self.path = path
         self.log_path = path.with_suffix(".tcpdump")
         with self.log_path.open("w") as log:
             self.process = subprocess.Popen(
                 in_namespace(namespace, ["tcpdump", "-n", "-U", *IMMEDIATE, "-Z", "root", "-B", "16384", "-s",
-                                         str(snaplen), "-i", interface, "-w", str(path), expression]),
+                                         str(snaplen), *(["-c", str(limit)] if limit else []),
+                                         "-i", interface, "-w", str(path), expression]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_until(f"tcpdump listens on {interface}", self.is_listening)
 

@@ -14,6 +14,9 @@ from .shell import wait_until
 from .topology import ACCESSES, GATEWAYS, NODE_MAC, Topology
 from .traffic import TCPTransfer, UDPStream
 
+# Every mobility message once, where it enters the core: as it was sent, whatever becomes of it.
+SIGNALLING = "inbound and (ip6 proto 135 or udp port 5436 or udp port 4191)"
+SIGNALLING_LIMIT = 20_000
 PROTOCOL_NAMES = {pcap.TCP: "tcp", pcap.UDP: "udp"}
 
 
@@ -53,6 +56,8 @@ class Domain(Topology):
         self.magd = {name: Daemon(self, self.results, name, "magd", name, ["show", "links"]) for name in GATEWAYS}
         self.reflector = Reflector(self, self.results)
         self.captures: list[Capture] = []
+        if not self.keep:
+            self.signalling = self.capture("core", "any", SIGNALLING, snaplen=0, limit=SIGNALLING_LIMIT)
 
     def __exit__(self, *_) -> None:
         if self.keep:
@@ -128,8 +133,10 @@ class Domain(Topology):
     def tcp(self, address: str, **options) -> TCPTransfer:
         return TCPTransfer(self, self.results, address, **options)
 
-    def capture(self, role: str, interface: str, expression: str = "ip6", snaplen: int = 128) -> Capture:
-        capture = Capture(self.namespace(role), interface, self.results / f"{role}-{interface}.pcap", expression, snaplen)
+    def capture(self, role: str, interface: str, expression: str = "ip6", snaplen: int = 128,
+                limit: int | None = None) -> Capture:
+        capture = Capture(self.namespace(role), interface, self.results / f"{role}-{interface}.pcap", expression, snaplen,
+                          limit)
         self.captures.append(capture)
         return capture
 

@@ -6,6 +6,7 @@ import time
 from ipaddress import IPv6Address
 
 from .topology import LMA
+from .tshark import TEST_FLOW_LABEL
 
 MOBILITY = 135
 NO_NEXT_HEADER = 59
@@ -59,7 +60,7 @@ def proxy_binding_update(node: str, link_layer: str, *, age: float = 0, lifetime
 def send(source: str, mobility: bytes, *, destination: str = LMA, spoil_checksum: bool = False) -> None:
     here, there = IPv6Address(source).packed, IPv6Address(destination).packed
     value = checksum(here, there, mobility[:4] + b"\0\0" + mobility[6:]) ^ (0x0101 if spoil_checksum else 0)
-    packet = struct.pack(">IHBB", 6 << 28, len(mobility), MOBILITY, 64) + here + there
+    packet = struct.pack(">IHBB", 6 << 28 | TEST_FLOW_LABEL, len(mobility), MOBILITY, 64) + here + there
     packet += mobility[:4] + struct.pack(">H", value) + mobility[6:]
     # IPPROTO_RAW: the packet brings its own IPv6 header, and the kernel fills in nothing.
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:

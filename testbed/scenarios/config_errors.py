@@ -6,6 +6,9 @@ from lib.daemons import PROGRAMS, Daemon
 from lib.domain import Domain
 from lib.shell import run as run_command
 
+# No daemon runs.
+SIGNALLING = False
+
 WRONG = {
     # daemon: text of a right configuration -> wrong text, and what the message about it must contain
     "lmad": [

@@ -1,7 +1,10 @@
 """The link of an interface goes down: its gateway de-registers it, the binding waits for deletion and then goes."""
 
+from lib import crosscheck
 from lib.domain import Domain
 from lib.shell import wait_until
+
+BINDING_UPDATE, BINDING_ACKNOWLEDGEMENT = 5, 6
 
 
 def run(domain: Domain) -> None:
@@ -15,3 +18,13 @@ def run(domain: Domain) -> None:
     domain.attach("if2")
     answer = domain.ping("cn", domain.address("if2"))
     assert answer.returncode == 0, f"if2 does not answer after it came back: {answer.stdout}"
+
+    domain.signalling.stop()
+    messages = crosscheck.decode(domain.signalling.path)
+    types = [message["mhType"] for message in messages]
+    # Three registrations, a de-registration, and their answers.
+    for kind in (BINDING_UPDATE, BINDING_ACKNOWLEDGEMENT):
+        assert types.count(kind) >= 4, f"messages of type {kind}: {types.count(kind)} of {types}"
+    assert set(types) == {BINDING_UPDATE, BINDING_ACKNOWLEDGEMENT}, f"other messages on the core: {types}"
+    statuses = {message["message"]["status"] for message in messages if message["mhType"] == BINDING_ACKNOWLEDGEMENT}
+    assert statuses == {0}, f"statuses of the acknowledgements: {statuses}"

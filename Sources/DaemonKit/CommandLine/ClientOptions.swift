@@ -16,9 +16,12 @@ public struct ClientOptions: ParsableArguments {
   /// - Parameters:
   ///   - defaultSocket: used without `--socket`.
   ///   - start: the command that starts the daemon, for the message when there is none.
-  public func connect(defaultSocket: String, start: String) throws(ProgramFailure) -> ControlClient {
+  ///   - timeout: for the answer to a command.
+  public func connect(
+    defaultSocket: String, start: String, timeout: Duration = ControlClient.defaultTimeout
+  ) throws(ProgramFailure) -> ControlClient {
     do throws(ControlClientError) {
-      return try ControlClient(path: socket ?? defaultSocket)
+      return try ControlClient(path: socket ?? defaultSocket, timeout: timeout)
     } catch {
       throw ProgramFailure(
         "\(error); start the daemon with `\(start)`, or name its socket with --socket", status: ExitStatus.notReachable)

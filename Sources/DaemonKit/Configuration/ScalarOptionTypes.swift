@@ -207,7 +207,10 @@ extension OptionType where Value == LinkLayerAddress {
 extension OptionType where Value: Equatable {
   /// One of some words.
   public static func word(_ words: KeyValuePairs<String, Value>) -> OptionType {
-    let pairs = words.map { (name: $0.key, value: $0.value) }
+    word(words.map { (name: $0.key, value: $0.value) })
+  }
+
+  private static func word(_ pairs: [(name: String, value: Value)]) -> OptionType {
     let names = pairs.map(\.name)
     return .scalar(expected: "one of \(names.joined(separator: ", "))", plural: "of \(names.joined(separator: ", "))") {
       text in
@@ -218,5 +221,10 @@ extension OptionType where Value: Equatable {
       // Every value of the type has a word, or the table is wrong and its round-trip test says so.
       pairs.first { $0.value == value }?.name ?? "\(value)"
     }
+  }
+
+  /// One of these values, by its raw value.
+  public static func word(of values: [Value]) -> OptionType where Value: RawRepresentable<String> {
+    word(values.map { (name: $0.rawValue, value: $0) })
   }
 }

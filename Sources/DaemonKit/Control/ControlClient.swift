@@ -39,6 +39,7 @@ public final class ControlClient {
   /// Octets of an answer; a million bindings need about half of it.
   public static let maximumAnswerLength = 1 << 30
   private static let readSize = 256 << 10
+  public static let defaultTimeout = Duration.seconds(10)
 
   public let path: String
   private let descriptor: FileDescriptor
@@ -47,7 +48,7 @@ public final class ControlClient {
   private var nextID: UInt64 = 1
 
   /// - Parameter timeout: for sending a command, and for each pause of its answer.
-  public init(path: String, timeout: Duration = .seconds(10)) throws(ControlClientError) {
+  public init(path: String, timeout: Duration = defaultTimeout) throws(ControlClientError) {
     self.path = path
     self.timeout = timeout
     do throws(LinuxError) {

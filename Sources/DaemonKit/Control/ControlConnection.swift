@@ -17,6 +17,9 @@ final class ControlConnection {
   private var output = OutputBuffer()
   /// Octets of answers among the output since it was last empty: they do not count as slowness.
   private var answerAllowance = 0
+  /// Requests whose answer comes later.
+  private var deferredAnswers = 0
+  private var isAnswering = false
   private var isOpen = true
   private var inputEnded = false
 
@@ -53,6 +56,16 @@ final class ControlConnection {
     if isOpen, output.count > server.limits.pendingOutput + answerAllowance { disconnect(slow: true) }
   }
 
+  func expectDeferredAnswer() { deferredAnswers += 1 }
+
+  func sendDeferred(_ answer: [UInt8]) {
+    guard isOpen else { return }
+    deferredAnswers -= 1
+    append(answer)
+    // Requests that had to wait because there were too many.
+    answerLines()
+  }
+
   private func disconnect(slow: Bool = false) {
     guard isOpen else { return }
     close()
@@ -78,14 +91,23 @@ final class ControlConnection {
   }
 
   private func answerLines() {
-    while isOpen, output.isEmpty, let line = input.next() {
-      let answer = server.answer(line, from: self)
-      guard isOpen else { return }
-      output.append(answer)
-      answerAllowance += answer.count
-      flush()
+    guard !isAnswering else { return }
+    isAnswering = true
+    while isOpen, output.isEmpty, mayReadOn, let line = input.next() {
+      guard let answer = server.answer(line, from: self), isOpen else { continue }
+      append(answer)
     }
-    if isOpen, inputEnded, output.isEmpty { disconnect() }
+    isAnswering = false
+    guard isOpen else { return }
+    if inputEnded, output.isEmpty, deferredAnswers == 0 { disconnect() } else { watch() }
+  }
+
+  private var mayReadOn: Bool { deferredAnswers < server.limits.deferredAnswersPerClient }
+
+  private func append(_ answer: [UInt8]) {
+    output.append(answer)
+    answerAllowance += answer.count
+    flush()
   }
 
   private func flush() {
@@ -102,12 +124,13 @@ final class ControlConnection {
       break
     }
     if output.isEmpty { answerAllowance = 0 }
-    // With output waiting, requests are left in the socket.
-    watch(output.isEmpty ? .readable : .writable)
+    watch()
   }
 
   private var watched = EventLoop.Readiness.readable
-  private func watch(_ interest: EventLoop.Readiness) {
+  /// With output waiting, or too many answers under way, requests are left in the socket.
+  private func watch() {
+    let interest: EventLoop.Readiness = !output.isEmpty ? .writable : mayReadOn && !inputEnded ? .readable : []
     guard interest != watched else { return }
     do throws(LinuxError) {
       try loop.modify(descriptor.rawValue, interest)

@@ -9,6 +9,8 @@ public struct ControlLimits: Hashable, Sendable {
   /// Octets of events that may wait for a client that does not read; one more and it is disconnected.
   public var pendingOutput = 4 << 20
   public var subscriptionsPerClient = 8
+  /// Requests of a client that wait for a deferred answer; as long as there are so many, no further one is read.
+  public var deferredAnswersPerClient = 64
   public init() {}
 }
 
@@ -37,7 +39,8 @@ public struct ControlCounters: Hashable, Sendable {
 /// Serves the control socket of a daemon on its event loop.
 ///
 /// - Handlers run on the loop and answer at once: they read or change the one core that the loop owns, so a client sees
-///   each command as a whole, before or after any other event.
+///   each command as a whole, before or after any other event. A command that must wait for somebody else
+///   (`handleDeferred`) is answered later, and the client's further requests do not wait for it.
 /// - A client never blocks the daemon. What it does not read waits in its connection; while anything waits, none of its
 ///   requests is read, so answers cannot pile up. Events can: past `pendingOutput` the client is disconnected and
 ///   counted, and subscribes again when it has caught up, which gives it a fresh snapshot.
@@ -55,8 +58,8 @@ public final class ControlServer {
   public let path: String
   let limits: ControlLimits
 
-  /// Returns the encoded answer, or throws `ControlError`.
-  typealias Command = (_ line: [UInt8], _ id: UInt64, Client) throws -> [UInt8]
+  /// Returns the encoded answer, nil if it comes later, or throws `ControlError`.
+  typealias Command = (_ line: [UInt8], _ id: UInt64, ControlConnection) throws -> [UInt8]?
 
   private let loop: EventLoop
   private let listener: FileDescriptor
@@ -101,6 +104,41 @@ public final class ControlServer {
     commands[command] = (topic, Self.command(handler))
   }
 
+  /// Serves a command that is answered when `handler` calls what it is given, at once or later. Answers to other requests
+  /// of the same client may overtake this one.
+  public func handleDeferred<Arguments: Decodable, Result: Encodable>(
+    _ command: String, _ arguments: Arguments.Type,
+    _ handler: @escaping (Arguments, Client, DeferredAnswer<Result>) throws(ControlError) -> Void
+  ) {
+    commands[command] = (
+      nil,
+      { [unowned self] line, id, connection in
+        let arguments: Arguments = try Self.arguments(line)
+        connection.expectDeferredAnswer()
+        let answer = DeferredAnswer<Result> { [weak self, weak connection] outcome in
+          guard let self, let connection else { return }
+          connection.sendDeferred(self.encode(outcome, id: id))
+        }
+        do throws(ControlError) {
+          try handler(arguments, connection.client, answer)
+        } catch {
+          answer(.failure(error))
+        }
+        return nil
+      }
+    )
+  }
+
+  private func encode(_ outcome: Result<some Encodable, ControlError>, id: UInt64) -> [UInt8] {
+    do {
+      let answer = try ControlProtocol.encode(Answer(id: id, result: try outcome.get()))
+      counters.requestsAnswered += 1
+      return answer
+    } catch {
+      return refusal(error, id: id)
+    }
+  }
+
   /// Sends an event to the subscribers of `topic`.
   public func publish(_ event: String, topic: String, _ data: some Encodable) {
     let subscribers = connections.values.filter { $0.subscriptions.values.contains(topic) }
@@ -125,14 +163,17 @@ public final class ControlServer {
   private static func command<Arguments: Decodable, Result: Encodable>(
     _ handler: @escaping (Arguments, Client) throws(ControlError) -> Result
   ) -> Command {
-    { line, id, client in
-      let arguments: Arguments
-      do {
-        arguments = try decodeArguments(line)
-      } catch {
-        throw ControlError(code: ControlError.invalidArguments, message: ControlProtocol.explain(error))
-      }
-      return try ControlProtocol.encode(Answer(id: id, result: try handler(arguments, client)))
+    { line, id, connection in
+      let arguments: Arguments = try arguments(line)
+      return try ControlProtocol.encode(Answer(id: id, result: try handler(arguments, connection.client)))
+    }
+  }
+
+  private static func arguments<Arguments: Decodable>(_ line: [UInt8]) throws(ControlError) -> Arguments {
+    do {
+      return try decodeArguments(line)
+    } catch {
+      throw ControlError(code: ControlError.invalidArguments, message: ControlProtocol.explain(error))
     }
   }
 
@@ -185,8 +226,8 @@ public final class ControlServer {
     connections[connection.client.number] = nil
   }
 
-  /// The answer to one line of a client.
-  func answer(_ line: LineBuffer.Line, from connection: ControlConnection) -> [UInt8] {
+  /// The answer to one line of a client; nil if it comes later.
+  func answer(_ line: LineBuffer.Line, from connection: ControlConnection) -> [UInt8]? {
     var id: UInt64?
     do {
       guard case .line(let bytes) = line else {
@@ -201,17 +242,21 @@ public final class ControlServer {
           code: ControlError.tooManySubscriptions,
           message: "a client may have \(limits.subscriptionsPerClient) subscriptions")
       }
-      let answer = try command.run(bytes, head.id, connection.client)
+      guard let answer = try command.run(bytes, head.id, connection) else { return nil }
       counters.requestsAnswered += 1
       if let topic = command.topic { connection.subscriptions[head.id] = topic }
       return answer
     } catch {
-      counters.requestsRefused += 1
-      let error =
-        error as? ControlError
-        ?? ControlError(code: ControlError.internalError, message: ControlProtocol.explain(error))
-      return (try? ControlProtocol.encode(Refusal(id: id, error: error))) ?? []
+      return refusal(error, id: id)
     }
+  }
+
+  private func refusal(_ error: any Error, id: UInt64?) -> [UInt8] {
+    counters.requestsRefused += 1
+    let error =
+      error as? ControlError
+      ?? ControlError(code: ControlError.internalError, message: ControlProtocol.explain(error))
+    return (try? ControlProtocol.encode(Refusal(id: id, error: error))) ?? []
   }
 
   private func head(_ line: [UInt8], _ id: inout UInt64?) throws(ControlError) -> RequestHead {

@@ -25,7 +25,8 @@ public struct BackOff: Hashable, Sendable {
 /// Keeps one subscription to another daemon's control socket on an event loop, over that daemon's restarts.
 ///
 /// After each connection the subscribing command is sent; its result, the snapshot, comes first, then events. A lost
-/// connection is tried again after a back-off. The subscriber has no timer of its own: its owner asks `nextDeadline`
+/// connection is tried again after a back-off. Commands can be sent over the same connection meanwhile; their answers come
+/// between the events, in the order in which the daemon did both. The subscriber has no timer of its own: its owner asks `nextDeadline`
 /// whenever `onChange` is called, and calls `deadlineReached` then.
 public final class ControlSubscriber<Snapshot: Decodable> {
   public enum State: Hashable, Sendable {
@@ -55,6 +56,9 @@ public final class ControlSubscriber<Snapshot: Decodable> {
   private let request: [UInt8]
   private var backOff: BackOff
   private var connection: Connection?
+  private var nextID: UInt64 = subscriptionID + 1
+  /// What to do with the answers that are under way, by request.
+  private var answers: [UInt64: (Result<[UInt8], ControlClientError>) -> Void] = [:]
 
   /// The reference owns the descriptor, so that a handler that is still running keeps it open.
   private final class Connection {
@@ -99,6 +103,38 @@ public final class ControlSubscriber<Snapshot: Decodable> {
     if case .waiting(let moment) = state, now >= moment { connect() }
   }
 
+  /// Sends a command. `completion` is called once: with the answer, or with the reason for which none will come.
+  public func request<Answer: Decodable>(
+    _ command: String, _ arguments: some Encodable,
+    _ completion: @escaping (Result<Answer, ControlClientError>) -> Void
+  ) {
+    guard let connection, state == .subscribed else {
+      return completion(.failure(.notReachable(socket: path, reason: "not connected")))
+    }
+    let id = nextID
+    nextID += 1
+    let line: [UInt8]
+    do {
+      line = try ControlProtocol.encode(Request(id: id, command: command, arguments: arguments)) + [UInt8(ascii: "\n")]
+    } catch {
+      return completion(.failure(.failed("\(command): \(ControlProtocol.explain(error))")))
+    }
+    answers[id] = { outcome in completion(outcome.flatMap { Self.decode($0, command) }) }
+    guard send(connection.descriptor.rawValue, line, line.count, Int32(MSG_NOSIGNAL)) == line.count else {
+      return failed("\(path) does not take requests any more")
+    }
+  }
+
+  private static func decode<Answer: Decodable>(
+    _ line: [UInt8], _ command: String
+  ) -> Result<Answer, ControlClientError> {
+    do {
+      return .success(try ControlProtocol.decode(ServerLineResult<Answer>.self, from: line).result)
+    } catch {
+      return .failure(.failed("the answer to '\(command)' is not understood: \(ControlProtocol.explain(error))"))
+    }
+  }
+
   private func connect() {
     do throws(LinuxError) {
       let connection = Connection(try UnixSocket.connect(path: path, blocking: false))
@@ -117,6 +153,11 @@ public final class ControlSubscriber<Snapshot: Decodable> {
   private func close() {
     if let connection { loop.remove(connection.descriptor.rawValue) }
     connection = nil
+    let unanswered = answers.sorted { $0.key < $1.key }
+    answers = [:]
+    for (_, complete) in unanswered {
+      complete(.failure(.notReachable(socket: path, reason: "the connection was lost before the answer")))
+    }
   }
 
   private func failed(_ reason: String) {
@@ -149,6 +190,9 @@ public final class ControlSubscriber<Snapshot: Decodable> {
   private func receive(_ line: [UInt8]) {
     do {
       let head = try ControlProtocol.decode(ServerLineHead.self, from: line)
+      if let id = head.id, let complete = answers.removeValue(forKey: id) {
+        return complete(head.error.map { .failure(.refused($0)) } ?? .success(line))
+      }
       if let error = head.error { return failed("\(path) refused the subscription: \(error)") }
       guard head.id == Self.subscriptionID else { return }
       if let name = head.event { return onEvent(ControlEvent(name: name, line: line)) }

@@ -39,7 +39,7 @@ extension MobilityOptions {
   /// Writes the options in their order, each padded to its alignment, and fills up to a multiple of 8. `writer` holds
   /// the Mobility Header from its first octet: alignments count from there (RFC 6275 section 6.2).
   func encode(into writer: inout ByteWriter, codePoints: CodePoints) throws(EncodeError) {
-    for option in self {
+    for option in storage {
       let (type, body) = try option.typeAndBody(codePoints)
       // The flow-mob option has the body of the Home Network Prefix option and stands like it.
       let layout = if case .flowMobility = option { MobilityOptionType.homeNetworkPrefix } else { type }
@@ -74,104 +74,104 @@ extension ByteWriter {
 // The first of each kind; a second instance of a "one" option is found by `duplicatesSingleton`.
 extension MobilityOptions {
   public var mobileNodeIdentifier: MobileNodeIdentifier? {
-    for case .mobileNodeIdentifier(let value) in self { return value }
+    for case .mobileNodeIdentifier(let value) in storage { return value }
     return nil
   }
   public var homeNetworkPrefixes: [HomeNetworkPrefixOption] {
-    compactMap { if case .homeNetworkPrefix(let value) = $0 { value } else { nil } }
+    storage.compactMap { if case .homeNetworkPrefix(let value) = $0 { value } else { nil } }
   }
   public var flowMobilityPrefixes: [HomeNetworkPrefixOption] {
-    compactMap { if case .flowMobility(let value) = $0 { value } else { nil } }
+    storage.compactMap { if case .flowMobility(let value) = $0 { value } else { nil } }
   }
   public var handoffIndicator: HandoffIndicator? {
-    for case .handoffIndicator(let value) in self { return value }
+    for case .handoffIndicator(let value) in storage { return value }
     return nil
   }
   public var accessTechnologyType: AccessTechnologyType? {
-    for case .accessTechnologyType(let value) in self { return value }
+    for case .accessTechnologyType(let value) in storage { return value }
     return nil
   }
   public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier? {
-    for case .mobileNodeLinkLayerIdentifier(let value) in self { return value }
+    for case .mobileNodeLinkLayerIdentifier(let value) in storage { return value }
     return nil
   }
   public var linkLocalAddress: IPv6Address? {
-    for case .linkLocalAddress(let value) in self { return value }
+    for case .linkLocalAddress(let value) in storage { return value }
     return nil
   }
   public var timestamp: NTPTimestamp? {
-    for case .timestamp(let value) in self { return value }
+    for case .timestamp(let value) in storage { return value }
     return nil
   }
   public var restartCounter: UInt32? {
-    for case .restartCounter(let value) in self { return value }
+    for case .restartCounter(let value) in storage { return value }
     return nil
   }
   public var alternateCareOfAddress: IPv6Address? {
-    for case .alternateCareOfAddress(let value) in self { return value }
+    for case .alternateCareOfAddress(let value) in storage { return value }
     return nil
   }
   public var serviceSelection: ServiceSelection? {
-    for case .serviceSelection(let value) in self { return value }
+    for case .serviceSelection(let value) in storage { return value }
     return nil
   }
   /// All of them: more than one has a refusal of its own (RFC 5844 section 3.1.2.1).
   public var ipv4HomeAddressRequests: [IPv4HomeAddressRequestOption] {
-    compactMap { if case .ipv4HomeAddressRequest(let value) = $0 { value } else { nil } }
+    storage.compactMap { if case .ipv4HomeAddressRequest(let value) = $0 { value } else { nil } }
   }
   public var ipv4HomeAddressReply: IPv4HomeAddressReplyOption? {
-    for case .ipv4HomeAddressReply(let value) in self { return value }
+    for case .ipv4HomeAddressReply(let value) in storage { return value }
     return nil
   }
   public var ipv4DefaultRouterAddress: IPv4Address? {
-    for case .ipv4DefaultRouterAddress(let value) in self { return value }
+    for case .ipv4DefaultRouterAddress(let value) in storage { return value }
     return nil
   }
   /// `.some(nil)`: GRE without keys.
   public var greKey: UInt32?? {
-    for case .greKey(let value) in self { return .some(value) }
+    for case .greKey(let value) in storage { return .some(value) }
     return nil
   }
   public var offersRedirect: Bool { contains(.redirectCapability) }
   public var redirect: IPAddress? {
-    for case .redirect(let value) in self { return value }
+    for case .redirect(let value) in storage { return value }
     return nil
   }
   public var loadInformation: LoadInformation? {
-    for case .loadInformation(let value) in self { return value }
+    for case .loadInformation(let value) in storage { return value }
     return nil
   }
   public var bindingIdentifiers: [BindingIdentifierOption] {
-    compactMap { if case .bindingIdentifier(let value) = $0 { value } else { nil } }
+    storage.compactMap { if case .bindingIdentifier(let value) = $0 { value } else { nil } }
   }
   public var flowIdentifications: [FlowIdentificationOption] {
-    compactMap { if case .flowIdentification(let value) = $0 { value } else { nil } }
+    storage.compactMap { if case .flowIdentification(let value) = $0 { value } else { nil } }
   }
   /// FIDs of all Flow Summary options.
   public var flowSummary: [UInt16] {
-    flatMap { if case .flowSummary(let value) = $0 { value } else { [UInt16]() } }
+    storage.flatMap { if case .flowSummary(let value) = $0 { value } else { [UInt16]() } }
   }
   public var mobileNodeGroupIdentifier: MobileNodeGroupIdentifier? {
-    for case .mobileNodeGroupIdentifier(let value) in self { return value }
+    for case .mobileNodeGroupIdentifier(let value) in storage { return value }
     return nil
   }
   public var accessNetworkIdentifier: [AccessNetworkSubOption]? {
-    for case .accessNetworkIdentifier(let value) in self { return value }
+    for case .accessNetworkIdentifier(let value) in storage { return value }
     return nil
   }
   public var magMultipathBinding: MAGMultipathBinding? {
-    for case .magMultipathBinding(let value) in self { return value }
+    for case .magMultipathBinding(let value) in storage { return value }
     return nil
   }
   public var magIdentifier: MAGIdentifier? {
-    for case .magIdentifier(let value) in self { return value }
+    for case .magIdentifier(let value) in storage { return value }
     return nil
   }
 
   /// An option that may stand once (RFC 5213 sections 8.1 and 8.2) stands twice: a protocol error.
   public var duplicatesSingleton: Bool {
     var seen: UInt64 = 0
-    for option in self {
+    for option in storage {
       let bit: UInt64
       switch option {
       case .mobileNodeIdentifier: bit = 1

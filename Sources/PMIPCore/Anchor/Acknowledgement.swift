@@ -6,9 +6,11 @@ enum Acknowledgement {
   /// What an accepted registration tells the gateway.
   struct Grant: Hashable, Sendable {
     var lifetime: BindingLifetime
-    var prefixes: [IPv6Prefix]
-    /// For the paper's flow-mob options.
-    var offLinkPrefixes: [IPv6Prefix]
+    var prefixes: [HomeNetworkPrefixOption]
+    /// Prefixes of the node's other interfaces.
+    var offLinkPrefixes: [IPv6Prefix] = []
+    /// They stand in the paper's flow-mob options; otherwise in HNP options with the L flag (RFC 7864 section 3.3).
+    var usesFlowMobilityOption = false
     /// Answers a Link-local Address option, whatever it held.
     var gatewayLinkLocalAddress: IPv6Address?
     /// The anchor that has the session now, if it is not the one that answers (RFC 6463).
@@ -17,7 +19,7 @@ enum Acknowledgement {
   }
 
   static func accepting(_ update: BindingUpdate, _ grant: Grant) -> BindingAcknowledgement {
-    var options = head(of: update, prefixes: grant.prefixes.map { HomeNetworkPrefixOption($0) })
+    var options = head(of: update, prefixes: grant.prefixes)
     if let timestamp = update.options.timestamp { options.append(.timestamp(timestamp)) }
     if let identifier = update.options.linkLayerIdentifier {
       options.append(.mobileNodeLinkLayerIdentifier(identifier))
@@ -29,7 +31,10 @@ enum Acknowledgement {
     if let multipath = update.options.magMultipathBinding { options.append(.magMultipathBinding(multipath)) }
     if let redirect = grant.redirect { options.append(.redirect(.v6(redirect))) }
     if let load = grant.load { options.append(.loadInformation(load)) }
-    options += grant.offLinkPrefixes.map { .flowMobility(HomeNetworkPrefixOption($0)) }
+    options += grant.offLinkPrefixes.map {
+      grant.usesFlowMobilityOption
+        ? .flowMobility(HomeNetworkPrefixOption($0)) : .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true))
+    }
     return BindingAcknowledgement(
       status: .accepted, flags: .proxyRegistration, sequence: update.sequence, lifetime: grant.lifetime,
       options: options)

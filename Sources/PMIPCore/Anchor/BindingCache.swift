@@ -1,8 +1,8 @@
 import MobilityWire
 import NetTypes
 
-/// The binding cache of an anchor (RFC 5213 section 5.1), found by number, by node and by prefix. No operation costs
-/// more for a larger cache: an entry's neighbours are those of its node or its prefix.
+/// The binding cache of an anchor (RFC 5213 section 5.1), found by number, by node, by prefix and by gateway. No
+/// operation costs more for a larger cache: an entry's neighbours are those of its node or its prefix.
 ///
 /// Entries stand densely and are indexed in place: a binding is there once, and a lookup touches it and the index only.
 struct BindingCache: Sendable {
@@ -10,6 +10,8 @@ struct BindingCache: Sendable {
     var entry: BindingCacheEntry
     /// Rises with every addition: the order of the bindings of a node.
     let ordinal: UInt64
+    /// Among the members of its gateway.
+    var member: UInt32
   }
 
   private var places = SegmentedArray<Place>()
@@ -17,6 +19,8 @@ struct BindingCache: Sendable {
   private var byNode = HashIndex()
   /// Once for each prefix of a binding; more than one binding only when attachments of one node share the prefix.
   private var byPrefix = HashIndex()
+  /// The bindings of each Proxy-CoA, in no order.
+  private var members: [IPv6Address: [BindingIdentifier]] = [:]
   private var nextOrdinal: UInt64 = 0
 
   var count: Int { places.count }
@@ -33,15 +37,38 @@ struct BindingCache: Sendable {
     entries(byNode, HashIndex.hash(node)) { $0.node == node }
   }
 
+  /// The same without one of them.
+  func bindings(of node: MobileNodeIdentifier, except identifier: BindingIdentifier) -> [BindingCacheEntry] {
+    entries(byNode, HashIndex.hash(node)) { $0.identifier != identifier && $0.node == node }
+  }
+
   /// Every binding with this prefix, oldest registration first; they all belong to one node.
   func bindings(with prefix: IPv6Prefix) -> [BindingCacheEntry] {
     entries(byPrefix, HashIndex.hash(prefix)) { $0.prefixes.contains(prefix) }
+  }
+
+  /// How many bindings a gateway has.
+  func count(at gateway: IPv6Address) -> Int { members[gateway]?.count ?? 0 }
+
+  /// The bindings of a gateway, in no order.
+  func bindings(at gateway: IPv6Address) -> [BindingIdentifier] { members[gateway] ?? [] }
+
+  /// A binding of another node has this prefix.
+  func isHeld(_ prefix: IPv6Prefix, byOtherThan node: MobileNodeIdentifier) -> Bool {
+    byPrefix.first(HashIndex.hash(prefix)) {
+      places[$0].entry.prefixes.contains(prefix) && places[$0].entry.node != node
+    } != nil
   }
 
   /// Adds or replaces the entry of that number. Its node never changes.
   mutating func store(_ entry: BindingCacheEntry) {
     let hash = HashIndex.hash(entry.identifier)
     guard let position = position(of: entry.identifier, hash) else { return add(entry, hash) }
+    let gateway = entry.attachment.proxyCareOfAddress
+    if places[position].entry.attachment.proxyCareOfAddress != gateway {
+      removeMember(places[position])
+      places[position].member = addMember(entry.identifier, of: gateway)
+    }
     let old = places[position].entry.prefixes
     if old != entry.prefixes {
       for prefix in old { byPrefix.remove(position, HashIndex.hash(prefix)) }
@@ -54,6 +81,7 @@ struct BindingCache: Sendable {
   mutating func remove(_ identifier: BindingIdentifier) -> BindingCacheEntry? {
     let hash = HashIndex.hash(identifier)
     guard let position = position(of: identifier, hash) else { return nil }
+    removeMember(places[position])
     let entry = places[position].entry
     byNumber.remove(position, hash)
     byNode.remove(position, HashIndex.hash(entry.node))
@@ -71,11 +99,28 @@ struct BindingCache: Sendable {
 
   private mutating func add(_ entry: BindingCacheEntry, _ hash: HashIndex.Hash) {
     let position = places.count
-    places.append(Place(entry: entry, ordinal: nextOrdinal))
+    let member = addMember(entry.identifier, of: entry.attachment.proxyCareOfAddress)
+    places.append(Place(entry: entry, ordinal: nextOrdinal, member: member))
     nextOrdinal += 1
     byNumber.insert(position, hash)
     byNode.insert(position, HashIndex.hash(entry.node))
     for prefix in entry.prefixes { byPrefix.insert(position, HashIndex.hash(prefix)) }
+  }
+
+  private mutating func addMember(_ identifier: BindingIdentifier, of gateway: IPv6Address) -> UInt32 {
+    members[gateway, default: []].append(identifier)
+    return UInt32(count(at: gateway) - 1)
+  }
+
+  /// The last member takes the place that becomes free.
+  private mutating func removeMember(_ place: Place) {
+    let gateway = place.entry.attachment.proxyCareOfAddress
+    guard let last = members[gateway]?.popLast() else { return }
+    if last != place.entry.identifier, let position = position(of: last, HashIndex.hash(last)) {
+      members[gateway]?[Int(place.member)] = last
+      places[position].member = place.member
+    }
+    if members[gateway]?.isEmpty == true { members[gateway] = nil }
   }
 
   private func position(of identifier: BindingIdentifier, _ hash: HashIndex.Hash) -> Int? {
@@ -86,9 +131,11 @@ struct BindingCache: Sendable {
   private func entries(
     _ index: HashIndex, _ hash: HashIndex.Hash, where fits: (BindingCacheEntry) -> Bool
   ) -> [BindingCacheEntry] {
-    var found: [Int] = []
-    index.forEach(hash) { position in if fits(places[position].entry) { found.append(position) } }
-    if found.count > 1 { found.sort { places[$0].ordinal < places[$1].ordinal } }
-    return found.map { places[$0].entry }
+    // Nearly always there is one or none: without others there is no order to find.
+    guard let first = index.first(hash, where: { fits(places[$0].entry) }) else { return [] }
+    var others: [Int] = []
+    index.forEach(hash) { if $0 != first, fits(places[$0].entry) { others.append($0) } }
+    if others.isEmpty { return [places[first].entry] }
+    return ([first] + others).sorted { places[$0].ordinal < places[$1].ordinal }.map { places[$0].entry }
   }
 }

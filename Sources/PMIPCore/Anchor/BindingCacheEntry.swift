@@ -23,11 +23,16 @@ struct BindingCacheEntry: Hashable, Sendable {
   var tunnel: TunnelIdentifier
   /// Never empty; sorted. Attachments that share one prefix share them all.
   var prefixes: [IPv6Prefix]
-  /// Prefixes of the node's other interfaces that the gateway was told in the last acknowledgement.
+  /// Prefixes of the node's other interfaces that the gateway serves: as its last acknowledgement said, or as it has
+  /// acknowledged itself since.
   var offLinkPrefixes: [IPv6Prefix] = []
   /// Packets to `prefixes` without a flow mark go to this attachment. Never while awaiting deletion.
   var isDefault: Bool
   var state = State.active
+  /// Why the entry goes when its deletion is due.
+  var removalCause = RemovalCause.deregistered
+  /// Number of the last heartbeat request to the gateway when it registered the session, see `HeartbeatExchange`.
+  var heartbeat: UInt32 = 0
   var lifetime: BindingLifetime
   /// Monotonic.
   var expiresAt: Duration

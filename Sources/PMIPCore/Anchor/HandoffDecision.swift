@@ -51,8 +51,11 @@ enum HandoffDecision: Hashable, Sendable {
     guard let oldest = holders.first else { return .new }
     let attachment = request.attachment
     let sameInterface = holders.closest(to: attachment) { $0.isSameInterface(as: attachment) }
-    let samePlace = holders.closest(to: attachment) {
-      $0.proxyCareOfAddress == attachment.proxyCareOfAddress && $0.accessTechnology == attachment.accessTechnology
+    var samePlace: BindingCacheEntry? {
+      holders.first {
+        $0.attachment.proxyCareOfAddress == attachment.proxyCareOfAddress
+          && $0.attachment.accessTechnology == attachment.accessTechnology
+      }
     }
     guard holders.allSatisfy({ $0.prefixes == request.prefixes }) else {
       return .reject(.prefixSetDoesNotMatch, session: (sameInterface ?? samePlace ?? oldest).identifier)
@@ -143,7 +146,7 @@ extension [BindingCacheEntry] {
   fileprivate func closest(
     to attachment: RegistrationRequest.Attachment, where fits: (RegistrationRequest.Attachment) -> Bool
   ) -> BindingCacheEntry? {
-    let candidates = filter { fits($0.attachment) }
-    return candidates.first { $0.attachment.proxyCareOfAddress == attachment.proxyCareOfAddress } ?? candidates.first
+    first { $0.attachment.proxyCareOfAddress == attachment.proxyCareOfAddress && fits($0.attachment) }
+      ?? first { fits($0.attachment) }
   }
 }

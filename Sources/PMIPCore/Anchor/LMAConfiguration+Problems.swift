@@ -28,6 +28,10 @@ extension LMAConfiguration {
     static let bindingsPerNode = 1...64
     static let prefixesPerRequest = 1...ProtocolConstants.maximumPrefixesPerAcknowledgement
     static let pendingRegistrations = 1...1_000_000
+    static let notificationReplay = Duration.milliseconds(500)...Duration.seconds(5)
+    static let notificationRetransmissions = 0...5
+    /// Half of the sequence numbers.
+    static let outstandingNotifications = 1...32_768
   }
 
   private struct Problems {
@@ -76,6 +80,7 @@ extension LMAConfiguration {
           problems.add(key, "\(address) is an address of this anchor; expected the Proxy-CoA")
         }
       }
+      problems.list += gateway.heartbeat.problems(at: "\(key).heartbeat")
     }
   }
 
@@ -166,6 +171,12 @@ extension LMAConfiguration {
     problems.check("timers.max-delay-before-new-bce-assign", timers.maxDelayBeforeNewBCEAssign, in: Bounds.assignDelay)
     problems.check("timers.timestamp-validity-window", timers.timestampValidityWindow, in: Bounds.validityWindow)
     problems.check("timers.maximum-lifetime", timers.maximumLifetime, in: Bounds.lifetime)
+    problems.check(
+      "timers.min-delay-between-update-notification-replay", timers.minDelayBetweenUpdateNotificationReplay,
+      in: Bounds.notificationReplay)
+    problems.check(
+      "timers.max-update-notification-retransmit-count", timers.maxUpdateNotificationRetransmitCount,
+      in: Bounds.notificationRetransmissions)
   }
 
   private func checkLimits(_ problems: inout Problems) {
@@ -173,6 +184,8 @@ extension LMAConfiguration {
     problems.check("limits.bindings-per-node", limits.bindingsPerNode, in: Bounds.bindingsPerNode)
     problems.check("limits.prefixes-per-request", limits.prefixesPerRequest, in: Bounds.prefixesPerRequest)
     problems.check("limits.pending-registrations", limits.pendingRegistrations, in: Bounds.pendingRegistrations)
+    problems.check(
+      "limits.outstanding-notifications", limits.outstandingNotifications, in: Bounds.outstandingNotifications)
   }
 
   private func checkCodePoints(_ problems: inout Problems) {

@@ -17,6 +17,7 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
   /// The HI value that asks for shared prefixes: RFC 7864's 6, or the paper's own number.
   public var sharedPrefixesIndicator: HandoffIndicator
   public var markLayout: MarkLayout
+  public var flowMobilityMode: FlowMobilityMode
   /// Empty: every session is created at the address that was asked (RFC 6463).
   public var redirections: [Redirection] = []
   /// Acknowledgements carry the Load Information option of RFC 6463.
@@ -26,7 +27,7 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
     addresses: [IPv6Address], gateways: [GatewayPolicy], prefixPools: [PrefixPool], nodes: [NodePolicy] = [],
     unknownNodes: UnknownNodePolicy = .refuse, timers: LMATimers = LMATimers(), limits: LMALimits = LMALimits(),
     codePoints: CodePoints = CodePoints(), sharedPrefixesIndicator: HandoffIndicator = .sharedPrefixes,
-    markLayout: MarkLayout = .default
+    markLayout: MarkLayout = .default, flowMobilityMode: FlowMobilityMode = .both
   ) {
     self.addresses = addresses
     self.gateways = gateways
@@ -38,9 +39,23 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
     self.codePoints = codePoints
     self.sharedPrefixesIndicator = sharedPrefixesIndicator
     self.markLayout = markLayout
+    self.flowMobilityMode = flowMobilityMode
   }
 
   public enum UnknownNodePolicy: String, Hashable, Sendable, Codable { case refuse, accept }
+}
+
+/// How a gateway learns which prefixes of a node's other interfaces it must serve.
+public enum FlowMobilityMode: String, Hashable, Sendable, Codable {
+  /// By a Flow Mobility Initiate before the first flow moves there; acknowledgements repeat what has been agreed, in HNP
+  /// options with the L flag.
+  case rfc7864
+  /// By the flow-mob option of every acknowledgement; a flow moves when the gateway has had one.
+  case paper
+  /// By the flow-mob option; a move that comes before the next acknowledgement sends a Flow Mobility Initiate.
+  case both
+
+  var usesInitiation: Bool { self != .paper }
 }
 
 /// A gateway that may register nodes.
@@ -57,6 +72,20 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public var ordering: Ordering
   /// Further Proxy-CoAs of a gateway that registers each of its uplinks (RFC 8278). Empty: such requests get status 180.
   public var uplinks: [IPv6Address]
+  /// Of `PeerDeviation.ofGateways`.
+  public var tolerated = PeerDeviations.none
+  /// Off unless configured.
+  public var heartbeat = HeartbeatSettings()
+  public var pathFailure = PathFailurePolicy.keep
+
+  /// What becomes of the bindings of a gateway that does not answer heartbeats any more.
+  public enum PathFailurePolicy: String, Hashable, Sendable, Codable {
+    /// They stay until their lifetimes end: the path may come back before a node notices anything, and subscribers
+    /// are told, so flows can leave meanwhile.
+    case keep
+    /// They end as if the gateway had de-registered them.
+    case remove
+  }
 
   public init(
     name: String, address: IPv6Address, ordering: Ordering = .timestamp, uplinks: [IPv6Address] = []
@@ -116,6 +145,10 @@ public struct LMATimers: Hashable, Sendable, Codable {
   public var timestampValidityWindow: Duration = .milliseconds(300)
   /// Longer requests are granted this much.
   public var maximumLifetime: Duration = .seconds(3_600)
+  /// MIN_DELAY_BETWEEN_UPDATE_NOTIFICATION_REPLAY, RFC 7077 section 7.
+  public var minDelayBetweenUpdateNotificationReplay: Duration = .milliseconds(1_000)
+  /// MAX_UPDATE_NOTIFICATION_RETRANSMIT_COUNT, RFC 7077 section 7; 0...5.
+  public var maxUpdateNotificationRetransmitCount = 1
   public init() {}
 }
 
@@ -126,5 +159,7 @@ public struct LMALimits: Hashable, Sendable, Codable {
   public var prefixesPerRequest = 8
   /// Registrations that wait for an old gateway (MaxDelayBeforeNewBCEAssign) or for the kernel.
   public var pendingRegistrations = 10_000
+  /// Update Notifications that wait for an answer; one more is not sent.
+  public var outstandingNotifications = 4_096
   public init() {}
 }

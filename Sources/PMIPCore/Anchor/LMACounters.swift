@@ -37,6 +37,8 @@ public struct LMACounters: Hashable, Sendable {
     // Why status 128 or 130 was given.
     case duplicateOption = "duplicate-option"
     case allZeroPrefixNotAlone = "all-zero-prefix-not-alone"
+    /// Access technology type 0.
+    case reservedAccessTechnology = "reserved-access-technology-type"
     case limitBindings = "limit-bindings"
     case limitBindingsPerNode = "limit-bindings-per-node"
     case limitPrefixesPerRequest = "limit-prefixes-per-request"
@@ -46,6 +48,13 @@ public struct LMACounters: Hashable, Sendable {
     case datapathFailed = "datapath-failed"
     /// `fallback: refuse` of a redirection.
     case redirectionImpossible = "redirection-impossible"
+
+    // Deviations of gateways that were met and, as configured, accepted (`PeerDeviation`).
+    case toleratedNULPaddedIdentifier = "tolerated-mn-id-nul-padding"
+    case toleratedHostPrefixLength = "tolerated-hnp-length-128"
+    case toleratedHostByteOrderTimestamp = "tolerated-timestamp-host-byte-order"
+    case toleratedReservedAccessTechnology = "tolerated-att-zero"
+    case toleratedSameSequence = "tolerated-same-sequence-on-retransmission"
 
     // Messages without an answer.
     case ignoredNotProxyRegistration = "ignored-not-proxy-registration"
@@ -78,6 +87,38 @@ public struct LMACounters: Hashable, Sendable {
     case pathsReplaced = "paths-replaced"
     case pathsRefreshedInBulk = "paths-refreshed-in-bulk"
     case offLinkPrefixesLeftOut = "off-link-prefixes-left-out"
+
+    // Update Notifications (RFC 7077), Flow Mobility Initiates (RFC 7864) among them.
+    case notificationsSent = "update-notifications-sent"
+    case notificationsRetransmitted = "update-notifications-retransmitted"
+    case notificationsAcknowledged = "update-notifications-acknowledged"
+    /// Status 128 and more.
+    case notificationsRefused = "update-notifications-refused"
+    /// Given up after MAX_UPDATE_NOTIFICATION_RETRANSMIT_COUNT.
+    case notificationsUnanswered = "update-notifications-unanswered"
+    /// No outstanding notification of that number, gateway and node.
+    case unmatchedNotificationAcknowledgements = "unmatched-update-notification-acknowledgements"
+    case limitOutstandingNotifications = "limit-outstanding-notifications"
+    case flowMobilityInitiatesSent = "flow-mobility-initiates-sent"
+    case flowMobilityAcknowledged = "flow-mobility-acknowledged"
+    /// Questions for prefixes at a gateway (`serve-prefixes`) that were refused, for whatever reason.
+    case servicesRefused = "serve-prefixes-refused"
+
+    // Heartbeats (RFC 5847).
+    case heartbeatRequestsSent = "heartbeat-requests-sent"
+    case heartbeatRequestsReceived = "heartbeat-requests-received"
+    case heartbeatResponsesSent = "heartbeat-responses-sent"
+    case heartbeatResponsesReceived = "heartbeat-responses-received"
+    /// Late, duplicated or forged.
+    case heartbeatResponsesUnmatched = "heartbeat-responses-unmatched"
+    /// From an address that is no gateway's, or to one that is not ours.
+    case heartbeatsFromStrangers = "heartbeats-from-strangers"
+    case heartbeatsUnsupported = "heartbeats-unsupported"
+    case gatewayPathsFailed = "gateway-paths-failed"
+    case gatewayPathsRecovered = "gateway-paths-recovered"
+    case gatewaysRestarted = "gateways-restarted"
+    case bindingsLostByGateway = "bindings-lost-by-gateway"
+    case bindingsUnreachable = "bindings-unreachable"
 
     // Data plane and persistence.
     case datapathRemovalsFailed = "datapath-removals-failed"

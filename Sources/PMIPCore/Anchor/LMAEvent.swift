@@ -13,8 +13,26 @@ public enum LMAEvent: Codable, Sendable {
   case configurationChanged(LMAConfiguration)
   /// At start, before anything else: what `persist` effects had stored. Lifetimes are absolute wall-clock times.
   case restore([BindingRecord])
+  /// At start, after `restore`: our Restart Counter (RFC 5847 section 3.4). It has grown if `sessionsLost`; then the
+  /// gateways are told.
+  case started(restartCounter: UInt32, sessionsLost: Bool)
   /// The operator removes a binding by hand (`lmad delete BINDING`).
   case deleteBinding(BindingIdentifier)
+  /// The operator has the node's gateways notified (`lmad notify NODE`).
+  case notifyNode(MobileNodeIdentifier, NotificationRequest)
+  /// The operator has a gateway register all its nodes again (`lmad notify --gateway NAME`).
+  case reregisterGateway(IPv6Address, acknowledged: Bool)
+  /// Before a flow of one of the prefixes moves to the gateway of the binding: that gateway must serve them. Answered by
+  /// an `answer` effect, at once or when the gateway has answered.
+  case servePrefixes(QuestionToken, [IPv6Prefix], at: BindingIdentifier)
+}
+
+/// What an operator can have a gateway notified of (RFC 7077).
+public enum NotificationRequest: Hashable, Sendable, Codable {
+  /// FORCE-REREGISTRATION; `acknowledged` asks for an answer besides the Proxy Binding Update.
+  case reregister(acknowledged: Bool)
+  /// UPDATE-SESSION-PARAMETERS: the prefixes of each session, as we hold them.
+  case sessionParameters
 }
 
 /// What the shell must do, in this order.
@@ -25,6 +43,15 @@ public enum LMAEffect: Hashable, Sendable, Codable {
   case notify(LMANotification)
   /// Written after the messages of the same event are out; losing the newest ones in a crash is allowed.
   case persist(PersistenceChange)
+  /// To the question with that token.
+  case answer(QuestionToken, ServiceAnswer)
+}
+
+/// Answer to `servePrefixes`.
+public enum ServiceAnswer: Hashable, Sendable, Codable {
+  /// The gateway's kernel has the routes; the binding as it is now, which subscribers have been told before.
+  case served(BindingSummary)
+  case refused(ServiceRefusal)
 }
 
 /// For the Flow Manager and every other subscriber of the control socket.
@@ -34,12 +61,47 @@ public enum LMANotification: Hashable, Sendable, Codable {
   /// New or changed.
   case bindingChanged(BindingSummary)
   case bindingRemoved(BindingSummary, cause: RemovalCause)
+  /// For the log.
+  case notificationFailed(NotificationFailure)
+  /// The path to the gateway has failed or works again, or the gateway has restarted without its sessions.
+  case gatewayChanged(GatewaySummary, GatewayChange)
+}
+
+/// An Update Notification that a gateway has refused or not answered.
+public struct NotificationFailure: Hashable, Sendable, Codable {
+  public var gatewayName: String
+  public var node: MobileNodeIdentifier?
+  public var reason: NotificationReason
+  /// nil: no answer came.
+  public var status: UpdateNotificationStatus?
+  public var transmissions: Int
+}
+
+public enum GatewayChange: String, Hashable, Sendable, Codable {
+  case unreachable, reachable, restarted
+}
+
+/// A gateway as the outside sees it.
+public struct GatewaySummary: Hashable, Sendable, Codable {
+  public var name: String
+  public var address: IPv6Address
+  public var ordering: GatewayPolicy.Ordering
+  public var path: PeerPath
+  /// As the gateway said last.
+  public var restartCounter: UInt32?
+  /// Heartbeat requests in a row without an answer.
+  public var missedHeartbeats: Int
+  public var bindings: Int
 }
 
 public enum RemovalCause: String, Hashable, Sendable, Codable {
   case deregistered, expired, operatorRequest = "operator-request"
   /// Another path of the same attachment has taken its place (RFC 8278).
   case replaced
+  /// Its gateway has lost its sessions (RFC 5847 section 3.2).
+  case gatewayRestarted = "gateway-restarted"
+  /// Its gateway does not answer heartbeats, and the configuration says not to wait.
+  case gatewayUnreachable = "gateway-unreachable"
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.

@@ -67,18 +67,26 @@ extension LocalMobilityAnchor {
     var entry = old
     entry.lastAccepted = request.orderingMark
     let grant = Acknowledgement.Grant(
-      lifetime: .zero, prefixes: entry.prefixes, offLinkPrefixes: [],
+      lifetime: .zero, prefixes: request.options(for: entry.prefixes),
       gatewayLinkLocalAddress: linkLocalAddress(for: request, entry))
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
     guard entry.isActive else {
       // The gateway has asked again; the delay goes on.
       return cache.store(entry)
     }
+    suspend(entry, because: .deregistered, &turn)
+  }
+
+  /// Ends an active binding, unless a valid request within MinDelayBeforeBCEDelete brings it back.
+  mutating func suspend(_ old: BindingCacheEntry, because cause: RemovalCause, _ turn: inout Turn) {
+    var entry = old
+    entry.removalCause = cause
     entry.lastUpdate = turn.now.wallClock
+    abandonInitiation(of: entry, &turn)
     let delay = configuration.timers.minDelayBeforeBCEDelete
     guard delay > .zero else {
       cache.store(entry)
-      return delete(entry, cause: .deregistered, &turn)
+      return delete(entry, cause: cause, &turn)
     }
     entry.state = .awaitingDeletion(until: turn.now.monotonic + delay)
     entry.isDefault = false
@@ -94,6 +102,7 @@ extension LocalMobilityAnchor {
 
   /// Ends a binding at once.
   mutating func delete(_ entry: BindingCacheEntry, cause: RemovalCause, _ turn: inout Turn) {
+    abandonInitiation(of: entry, &turn)
     cache.remove(entry.identifier)
     deadlines.cancel(.binding(entry.identifier))
     let (changes, successor) = entry.isDefault ? withdrawRoutes(of: entry) : ([], nil)
@@ -147,7 +156,10 @@ extension LocalMobilityAnchor {
     entry.lastAccepted = request.orderingMark.following(previous?.lastAccepted)
     entry.lastUpdate = turn.now.wallClock
     entry.gatewayLinkLocalAddress = linkLocalAddress(for: request, entry)
-    entry.offLinkPrefixes = offLinkPrefixes(for: entry)
+    let isSameGateway = previous?.attachment.proxyCareOfAddress == entry.attachment.proxyCareOfAddress
+    if let previous, !isSameGateway { abandonInitiation(of: previous, &turn) }
+    entry.offLinkPrefixes = offLinkPrefixes(for: entry, isSameGateway: isSameGateway)
+    markHeartbeat(in: &entry, request, previous)
     cache.store(entry)
     deadlines.set(.binding(entry.identifier), to: entry.deadline)
     count(entry, previous)
@@ -155,7 +167,8 @@ extension LocalMobilityAnchor {
     let isRedirected = entry.anchorAddress != request.destination
     if isRedirected { counters.count(.redirected) }
     let grant = Acknowledgement.Grant(
-      lifetime: entry.lifetime, prefixes: entry.prefixes, offLinkPrefixes: entry.offLinkPrefixes,
+      lifetime: entry.lifetime, prefixes: request.options(for: entry.prefixes), offLinkPrefixes: entry.offLinkPrefixes,
+      usesFlowMobilityOption: configuration.tellsByAcknowledgement,
       gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress, redirect: isRedirected ? entry.anchorAddress : nil,
       load: loadInformation)
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
@@ -167,6 +180,7 @@ extension LocalMobilityAnchor {
     turn.notify(.bindingChanged(summary(entry)))
     for tunnel in gone { turn.notify(.tunnelRemoved(tunnel)) }
     turn.persist(.store(entry.record(at: turn.now)))
+    startHeartbeats(with: entry.attachment.proxyCareOfAddress, at: turn.now.monotonic)
     settlePaths(of: entry, previous, request, &turn)
   }
 
@@ -294,16 +308,6 @@ extension LocalMobilityAnchor {
     guard let wanted = request.update.options.linkLocalAddress else { return entry.gatewayLinkLocalAddress }
     guard wanted.isUnspecified else { return wanted }
     return entry.gatewayLinkLocalAddress ?? ProtocolConstants.gatewayLinkLocalAddress
-  }
-
-  /// Prefixes of the node's other active interfaces (the paper, section 3.2.2), sorted.
-  private mutating func offLinkPrefixes(for entry: BindingCacheEntry) -> [IPv6Prefix] {
-    guard configuration.codePoints.flowMobilityOption != nil else { return [] }
-    let others = cache.bindings(of: entry.node).filter { $0.isActive && $0.identifier != entry.identifier }
-    let prefixes = Set(others.flatMap(\.prefixes)).subtracting(entry.prefixes).sorted()
-    let room = max(0, ProtocolConstants.maximumPrefixesPerAcknowledgement - entry.prefixes.count)
-    if prefixes.count > room { counters.count(.offLinkPrefixesLeftOut) }
-    return Array(prefixes.prefix(room))
   }
 
   private mutating func newEffect() -> EffectID {

@@ -76,6 +76,7 @@ extension HandoffDecision {
   /// What a request for a path means among the paths that the attachment has at that gateway; nil when it has none,
   /// and the request means what it would mean without multipath.
   static func decidePath(_ request: RegistrationRequest, _ sessions: [BindingCacheEntry]) -> HandoffDecision? {
+    guard request.attachment.path != nil else { return nil }
     let paths = sessions.filter { $0.attachment.isFurtherPath(of: request.attachment) }
     guard let first = paths.first else { return nil }
     let same = paths.first { $0.attachment.path?.binding == request.attachment.path?.binding }

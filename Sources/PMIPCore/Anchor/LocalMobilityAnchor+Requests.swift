@@ -32,6 +32,7 @@ extension LocalMobilityAnchor {
       let request = RegistrationRequest(
         update, source: source, destination: destination, at: turn.now, node: node, gateway: gateway,
         proxyCareOfAddress: proxyCareOfAddress)
+      for deviation in request.deviations.list { count(tolerated: deviation) }
       arrive(request, &turn)
     } catch {
       refuse(update, source: source, destination: destination, error, &turn)
@@ -44,16 +45,27 @@ extension LocalMobilityAnchor {
   ) throws(Refusal) -> (MobileNodeIdentifier, GatewayPolicy) {
     // The standards name no answer; mixing the values of two options would be worse than any.
     guard !update.options.duplicatesSingleton else { throw Refusal(.reasonUnspecified, because: .duplicateOption) }
-    guard let node = update.options.mobileNodeIdentifier, !node.identifier.isEmpty else {
+    let known = gateways[proxyCareOfAddress]
+    guard let node = identifier(in: update, from: known), !node.identifier.isEmpty else {
       throw Refusal(.missingMobileNodeIdentifierOption)
     }
     let policy = policies[node]
-    guard let gateway = gateways[proxyCareOfAddress], policy?.allows(gateway) ?? true else {
+    guard let gateway = known, policy?.allows(gateway) ?? true else {
       throw Refusal(.gatewayNotAuthorized)
     }
     guard policy != nil || configuration.unknownNodes == .accept else { throw Refusal(.notLMAForThisMobileNode) }
     guard policy?.proxyRegistrationEnabled ?? true else { throw Refusal(.proxyRegistrationNotEnabled) }
     return (node, gateway)
+  }
+
+  private func identifier(in update: BindingUpdate, from gateway: GatewayPolicy?) -> MobileNodeIdentifier? {
+    let named = update.options.mobileNodeIdentifier
+    guard gateway?.tolerated.contains(.nulPaddedIdentifier) == true else { return named }
+    return named?.withoutPadding ?? named
+  }
+
+  private mutating func count(tolerated deviation: PeerDeviation) {
+    if let counter = Counter(tolerated: deviation) { counters.count(counter) }
   }
 
   /// Judges the request now, or later when its node is busy.
@@ -80,7 +92,7 @@ extension LocalMobilityAnchor {
 
   /// Does the work, or defers it while the kernel works for the node; then does what has become possible by it.
   mutating func perform(_ work: DeferredWork, for node: MobileNodeIdentifier, _ turn: inout Turn) {
-    guard pending.install(of: node) == nil else {
+    guard !pending.isBusy(node) else {
       if case .registration(let request, _) = work {
         guard pending.count < configuration.limits.pendingRegistrations else {
           return refuse(request, Refusal(.insufficientResources, because: .limitPendingRegistrations), &turn)
@@ -100,24 +112,25 @@ extension LocalMobilityAnchor {
       // A registration that came in between may have moved the deadline.
       guard let entry = cache[identifier], entry.deadline <= turn.now.monotonic else { return }
       counters.count(entry.isActive ? .bindingsExpired : .bindingsDeletedAfterDelay)
-      delete(entry, cause: entry.isActive ? .expired : .deregistered, &turn)
+      delete(entry, cause: entry.isActive ? .expired : entry.removalCause, &turn)
     case .operatorDeletion(let identifier):
       guard let entry = cache[identifier] else { return }
       counters.count(.bindingsDeletedByOperator)
       delete(entry, cause: .operatorRequest, &turn)
+    case .groupRemoval(let identifier, let gateway, let rule): remove(identifier, of: gateway, by: rule, &turn)
     }
   }
 
   /// After something has changed for the node: deferred work in order, then the requests that need not wait any more.
   mutating func settle(_ node: MobileNodeIdentifier, _ turn: inout Turn) {
-    while pending.install(of: node) == nil {
+    while !pending.isBusy(node) {
       if let work = pending.popDeferred(of: node) {
         execute(work, &turn)
         continue
       }
       var next: (waiting: PendingRegistrations.Waiting, decision: HandoffDecision)?
       for waiting in pending.waiting(of: node) {
-        let decision = decide(waiting.request)
+        let decision = decide(waiting.request, cache.bindings(of: node))
         if case .wait = decision { continue }
         next = (waiting, decision)
         break
@@ -139,34 +152,32 @@ extension LocalMobilityAnchor {
       ?? (request.handoff == configuration.sharedPrefixesIndicator ? .logical : .interfaces)
   }
 
-  private func decide(_ request: RegistrationRequest) -> HandoffDecision {
-    let sessions = cache.bindings(of: request.node)
-    let heldByAnotherNode = request.prefixes.contains { prefix in
-      cache.bindings(with: prefix).contains { $0.node != request.node }
-    }
-    return HandoffDecision.decide(
-      request, kind: kind(of: request, sessions), sessions: sessions, heldByAnotherNode: heldByAnotherNode,
+  private func decide(_ request: RegistrationRequest, _ sessions: [BindingCacheEntry]) -> HandoffDecision {
+    HandoffDecision.decide(
+      request, kind: kind(of: request, sessions), sessions: sessions,
+      heldByAnotherNode: request.prefixes.contains { cache.isHeld($0, byOtherThan: request.node) },
       shared: configuration.sharedPrefixesIndicator)
   }
 
   /// Steps 9 to 13 of RFC 5213 section 5.3.1.
   private mutating func judge(_ request: RegistrationRequest, hasWaited: Bool, _ turn: inout Turn) {
-    let decision = decide(request)
-    if !hasWaited, let (refusal, lastAccepted) = checkOrder(of: request, decision) {
+    let sessions = cache.bindings(of: request.node)
+    let decision = decide(request, sessions)
+    if !hasWaited, let (refusal, lastAccepted) = checkOrder(of: request, decision, sessions) {
       return refuse(request, refusal, lastAccepted: lastAccepted, &turn)
     }
     do throws(Refusal) {
       try checkOptions(of: request)
-      let kind = kind(of: request, cache.bindings(of: request.node))
+      let kind = kind(of: request, sessions)
       switch decision {
       case .reject(let status, _): throw Refusal(status)
       case .new where request.isDeregistration, .share where request.isDeregistration:
         counters.count(.ignoredDeregistrationWithoutSession)
       case .wait where !hasWaited && configuration.timers.maxDelayBeforeNewBCEAssign > .zero: try wait(request)
       case .new, .wait: try register(request, kind: kind, &turn)
-      case .share(let partner): try register(request, kind: kind, sharing: cache[partner], &turn)
+      case .share(let partner): try register(request, kind: kind, sharing: sessions.numbered(partner), &turn)
       case .update(let binding):
-        guard let entry = cache[binding] else { return }
+        guard let entry = sessions.numbered(binding) else { return }
         if request.isDeregistration { deregister(entry, request, &turn) } else { try extend(entry, request, &turn) }
       }
     } catch {
@@ -176,19 +187,24 @@ extension LocalMobilityAnchor {
 
   /// Step 9. A request that has to wait may still become a session of its own: its sequence number says nothing about
   /// the existing one, but its timestamp tells whether the node has been somewhere else since.
-  private func checkOrder(
-    of request: RegistrationRequest, _ decision: HandoffDecision
+  private mutating func checkOrder(
+    of request: RegistrationRequest, _ decision: HandoffDecision, _ sessions: [BindingCacheEntry]
   ) -> (refusal: Refusal, lastAccepted: UInt16?)? {
-    let session: BindingCacheEntry? =
+    let last: Ordering.Mark? =
       switch decision {
-      case .update(let binding): cache[binding]
-      case .wait(let binding): request.usesTimestamp ? cache[binding] : nil
-      case .reject(_, let binding): binding.flatMap { cache[$0] }
+      case .update(let binding): sessions.numbered(binding)?.lastAccepted
+      case .wait(let binding): request.usesTimestamp ? sessions.numbered(binding)?.lastAccepted : nil
+      case .reject(_, let binding): binding.flatMap { sessions.numbered($0)?.lastAccepted }
       case .new, .share: nil
       }
-    let status = request.orderingRejection(
-      after: session?.lastAccepted, window: configuration.timers.timestampValidityWindow)
-    return status.map { (Refusal($0), session?.lastAccepted.sequence) }
+    if request.tolerated.contains(.sameSequenceOnRetransmission), case .update(let binding) = decision,
+      let session = sessions.numbered(binding), request.repeats(session)
+    {
+      count(tolerated: .sameSequenceOnRetransmission)
+      return nil
+    }
+    let status = request.orderingRejection(after: last, window: configuration.timers.timestampValidityWindow)
+    return status.map { (Refusal($0), last?.sequence) }
   }
 
   /// Steps 10 to 12, and what the option rules of RFC 5213 section 8.1 ask of the prefixes.
@@ -198,7 +214,10 @@ extension LocalMobilityAnchor {
     let prefixes = options.homeNetworkPrefixes
     guard !prefixes.isEmpty else { throw Refusal(.missingHomeNetworkPrefixOption) }
     guard options.handoffIndicator != nil else { throw Refusal(.missingHandoffIndicatorOption) }
-    guard options.accessTechnologyType != nil else { throw Refusal(.missingAccessTechnologyTypeOption) }
+    guard let technology = options.accessTechnologyType else { throw Refusal(.missingAccessTechnologyTypeOption) }
+    guard technology != .reserved || request.tolerated.contains(.reservedAccessTechnology) else {
+      throw Refusal(.reasonUnspecified, because: .reservedAccessTechnology)
+    }
     guard prefixes.count == 1 || !prefixes.contains(where: \.isAllZero) else {
       throw Refusal(.reasonUnspecified, because: .allZeroPrefixNotAlone)
     }
@@ -235,8 +254,11 @@ extension LocalMobilityAnchor {
     if let counter = Counter(rejection: refusal.status) { counters.count(counter) }
     if let reason = refusal.reason { counters.count(reason) }
     let told = refusal.status == .sequenceNumberOutOfWindow ? lastAccepted : nil
+    let gateway = gateways[update.options.alternateCareOfAddress ?? source]
+    let swapsClock = gateway?.tolerated.contains(.hostByteOrderTimestamp) == true
+    let clock = swapsClock ? turn.now.wallClock.byteSwapped : turn.now.wallClock
     send(
-      Acknowledgement.rejecting(update, refusal.status, clock: turn.now.wallClock, lastAccepted: told),
+      Acknowledgement.rejecting(update, refusal.status, clock: clock, lastAccepted: told),
       from: destination, to: source, &turn)
   }
 
@@ -249,11 +271,29 @@ extension LocalMobilityAnchor {
   }
 }
 
+extension [BindingCacheEntry] {
+  fileprivate func numbered(_ identifier: BindingIdentifier) -> BindingCacheEntry? {
+    first { $0.identifier == identifier }
+  }
+}
+
 extension NodePolicy {
   fileprivate func allows(_ gateway: GatewayPolicy) -> Bool { gateways.isEmpty || gateways.contains(gateway.name) }
 }
 
 extension LMACounters.Name {
+  /// nil for what only an anchor does.
+  fileprivate init?(tolerated deviation: PeerDeviation) {
+    switch deviation {
+    case .nulPaddedIdentifier: self = .toleratedNULPaddedIdentifier
+    case .hostPrefixLength: self = .toleratedHostPrefixLength
+    case .hostByteOrderTimestamp: self = .toleratedHostByteOrderTimestamp
+    case .reservedAccessTechnology: self = .toleratedReservedAccessTechnology
+    case .sameSequenceOnRetransmission: self = .toleratedSameSequence
+    case .missingProxyFlag, .missingHandoffOptions, .missingTimestamp, .noDynamicPrefix: return nil
+    }
+  }
+
   /// The counter of a status that this anchor gives.
   fileprivate init?(rejection status: BindingStatus) {
     switch status {

@@ -11,6 +11,7 @@ extension LocalMobilityAnchor {
     configuration = new
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
+    reconfigureHeartbeats(at: turn.now.monotonic)
     guard gateways.mapValues(\.name) != old.mapValues(\.name) else { return }
     // Subscribers know gateways by name.
     for entry in cache.all.sorted(by: { $0.identifier < $1.identifier }) {
@@ -56,6 +57,7 @@ extension LocalMobilityAnchor {
       counters.count(.recordsRestored)
     }
     nextBinding = restored.map { $0.rawValue &+ 1 }.reduce(nextBinding, max)
+    startHeartbeats(afterRestore: turn.now.monotonic)
     for tunnel in tunnelTable.installed { turn.notify(.tunnelAdded(tunnel)) }
     let entries = restored.sorted().compactMap { cache[$0] }
     for entry in entries { turn.notify(.bindingChanged(summary(entry))) }

@@ -28,8 +28,13 @@ import NetTypes
 /// in the past until all are done. So that this cannot be seen, what is due for a node comes before anything else that
 /// happens to it.
 ///
-/// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846), heartbeat (RFC 5847). Authentication of messages is
-/// IPsec's; here a gateway is known by its Proxy-CoA.
+/// A gateway learns of the prefixes of other interfaces by its acknowledgements, and before a flow moves to it by a Flow
+/// Mobility Initiate (`+FlowMobility`), which is one of the Update Notifications of RFC 7077 (`+Notifications`).
+///
+/// Heartbeats with the gateways are in `+Heartbeat`; what ends all bindings of one, in `+Groups`.
+///
+/// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846). Authentication of messages is IPsec's; here a
+/// gateway is known by its Proxy-CoA.
 public struct LocalMobilityAnchor: Sendable {
   public internal(set) var configuration: LMAConfiguration
   public internal(set) var counters = LMACounters()
@@ -41,12 +46,23 @@ public struct LocalMobilityAnchor: Sendable {
   var tunnelTable = TunnelTable()
   var pending = PendingRegistrations()
   var deadlines = DeadlineTable<Deadline>()
+  /// Update Notifications that wait for an answer.
+  var notifications: OutstandingNotifications
+  /// Flow Mobility Initiates among them, by session.
+  var exchanges: [BindingIdentifier: FlowMobilityExchange] = [:]
+  var peerDeadlines = DeadlineTable<PeerDeadline>()
   /// Install effects that remove something, with the tunnels that are gone when they are answered.
   var removals = SegmentedDictionary<EffectID, [TunnelIdentifier]>()
+  /// By Proxy-CoA; only of configured gateways.
+  var peers: [IPv6Address: GatewayPeer] = [:]
+  var groupRemovals: [UInt64: GroupRemoval] = [:]
+  /// Grows when we lose our sessions (RFC 5847 section 3.4).
+  var restartCounter: UInt32 = 0
 
   var nextEffect: UInt64 = 1
   var nextBinding: UInt32
   var nextSeniority: UInt64 = 1
+  var nextGroupRemoval: UInt64 = 1
 
   /// Deadlines that one call takes, so that a hundred thousand lifetimes that end together hold up nobody. With their
   /// netlink messages these are a few milliseconds.
@@ -58,14 +74,29 @@ public struct LocalMobilityAnchor: Sendable {
     case binding(BindingIdentifier)
     /// The end of MaxDelayBeforeNewBCEAssign.
     case wait(WaitIdentifier)
+    /// The end of MIN_DELAY_BETWEEN_UPDATE_NOTIFICATION_REPLAY, by sequence number.
+    case notification(UInt16)
+  }
+
+  /// Those that no binding has; apart from the others, of which there are millions, because their keys are larger.
+  enum PeerDeadline: Hashable, Sendable {
+    /// The next heartbeat request to that gateway.
+    case heartbeat(IPv6Address)
+    /// The next bindings of a group that ends.
+    case groupRemoval(UInt64)
   }
 
   /// - Parameters:
   ///   - configuration: without `problems()`.
   ///   - firstBinding: numbers of bindings start here, or behind the highest restored one. Pass one more than the
   ///     highest ever stored, so that no subscriber takes a new binding for an old one.
-  public init(configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1)) {
+  ///   - firstNotification: sequence number of the first Update Notification; a random one (RFC 7077 section 5.1).
+  public init(
+    configuration: LMAConfiguration, firstBinding: BindingIdentifier = BindingIdentifier(rawValue: 1),
+    firstNotification: UInt16 = 0
+  ) {
     self.configuration = configuration
+    notifications = OutstandingNotifications(first: firstNotification)
     allocator = PrefixAllocator(pools: configuration.prefixPools, nodes: configuration.nodes)
     nextBinding = max(1, firstBinding.rawValue)
     indexConfiguration()
@@ -80,7 +111,12 @@ public struct LocalMobilityAnchor: Sendable {
     case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
+    case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
+    case .notifyNode(let node, let request): notify(node, request, &turn)
+    case .reregisterGateway(let gateway, let acknowledged):
+      reregister(everybodyAt: gateway, acknowledged: acknowledged, &turn)
+    case .servePrefixes(let token, let prefixes, let binding): serve(prefixes, at: binding, token, &turn)
     }
     return turn.effects
   }
@@ -90,15 +126,21 @@ public struct LocalMobilityAnchor: Sendable {
   ) {
     switch message {
     case .bindingUpdate(let update): receive(update, source: source, destination: destination, &turn)
-    case .bindingError: counters.count(.bindingErrorsReceived)
+    case .bindingError(let error): receive(error, source: source, &turn)
+    case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
+    case .updateNotificationAcknowledgement(let acknowledgement):
+      receive(acknowledgement, source: source, destination: destination, &turn)
     // For gateways and mobile nodes; nobody has reason to send us one.
-    case .bindingAcknowledgement, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification,
-      .updateNotificationAcknowledgement:
+    case .bindingAcknowledgement, .bindingRefreshRequest, .bindingRevocation, .updateNotification:
       counters.count(.strayMessages)
     }
   }
 
   private mutating func reachDeadlines(_ turn: inout Turn) {
+    for _ in 0..<Self.deadlinesPerCall {
+      guard let deadline = peerDeadlines.popDue(at: turn.now.monotonic) else { break }
+      reach(deadline, &turn)
+    }
     for _ in 0..<Self.deadlinesPerCall {
       guard let deadline = deadlines.popDue(at: turn.now.monotonic) else { return }
       reach(deadline, &turn)
@@ -123,6 +165,14 @@ public struct LocalMobilityAnchor: Sendable {
       guard let request = pending.endWait(identifier) else { return }
       counters.count(.waitsTimedOut)
       perform(.registration(request, hasWaited: true), for: request.node, &turn)
+    case .notification(let sequence): notificationUnanswered(sequence, &turn)
+    }
+  }
+
+  private mutating func reach(_ deadline: PeerDeadline, _ turn: inout Turn) {
+    switch deadline {
+    case .heartbeat(let gateway): heartbeatDue(gateway, &turn)
+    case .groupRemoval(let number): continueGroupRemoval(number, &turn)
     }
   }
 
@@ -142,7 +192,12 @@ public struct LocalMobilityAnchor: Sendable {
 // Read-only views.
 extension LocalMobilityAnchor {
   /// Monotonic; the earliest time at which something happens by itself.
-  public var nextDeadline: Duration? { deadlines.next }
+  public var nextDeadline: Duration? {
+    guard let binding = deadlines.next, let peer = peerDeadlines.next else {
+      return deadlines.next ?? peerDeadlines.next
+    }
+    return min(binding, peer)
+  }
 
   /// By number.
   public var bindings: [BindingSummary] { cache.all.map(summary).sorted { $0.identifier < $1.identifier } }
@@ -151,6 +206,14 @@ extension LocalMobilityAnchor {
   public func bindings(of node: MobileNodeIdentifier) -> [BindingSummary] { cache.bindings(of: node).map(summary) }
 
   public func binding(_ identifier: BindingIdentifier) -> BindingSummary? { cache[identifier].map(summary) }
+
+  /// The configured gateways, in the order of the configuration, with each of their addresses.
+  public var gatewaySummaries: [GatewaySummary] {
+    configuration.gateways.flatMap { gateway in gateway.addresses.map { summary(gateway, at: $0) } }
+  }
+
+  /// What the heartbeats say about the path to a gateway.
+  public func path(to gateway: IPv6Address) -> PeerPath { peers[gateway]?.heartbeat.path ?? .unknown }
 
   /// Tunnels that the kernel has, by number.
   public var tunnels: [TunnelDescription] { tunnelTable.installed }
@@ -178,4 +241,7 @@ struct Turn {
 
   mutating func notify(_ notification: LMANotification) { effects.append(.notify(notification)) }
   mutating func persist(_ change: PersistenceChange) { effects.append(.persist(change)) }
+  mutating func send(_ message: MobilityMessage, from source: IPv6Address, to destination: IPv6Address) {
+    effects.append(.send(message, source: source, destination: destination))
+  }
 }

@@ -21,6 +21,8 @@ enum DeferredWork: Hashable, Sendable {
   /// The deadline of the binding came.
   case deadline(BindingIdentifier)
   case operatorDeletion(BindingIdentifier)
+  /// The binding is one of a group that ends.
+  case groupRemoval(BindingIdentifier, gateway: IPv6Address, GroupRemoval.Rule)
 }
 
 /// A registration held for MaxDelayBeforeNewBCEAssign.
@@ -56,7 +58,9 @@ struct PendingRegistrations: Sendable {
   var installCount: Int { installs.count }
 
   func install(of node: MobileNodeIdentifier) -> PendingInstall? { nodes[node]?.install?.pending }
-  func waiting(of node: MobileNodeIdentifier) -> [Waiting] { nodes[node]?.waiting ?? [] }
+  /// The kernel works for the node: what arrives for it is deferred.
+  func isBusy(_ node: MobileNodeIdentifier) -> Bool { nodes.read(node) { $0.install != nil } ?? false }
+  func waiting(of node: MobileNodeIdentifier) -> [Waiting] { nodes.read(node) { $0.waiting } ?? [] }
   func node(waitingAs identifier: WaitIdentifier) -> MobileNodeIdentifier? { waits[identifier] }
 
   mutating func begin(_ pending: PendingInstall, as effect: EffectID) {

@@ -35,7 +35,12 @@ struct RegistrationRequest: Hashable, Sendable {
   let handoff: HandoffIndicator
   /// The NON_ZERO prefixes of the request, sorted; a prefix named twice stands here twice.
   let prefixes: [IPv6Prefix]
-
+  /// As meant, whatever its byte order in `update`.
+  let timestamp: NTPTimestamp?
+  /// What is tolerated from the gateway.
+  let tolerated: PeerDeviations
+  /// What of that this request shows.
+  let deviations: PeerDeviations
   /// The gateway lets itself be sent to another anchor (RFC 6463).
   let offersRedirect: Bool
 
@@ -45,6 +50,8 @@ struct RegistrationRequest: Hashable, Sendable {
     _ update: BindingUpdate, source: IPv6Address, destination: IPv6Address, at arrival: Moment,
     node: MobileNodeIdentifier, gateway: GatewayPolicy, proxyCareOfAddress: IPv6Address
   ) {
+    let tolerated = gateway.tolerated
+    var deviations = PeerDeviations.none
     self.update = update
     self.source = source
     self.destination = destination
@@ -59,7 +66,39 @@ struct RegistrationRequest: Hashable, Sendable {
       linkLayerIdentifier: linkLayer, path: GatewayPath(options))
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
-    prefixes = options.homeNetworkPrefixes.compactMap(\.prefix).sorted()
+    let named = options.homeNetworkPrefixes.compactMap { option in
+      guard tolerated.contains(.hostPrefixLength), let meant = option.asSlash64 else { return option.prefix }
+      deviations.insert(.hostPrefixLength)
+      return meant.prefix
+    }
+    prefixes = named.count > 1 ? named.sorted() : named
+    timestamp = options.timestamp.map { timestamp in
+      guard tolerated.contains(.hostByteOrderTimestamp),
+        let meant = timestamp.byteSwapped(ifNearerTo: arrival.wallClock)
+      else { return timestamp }
+      deviations.insert(.hostByteOrderTimestamp)
+      return meant
+    }
+    if tolerated.contains(.reservedAccessTechnology), options.accessTechnologyType == .reserved {
+      deviations.insert(.reservedAccessTechnology)
+    }
+    if options.mobileNodeIdentifier != node { deviations.insert(.nulPaddedIdentifier) }
+    self.tolerated = tolerated
+    self.deviations = deviations
+  }
+
+  /// How the gateway is told its prefixes.
+  func options(for prefixes: [IPv6Prefix]) -> [HomeNetworkPrefixOption] {
+    prefixes.map { prefix in
+      let option = HomeNetworkPrefixOption(prefix)
+      return tolerated.contains(.hostPrefixLength) ? option.asHost : option
+    }
+  }
+
+  /// The request that the session has accepted last, sent once more as it was. Whether it may be answered again is for
+  /// the gateway's configuration to say.
+  func repeats(_ session: BindingCacheEntry) -> Bool {
+    attachment == session.attachment && orderingMark == session.lastAccepted && isDeregistration != session.isActive
   }
 
   /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
@@ -73,7 +112,7 @@ struct RegistrationRequest: Hashable, Sendable {
   /// The status that answers it if it is not newer than what was accepted before.
   func orderingRejection(after last: Ordering.Mark?, window: Duration) -> BindingStatus? {
     Ordering.rejection(
-      sequence: update.sequence, timestamp: update.options.timestamp, policy: ordering, last: last,
+      sequence: update.sequence, timestamp: timestamp, policy: ordering, last: last,
       clock: arrival.wallClock, window: window)
   }
 
@@ -82,6 +121,6 @@ struct RegistrationRequest: Hashable, Sendable {
   /// What a session remembers of it, or would.
   var orderingMark: Ordering.Mark {
     Ordering.Mark(
-      sequence: update.sequence, timestamp: ordering == .timestamp ? update.options.timestamp : nil)
+      sequence: update.sequence, timestamp: ordering == .timestamp ? timestamp : nil)
   }
 }

@@ -8,6 +8,8 @@ struct BindingUpdateList: Sendable {
   /// A node has few interfaces: a sorted array each.
   private var keysOfNode: [MobileNodeIdentifier: [AttachmentKey]] = [:]
   private var keysOnLink: [String: Set<AttachmentKey>] = [:]
+  /// Bindings with each anchor that has some.
+  private var bindingsAtAnchor: [IPv6Address: Int] = [:]
 
   var count: Int { entries.count }
 
@@ -23,6 +25,8 @@ struct BindingUpdateList: Sendable {
       case (let old?, nil): unindex(old)
       case (nil, nil), (_?, _?): break
       }
+      if let old, old.binding != nil { countBinding(-1, at: old.anchorAddress) }
+      if let newValue, newValue.binding != nil { countBinding(1, at: newValue.anchorAddress) }
     }
   }
 
@@ -34,8 +38,19 @@ struct BindingUpdateList: Sendable {
     (keysOnLink[link] ?? []).sorted()
   }
 
+  /// Bindings with an anchor.
+  func bindings(at anchor: IPv6Address) -> Int { bindingsAtAnchor[anchor] ?? 0 }
+
+  /// Anchors with a binding.
+  var anchors: Set<IPv6Address> { Set(bindingsAtAnchor.keys) }
+
   /// All attachments, sorted.
   var sortedKeys: [AttachmentKey] { entries.keys.sorted() }
+
+  private mutating func countBinding(_ change: Int, at anchor: IPv6Address) {
+    let count = bindings(at: anchor) + change
+    bindingsAtAnchor[anchor] = count == 0 ? nil : count
+  }
 
   private mutating func index(_ entry: BindingUpdateListEntry) {
     var keys = keysOfNode[entry.identity.node] ?? []

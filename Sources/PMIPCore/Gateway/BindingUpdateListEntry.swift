@@ -19,6 +19,8 @@ struct NodeIdentity: Hashable, Sendable {
   var node: MobileNodeIdentifier
   var kind: TerminalKind
   var anchorAddress: IPv6Address
+  /// For an anchor that assigns nothing by itself; empty: it chooses.
+  var proposedPrefixes: [IPv6Prefix]
   /// The address stands in the node map, so the gateway knows which interfaces the node has.
   var isMapped: Bool
   /// The identifier was given by the operator, not looked up.
@@ -65,6 +67,14 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     case refuse
   }
 
+  /// The newest list of prefixes that came in an Update Notification.
+  struct PrefixList: Hashable, Sendable {
+    /// Of the notification.
+    var sequence: UInt16
+    /// Monotonic.
+    var receivedAt: Duration
+  }
+
   let key: AttachmentKey
   var identity: NodeIdentity
   var accessTechnology: AccessTechnologyType
@@ -89,6 +99,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   /// A request may have reached the anchor and was not refused: leaving needs a de-registration.
   var anchorMayHoldBinding = false
 
+  /// The anchor has lost the binding: the next refresh asks for it like a registration.
+  var isLostByAnchor = false
   /// Of the last PBU of this session.
   var sequence: UInt16
   /// Of the last PBU of this session; the next one must be greater (RFC 5213 section 5.5).
@@ -98,6 +110,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   /// Chosen by us instead, because the node itself uses the one the anchor chose (RFC 5213 section 6.9.1.2, item 15).
   var proposedLinkLocalAddress: IPv6Address?
 
+  var newestPrefixList: PrefixList?
   /// The newest `install` whose outcome decides about this entry.
   var installing: EffectID?
   /// The node must get a new advertisement once the data plane is ready.

@@ -4,7 +4,8 @@ import NetTypes
 extension MAGConfiguration {
   /// Everything that a gateway must not start with; empty: usable. Key paths as in the configuration file.
   public func problems() -> [ConfigurationProblem] {
-    addressProblems() + uplinkProblems() + linkProblems() + nodeProblems() + timerProblems() + protocolProblems()
+    addressProblems() + uplinkProblems() + linkProblems() + nodeProblems() + timerProblems()
+      + heartbeat.problems(at: "heartbeat") + protocolProblems()
   }
 
   /// MN-ID option: one octet of subtype, then at most this many.
@@ -29,6 +30,14 @@ extension MAGConfiguration {
           message: "\(proxyCareOfAddress) is no routable unicast address; give the gateway's address in the core"))
     }
     problems += anchorProblems(anchorAddress, at: "anchor")
+    var known: Set<IPv6Address> = []
+    for (index, anchor) in anchors.enumerated() {
+      problems += anchorProblems(anchor.address, at: "anchors[\(index)].address")
+      if !known.insert(anchor.address).inserted {
+        problems.append(
+          .init(keyPath: "anchors[\(index)].address", message: "\(anchor.address) stands twice; remove one"))
+      }
+    }
     if !fixedLinkLocalAddress.isUnspecified && !fixedLinkLocalAddress.isLinkLocal {
       problems.append(
         .init(
@@ -136,6 +145,7 @@ extension MAGConfiguration {
           .init(keyPath: keyPath, message: "the node stands here as \(node.kind.rawValue), before as another kind"))
       }
       if let anchor = node.anchorAddress { problems += anchorProblems(anchor, at: "\(keyPath).anchor") }
+      problems += homeNetworkPrefixProblems(of: node, at: keyPath)
     }
     if case .derive(let realm) = unknownNodes,
       !(1...Self.maximumIdentifierLength - 13).contains(realm.utf8.count) || realm.contains("@")
@@ -144,6 +154,27 @@ extension MAGConfiguration {
         .init(
           keyPath: "realm",
           message: "'\(realm)' is no realm; unknown-nodes: derive needs a name like example.net"))
+    }
+    return problems
+  }
+
+  private func homeNetworkPrefixProblems(of node: GatewayNodePolicy, at keyPath: String) -> [ConfigurationProblem] {
+    guard !node.homeNetworkPrefixes.isEmpty else { return [] }
+    var problems: [ConfigurationProblem] = []
+    for prefix in node.homeNetworkPrefixes where prefix.length == 0 || !prefix.address.isRoutableUnicast {
+      problems.append(.init(keyPath: keyPath, message: "\(prefix) is no prefix that a node can have"))
+    }
+    if node.homeNetworkPrefixes.count > limits.prefixesPerNode {
+      problems.append(
+        .init(keyPath: keyPath, message: "more prefixes than limits.prefixes-per-node, \(limits.prefixesPerNode)"))
+    }
+    let anchor = node.anchorAddress ?? anchorAddress
+    if anchors.first(where: { $0.address == anchor })?.tolerated.contains(.noDynamicPrefix) != true {
+      problems.append(
+        .init(
+          keyPath: keyPath,
+          message: "prefixes are proposed only to an anchor that cannot choose them; remove them, or give \(anchor) "
+            + "under `anchors` with tolerate: [\(PeerDeviation.noDynamicPrefix.rawValue)]"))
     }
     return problems
   }

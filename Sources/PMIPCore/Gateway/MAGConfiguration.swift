@@ -24,6 +24,10 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var uplinks: [Uplink] = []
   /// MAG Identifier; needed with `uplinks`.
   public var identifier: MAGIdentifier?
+  /// What is known about single anchors; for all others the defaults hold.
+  public var anchors: [AnchorPolicy] = []
+  /// With the anchors; off unless configured.
+  public var heartbeat = HeartbeatSettings()
   /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
   public var acceptsRedirect = false
 
@@ -56,14 +60,28 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   }
 }
 
+/// What a gateway knows about an anchor.
+public struct AnchorPolicy: Hashable, Sendable, Codable {
+  public var address: IPv6Address
+  public var tolerated: PeerDeviations
+
+  public init(address: IPv6Address, tolerated: PeerDeviations = .none) {
+    self.address = address
+    self.tolerated = tolerated
+  }
+}
+
 /// An interface towards mobile nodes.
 public struct AccessLink: Hashable, Sendable, Codable {
   public var name: String
   public var accessTechnology: AccessTechnologyType
+  /// What an anchor is told that asks for the access network (RFC 6757 section 3.1.1), such as an SSID; 1 to 255 octets.
+  public var networkName: String?
 
-  public init(name: String, accessTechnology: AccessTechnologyType) {
+  public init(name: String, accessTechnology: AccessTechnologyType, networkName: String? = nil) {
     self.name = name
     self.accessTechnology = accessTechnology
+    self.networkName = networkName
   }
 }
 
@@ -74,15 +92,18 @@ public struct GatewayNodePolicy: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   /// nil: the gateway's anchor.
   public var anchorAddress: IPv6Address?
+  /// Proposed to an anchor with `PeerDeviation.noDynamicPrefix`.
+  public var homeNetworkPrefixes: [IPv6Prefix]
 
   public init(
     linkLayerAddress: LinkLayerAddress, identifier: MobileNodeIdentifier, kind: TerminalKind = .interfaces,
-    anchorAddress: IPv6Address? = nil
+    anchorAddress: IPv6Address? = nil, homeNetworkPrefixes: [IPv6Prefix] = []
   ) {
     self.linkLayerAddress = linkLayerAddress
     self.identifier = identifier
     self.kind = kind
     self.anchorAddress = anchorAddress
+    self.homeNetworkPrefixes = homeNetworkPrefixes
   }
 }
 

@@ -41,6 +41,8 @@ public struct MAGCounters: Hashable, Sendable {
     case refusalsOfOlderTransmissions = "refusals-of-older-transmissions"
     /// Handoff indicator, access technology or link-layer identifier other than sent.
     case contradictingAcknowledgements = "contradicting-acknowledgements"
+    case acknowledgementsWithoutHandoffOptions = "acknowledgements-without-handoff-options"
+    case acknowledgementsWithoutTimestamp = "acknowledgements-without-timestamp"
     /// Accepted, but without a usable on-link prefix or with lifetime 0.
     case uselessAcceptances = "useless-acceptances"
     /// Acceptances of one of several paths (RFC 8278).
@@ -63,12 +65,58 @@ public struct MAGCounters: Hashable, Sendable {
     case prefixSetMismatches = "status-159-prefix-set-does-not-match"
     case otherRefusals = "status-other-refusal"
 
+    // Update Notifications (RFC 7077), Flow Mobility Initiates (RFC 7864) among them.
+    case notificationsReceived = "update-notifications-received"
+    case notificationsAccepted = "update-notifications-accepted"
+    /// Status 128 and more, or no answer because none was asked for.
+    case notificationsRefused = "update-notifications-refused"
+    case notificationAcknowledgementsSent = "update-notification-acknowledgements-sent"
+    /// From an address that is no anchor of ours, or to one that is not ours.
+    case notificationsOfStrangers = "update-notifications-of-strangers"
+    /// No MN-ID, or an option twice that may stand once.
+    case malformedNotifications = "update-notifications-malformed"
+    case duplicateNotifications = "update-notifications-duplicate"
+    /// Before the registration was acknowledged, or while the kernel was busy for the node: left to a retransmission.
+    case earlyNotifications = "update-notifications-early"
+    /// A newer list of prefixes came before.
+    case overtakenNotifications = "update-notifications-overtaken"
+    case flowMobilityInitiatesReceived = "flow-mobility-initiates-received"
+
+    // Deviations of anchors that were met and, as configured, accepted (`PeerDeviation`).
+    case toleratedNULPaddedIdentifier = "tolerated-mn-id-nul-padding"
+    case toleratedHostPrefixLength = "tolerated-hnp-length-128"
+    case toleratedHostByteOrderTimestamp = "tolerated-timestamp-host-byte-order"
+    case toleratedReservedAccessTechnology = "tolerated-att-zero"
+    /// Retransmissions that kept their number.
+    case toleratedSameSequence = "tolerated-same-sequence-on-retransmission"
+    case toleratedMissingProxyFlag = "tolerated-pba-without-p-flag"
+    case toleratedMissingHandoffOptions = "tolerated-pba-without-hi-att"
+    case toleratedMissingTimestamp = "tolerated-timestamp-absent"
+    /// Registrations that proposed the prefixes of the node map.
+    case toleratedNoDynamicPrefix = "tolerated-no-dynamic-prefix"
+
     // Binding Error.
     /// The anchor does not know a message type of ours.
     case unrecognizedTypeErrors = "binding-errors-unrecognized-type"
     case otherBindingErrors = "binding-errors-other"
     /// Of a type that no peer has reason to send to a gateway.
     case strayMessages = "stray-messages"
+
+    // Heartbeats (RFC 5847).
+    case heartbeatRequestsSent = "heartbeat-requests-sent"
+    case heartbeatRequestsReceived = "heartbeat-requests-received"
+    case heartbeatResponsesSent = "heartbeat-responses-sent"
+    case heartbeatResponsesReceived = "heartbeat-responses-received"
+    /// Late, duplicated or forged.
+    case heartbeatResponsesUnmatched = "heartbeat-responses-unmatched"
+    /// From an address that is no anchor's.
+    case heartbeatsFromStrangers = "heartbeats-from-strangers"
+    case heartbeatsUnsupported = "heartbeats-unsupported"
+    case anchorPathsFailed = "anchor-paths-failed"
+    case anchorPathsRecovered = "anchor-paths-recovered"
+    case anchorsRestarted = "anchors-restarted"
+    /// Registered anew because the anchor had lost the binding.
+    case bindingsLostByAnchor = "bindings-lost-by-anchor"
 
     // Data plane and access link.
     case installsFailed = "installs-failed"

@@ -56,6 +56,9 @@ public enum MAGEvent: Codable, Sendable {
   case configurationChanged(MAGConfiguration)
   /// At start: what `persist` effects had stored. The gateway keeps their routes and refreshes them.
   case restore([AttachmentRecord])
+  /// At start, after `restore`: our Restart Counter (RFC 5847 section 3.4). It has grown if `sessionsLost`; then the
+  /// anchors are told.
+  case started(restartCounter: UInt32, sessionsLost: Bool)
 }
 
 public enum MAGEffect: Hashable, Sendable, Codable {
@@ -111,6 +114,25 @@ public struct AdvertisementPlan: Hashable, Sendable, Codable {
 public enum MAGNotification: Hashable, Sendable, Codable {
   case attachmentChanged(AttachmentSummary)
   case attachmentRemoved(AttachmentSummary, DetachmentCause)
+  /// For the log: what an anchor has asked for was not done.
+  case notificationRefused(NotificationReason, MobileNodeIdentifier?, UpdateNotificationStatus)
+  /// The path to the anchor has failed or works again, or the anchor has restarted without its sessions.
+  case anchorChanged(AnchorSummary, AnchorChange)
+}
+
+public enum AnchorChange: String, Hashable, Sendable, Codable {
+  case unreachable, reachable, restarted
+}
+
+/// An anchor as the outside sees it.
+public struct AnchorSummary: Hashable, Sendable, Codable {
+  public var address: IPv6Address
+  public var path: PeerPath
+  /// As the anchor said last.
+  public var restartCounter: UInt32?
+  /// Heartbeat requests in a row without an answer.
+  public var missedHeartbeats: Int
+  public var bindings: Int
 }
 
 /// A binding update list entry as the outside sees it.

@@ -25,8 +25,9 @@ extension MobileAccessGateway {
       setTimer(.refresh, of: entry.key, to: deadline)
       setTimer(.advertisement, of: entry.key, to: deadline + configuration.timers.advertisementInterval)
       if configuration.timers.probeInterval > .zero { setTimer(.probe, of: entry.key, to: deadline) }
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
+    for anchor in list.anchors.sorted() { startHeartbeats(with: anchor, at: now.monotonic) }
   }
 
   /// nil: expired, on a link that is no access link any more, the second of its kind, or too many.
@@ -41,12 +42,13 @@ extension MobileAccessGateway {
     let units = record.expiresAt.distance(to: now.wallClock)
     let remaining = min(.seconds(Int64(clamping: units >> 16)), record.lifetime.duration)
     let looked = directory.identify(record.linkLayerAddress, named: nil)
+    let isKnown = looked?.node == record.node
     var entry = BindingUpdateListEntry(
       key: key,
       identity: NodeIdentity(
         node: record.node, kind: record.kind, anchorAddress: record.anchorAddress,
-        isMapped: looked?.isMapped == true && looked?.node == record.node,
-        isNamedByOperator: looked?.node != record.node),
+        proposedPrefixes: isKnown ? looked?.proposedPrefixes ?? [] : [], isMapped: isKnown && looked?.isMapped == true,
+        isNamedByOperator: !isKnown),
       accessTechnology: record.accessTechnology, trigger: record.trigger, linkLocalAddress: record.linkLocalAddress,
       attachedAt: record.attachedAt, lastSeen: nextSign(), sequence: record.sequence)
     let (tunnel, added) = tunnels.acquire(
@@ -100,6 +102,9 @@ extension MobileAccessGateway {
     {
       advertiseSoon(kept, &turn)
     }
+    if old.heartbeat != new.heartbeat || old.anchorAddress != new.anchorAddress || old.nodes != new.nodes {
+      reconfigureHeartbeats(at: turn.now.monotonic)
+    }
   }
 
   /// The uplinks are others now: every attachment begins anew.
@@ -144,7 +149,7 @@ extension MobileAccessGateway {
       case .registering, .refused: setTimer(.retry, of: key, to: deadline)
       case .deregistering: continue
       }
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
   }
 }

@@ -24,8 +24,14 @@ extension MobileAccessGateway {
       local: request.alternateCareOfAddress ?? request.source, remote: entry.anchorAddress)
     let keptClaim = request.purpose == .refresh ? old?.claim : nil
     let sharedClaim = paths(beside: known).compactMap(\.binding?.claim).max()
+    var offLink = granted.offLink
+    if let old, let list = entry.newestPrefixList, transmission.sentAt <= list.receivedAt {
+      // The anchor may have answered before it sent that list: what the list has brought must not go by an older word.
+      let kept = old.offLinkPrefixes.filter { !granted.onLink.contains($0) && !offLink.contains($0) }
+      offLink = Array((kept + offLink).prefix(configuration.limits.prefixesPerNode - granted.onLink.count))
+    }
     let binding = BindingUpdateListEntry.Binding(
-      prefixes: granted.onLink, offLinkPrefixes: granted.offLink, tunnel: tunnel, lifetime: lifetime,
+      prefixes: granted.onLink, offLinkPrefixes: offLink, tunnel: tunnel, lifetime: lifetime,
       expiresAt: transmission.sentAt + lifetime.duration, claim: keptClaim ?? sharedClaim ?? nextClaim())
 
     entry.state = .registered
@@ -46,6 +52,7 @@ extension MobileAccessGateway {
     if let old, tunnels.release(old.tunnel) { changes.append(.removeTunnel(old.tunnel)) }
     install(changes, decidingAbout: &entry, &turn)
     list[entry.key] = entry
+    startHeartbeats(with: entry.anchorAddress, at: turn.now.monotonic)
     if entry.isServed { serve(entry, &turn) }
 
     // The same session on another of our links: the anchor's binding is this one now.
@@ -131,7 +138,7 @@ extension MobileAccessGateway {
 
   /// nil: there was nothing to do.
   @discardableResult
-  private mutating func install(_ changes: [DatapathChange], _ turn: inout Turn) -> EffectID? {
+  mutating func install(_ changes: [DatapathChange], _ turn: inout Turn) -> EffectID? {
     guard !changes.isEmpty else { return nil }
     for change in changes { desiredDatapath.apply(change) }
     let identifier = nextEffectID()
@@ -141,6 +148,9 @@ extension MobileAccessGateway {
 
   mutating func datapathAnswered(_ identifier: EffectID, _ outcome: DatapathOutcome, _ turn: inout Turn) {
     if case .failed = outcome { counters.count(.installsFailed) }
+    if let pending = pendingNotifications.removeValue(forKey: identifier) {
+      return datapathAnswered(pending, outcome, &turn)
+    }
     // Removals decide about nothing: a route that could not be removed is left to the reconciler.
     guard let pending = pendingInstalls.removeValue(forKey: identifier), var entry = list[pending.key],
       entry.binding?.claim == pending.claim
@@ -162,7 +172,7 @@ extension MobileAccessGateway {
   }
 
   /// Registered, and the kernel has the routes.
-  private mutating func serve(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
+  mutating func serve(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
     var entry = known
     persist(&entry, &turn)
     list[entry.key] = entry
@@ -237,7 +247,7 @@ extension MobileAccessGateway {
     for key in keys {
       guard let entry = list[key], entry.isServed else { continue }
       setTimer(.advertisement, of: key, to: deadline)
-      deadline += Self.pacing
+      deadline += ProtocolConstants.pacing
     }
   }
 
@@ -245,8 +255,10 @@ extension MobileAccessGateway {
   /// that the node is still attached.
   mutating func startProbing(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
     guard configuration.timers.probeInterval > .zero,
-      timers.deadline(of: Timer(key: entry.key, kind: .probe)) == nil,
-      !paths(beside: entry).contains(where: { timers.deadline(of: Timer(key: $0.key, kind: .probe)) != nil })
+      timers.deadline(of: .attachment(Timer(key: entry.key, kind: .probe))) == nil,
+      !paths(beside: entry).contains(where: {
+        timers.deadline(of: .attachment(Timer(key: $0.key, kind: .probe))) != nil
+      })
     else { return }
     setTimer(.probe, of: entry.key, to: turn.now.monotonic + configuration.timers.probeInterval)
   }

@@ -28,6 +28,11 @@ extension MobileAccessGateway {
   /// Where a new attachment begins.
   var firstUplink: Int { isMultipath ? livingUplinks[0] : 0 }
 
+  /// Where messages that belong to no session come from.
+  var preferredAddress: IPv6Address {
+    isMultipath ? configuration.uplinks[firstUplink].address : configuration.proxyCareOfAddress
+  }
+
   /// Entries of that interface on that link, first uplink first.
   func paths(on link: String, _ address: LinkLayerAddress) -> [AttachmentKey] {
     (0..<max(1, configuration.uplinks.count)).compactMap { uplink in

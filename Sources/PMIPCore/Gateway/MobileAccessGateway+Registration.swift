@@ -25,7 +25,7 @@ extension MobileAccessGateway {
 
   // MARK: Requests
 
-  /// Asks for a binding. `prefixes` empty: whatever the anchor assigns.
+  /// Asks for a binding. `prefixes` empty: whatever the anchor assigns, or the node map has for an anchor that cannot.
   mutating func register(
     _ known: BindingUpdateListEntry, naming prefixes: [IPv6Prefix], handoffIndicator: HandoffIndicator? = nil,
     _ turn: inout Turn
@@ -35,9 +35,11 @@ extension MobileAccessGateway {
     entry.departure = nil
     cancelTimers([.retry, .refresh, .advertisement], of: entry.key)
     startProbing(entry, &turn)
+    let proposed = prefixes.isEmpty ? entry.identity.proposedPrefixes : prefixes
+    if proposed != prefixes { counters.count(.toleratedNoDynamicPrefix) }
     entry.request = request(
       .registration, for: entry, handoffIndicator: handoffIndicator ?? self.handoffIndicator(of: entry.identity),
-      prefixes: prefixes,
+      prefixes: proposed,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeoutFirstRegistration,
         maximum: configuration.timers.maxBindackTimeout))
@@ -48,17 +50,21 @@ extension MobileAccessGateway {
   }
 
   /// Extends the binding: HI 5, one HNP option for each assigned prefix (RFC 5213 section 6.9.1.3). If our own address
-  /// was changed meanwhile, the binding moves to the new one like in a handoff of the same interface: HI 3.
-  mutating func refresh(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
+  /// was changed meanwhile, the binding moves to the new one like in a handoff of the same interface: HI 3. If the
+  /// anchor has lost the binding, it is asked for with the handoff indicator of a registration.
+  mutating func refresh(
+    _ known: BindingUpdateListEntry, namingAccessNetwork: Bool = false, _ turn: inout Turn
+  ) {
     guard let binding = known.binding else { return }
     var entry = known
     entry.state = .refreshing
     cancelTimers([.refresh], of: entry.key)
-    let local = desiredDatapath.tunnels[binding.tunnel]?.local
+    let isHere = desiredDatapath.tunnels[binding.tunnel]?.local == careOfAddress(of: entry.key)
+    let lost = entry.isLostByAnchor ? handoffIndicator(of: entry.identity) : nil
+    entry.isLostByAnchor = false
     entry.request = request(
-      .refresh, for: entry,
-      handoffIndicator: local == careOfAddress(of: entry.key) ? .noChange : .betweenGateways,
-      prefixes: binding.prefixes,
+      .refresh, for: entry, handoffIndicator: lost ?? (isHere ? .noChange : .betweenGateways),
+      prefixes: binding.prefixes, namingAccessNetwork: namingAccessNetwork,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeout, maximum: configuration.timers.maxBindackTimeout))
     counters.count(.refreshesSent)
@@ -83,7 +89,7 @@ extension MobileAccessGateway {
 
   private func request(
     _ purpose: OutstandingRequest.Purpose, for entry: BindingUpdateListEntry, handoffIndicator: HandoffIndicator,
-    prefixes: [IPv6Prefix], retransmission: Retransmission
+    prefixes: [IPv6Prefix], namingAccessNetwork: Bool = false, retransmission: Retransmission
   ) -> OutstandingRequest {
     // A de-registration goes where the binding is, even if our address was changed since.
     let bound = purpose == .deregistration ? entry.binding.flatMap { desiredDatapath.tunnels[$0.tunnel]?.local } : nil
@@ -94,22 +100,27 @@ extension MobileAccessGateway {
       anchorAddress: entry.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
       lifetime: purpose == .deregistration ? .zero : BindingLifetime(configuration.timers.lifetime),
       linkLocalAddress: asksForLinkLocal ? entry.proposedLinkLocalAddress ?? .unspecified : nil,
+      accessNetwork: namingAccessNetwork ? directory.accessNetwork(of: entry.key.link) : nil,
       offersRedirect: configuration.acceptsRedirect && purpose == .registration
         && entry.assignedAnchorAddress == nil,
       multipath: multipathOptions(for: entry, purpose), alternateCareOfAddress: route.alternate,
       retransmission: retransmission)
   }
 
-  /// Sends the entry's request, for the first time or again: always with a new number and a fresh timestamp.
+  /// Sends the entry's request, for the first time or again: with a fresh timestamp, and with a new number unless the
+  /// anchor is known to want the old one.
   private mutating func transmit(_ entry: inout BindingUpdateListEntry, _ turn: inout Turn) {
     guard var request = entry.request else { return }
-    let number = nextSequence(of: &entry, at: turn.now.wallClock)
+    let number = repeatedSequence(of: entry) ?? nextSequence(of: &entry, at: turn.now.wallClock)
     let timestamp = configuration.useTimestamps ? nextTimestamp(of: &entry, at: turn.now.wallClock) : nil
     request.transmitted(number, timestamp, at: turn.now.monotonic)
     let message = request.bindingUpdate(
       node: entry.identity.node, accessTechnology: entry.accessTechnology,
       linkLayerAddress: entry.key.linkLayerAddress, sequence: number, timestamp: timestamp)
-    turn.perform(.send(.bindingUpdate(message), source: request.source, destination: request.anchorAddress))
+    turn.perform(
+      .send(
+        .bindingUpdate(spoken(message, to: request.anchorAddress)), source: request.source,
+        destination: request.anchorAddress))
     setTimer(.request, of: entry.key, to: turn.now.monotonic + request.retransmission.nextTimeout())
     if request.purpose != .deregistration { entry.anchorMayHoldBinding = true }
     entry.request = request
@@ -190,12 +201,9 @@ extension MobileAccessGateway {
   }
 
   mutating func acknowledged(
-    _ acknowledgement: BindingAcknowledgement, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn
+    _ received: BindingAcknowledgement, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn
   ) {
-    guard acknowledgement.isProxyRegistration else {
-      counters.count(.notProxyAcknowledgements)
-      return
-    }
+    guard let acknowledgement = conforming(received, from: source, at: turn.now.wallClock) else { return }
     guard !acknowledgement.options.duplicatesSingleton else {
       counters.count(.duplicatedOptions)
       return
@@ -211,6 +219,10 @@ extension MobileAccessGateway {
       counters.count(.contradictingAcknowledgements)
       refuse(entry, retrying: false, &turn)
     case .answer(let entry, let request, let transmission):
+      guard hasTimestamp(acknowledgement, as: transmission, from: source) else {
+        counters.count(.acknowledgementsWithoutTimestamp)
+        return
+      }
       if acknowledgement.status.isAccepted {
         accepted(entry, request, transmission, acknowledgement, &turn)
       } else if acknowledgement.status == .sequenceNumberOutOfWindow || request.isNewest(transmission) {
@@ -241,8 +253,7 @@ extension MobileAccessGateway {
         // A number behind our newest answers an older transmission, or one that was answered already.
         guard Int16(bitPattern: newest.sequence &- acknowledgement.sequence) <= 0 else { continue }
         candidates.append((entry, request, newest))
-      } else if let transmission = request.transmission(numbered: acknowledgement.sequence) {
-        if acknowledgement.status.isAccepted, let echo = options.timestamp, echo != transmission.timestamp { continue }
+      } else if let transmission = request.transmission(answeredBy: acknowledgement) {
         candidates.append((entry, request, transmission))
       }
     }
@@ -315,7 +326,7 @@ extension MobileAccessGateway {
   }
 
   /// In the order of the options, each once.
-  private mutating func usablePrefixes(_ options: [HomeNetworkPrefixOption]) -> [IPv6Prefix] {
+  mutating func usablePrefixes(_ options: [HomeNetworkPrefixOption]) -> [IPv6Prefix] {
     var result: [IPv6Prefix] = []
     for option in options {
       guard let prefix = option.prefix, prefix.length > 0, prefix.address.isRoutableUnicast else {
@@ -354,7 +365,8 @@ extension MobileAccessGateway {
       let namedPrefixesRefused = status == .notAuthorizedForHomeNetworkPrefix || status == .prefixSetDoesNotMatch
       if request.purpose == .deregistration {
         departed(entry, &turn)
-      } else if namedPrefixesRefused && !request.prefixes.isEmpty {
+      } else if namedPrefixesRefused && !request.prefixes.isEmpty && request.prefixes != entry.identity.proposedPrefixes
+      {
         dropBinding(of: &entry, tellingNode: true, &turn)
         register(entry, naming: [], &turn)
       } else {

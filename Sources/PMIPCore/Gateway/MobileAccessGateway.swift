@@ -12,10 +12,14 @@ import NetTypes
 /// A node comes and goes on an access link (`+Attachment`); each attachment is one mobility session, which is
 /// registered, refreshed and ended at the anchor (`+Registration`); what the anchor grants becomes tunnels, routes and
 /// unicast Router Advertisements (`+Datapath`). The prefixes are advertised only when the kernel has confirmed the
-/// routes, and never while a registration is refused. Restart and reconfiguration are in `+Configuration`.
+/// routes, and never while a registration is refused. Restart and reconfiguration are in `+Configuration`. What an
+/// anchor asks for by itself comes as an Update Notification (`+Notifications`); a Flow Mobility Initiate
+/// (`+FlowMobility`) has prefixes of the node's other interfaces served here too.
 ///
-/// Left out: DHCP relay, local routing, IPv4, revocation and Update Notifications (RFC 5213 sections 6.11 and 6.10.3,
-/// RFC 5844, 5846, 7077). MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only two
+/// Heartbeats with the anchors are in `+Heartbeat`.
+///
+/// Left out: DHCP relay, local routing, IPv4 and revocation (RFC 5213 sections 6.11 and 6.10.3, RFC 5844, 5846).
+/// MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only two
 /// answers in a row may cause another PBU at once.
 public struct MobileAccessGateway: Sendable {
   /// A timer of one attachment.
@@ -29,6 +33,12 @@ public struct MobileAccessGateway: Sendable {
     }
     var key: AttachmentKey
     var kind: Kind
+  }
+
+  enum Deadline: Hashable, Sendable {
+    case attachment(Timer)
+    /// The next heartbeat request to that anchor.
+    case heartbeat(IPv6Address)
   }
 
   /// The effects of one event while it is handled.
@@ -57,17 +67,13 @@ public struct MobileAccessGateway: Sendable {
     var claim: UInt64
   }
 
-  /// Between the PBUs (or advertisements) of different nodes when all of them need one: after a restart or a change of
-  /// configuration.
-  static let pacing: Duration = .milliseconds(10)
-
   public internal(set) var configuration: MAGConfiguration
   public internal(set) var counters = MAGCounters()
   /// What the kernel should have if every `install` so far has succeeded.
   public internal(set) var desiredDatapath = DatapathSnapshot()
 
   var list = BindingUpdateList()
-  var timers = DeadlineTable<Timer>()
+  var timers = DeadlineTable<Deadline>()
   var tunnels = GatewayTunnels()
   var claims = PrefixClaims()
   var directory: NodeDirectory
@@ -81,6 +87,13 @@ public struct MobileAccessGateway: Sendable {
   /// Positions in `configuration.uplinks`.
   var failedUplinks: Set<Int> = []
   var pendingInstalls: [EffectID: PendingInstall] = [:]
+  /// Update Notifications that the kernel must answer first.
+  var pendingNotifications: [EffectID: PendingNotification] = [:]
+  var recentNotifications = RecentNotifications()
+  /// By anchor address; only of anchors that we know.
+  var peers: [IPv6Address: HeartbeatExchange] = [:]
+  /// Grows when we lose our sessions (RFC 5847 section 3.4).
+  var restartCounter: UInt32 = 0
   private var lastEffectID: UInt64 = 0
   private var lastClaim: UInt64 = 0
   private var lastSign: UInt64 = 0
@@ -97,13 +110,20 @@ public struct MobileAccessGateway: Sendable {
   public mutating func handle(_ event: MAGEvent, at now: Moment) -> [MAGEffect] {
     var turn = Turn(now: now)
     // What is due has happened, even if the event that says so comes later than another one.
-    while let timer = timers.popDue(at: now.monotonic) { expired(timer, &turn) }
+    while let deadline = timers.popDue(at: now.monotonic) {
+      switch deadline {
+      case .attachment(let timer): expired(timer, &turn)
+      case .heartbeat(let anchor): heartbeatDue(anchor, &turn)
+      }
+    }
     switch event {
     case .attached(let attachment): attached(attachment, &turn)
     case .detached(let link, let address, let cause):
       detached(AttachmentKey(link: link, linkLayerAddress: address), cause, &turn)
     case .linkDown(let link):
-      for key in list.keys(onLink: link) { detached(key, .linkDown, &turn) }
+      for key in list.keys(onLink: link) {
+        if let entry = list[key] { depart(entry, .remove(.linkDown), &turn) }
+      }
     case .message(let message, let source, let destination):
       receive(message, source: source, destination: destination, &turn)
     case .deadlineReached: break
@@ -112,6 +132,7 @@ public struct MobileAccessGateway: Sendable {
     case .linkMTU(let link, let mtu): linkMTUChanged(link, mtu, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
+    case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     }
     return turn.effects
   }
@@ -122,17 +143,23 @@ public struct MobileAccessGateway: Sendable {
     switch message {
     case .bindingAcknowledgement(let acknowledgement):
       acknowledged(acknowledgement, source: source, destination: destination, &turn)
-    case .bindingError(let error):
-      counters.count(error.status == BindingError.unrecognizedType ? .unrecognizedTypeErrors : .otherBindingErrors)
+    case .bindingError(let error): receive(error, source: source, &turn)
+    case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
+    case .updateNotification(let notification):
+      notified(notification, source: source, destination: destination, &turn)
     // For anchors and mobile nodes; nobody has reason to send us one.
-    case .bindingUpdate, .bindingRefreshRequest, .heartbeat, .bindingRevocation, .updateNotification,
-      .updateNotificationAcknowledgement:
+    case .bindingUpdate, .bindingRefreshRequest, .bindingRevocation, .updateNotificationAcknowledgement:
       counters.count(.strayMessages)
     }
   }
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
   public var nextDeadline: Duration? { timers.next }
+
+  /// The anchors that nodes are registered with, and those of the configuration, sorted.
+  public var anchors: [AnchorSummary] {
+    directory.anchors.union(list.anchors).sorted().map(anchorSummary)
+  }
 
   /// The binding update list, sorted by link and link-layer address.
   public var attachments: [AttachmentSummary] { list.sortedKeys.compactMap { list[$0]?.summary } }
@@ -157,11 +184,11 @@ public struct MobileAccessGateway: Sendable {
   }
 
   mutating func setTimer(_ kind: Timer.Kind, of key: AttachmentKey, to deadline: Duration) {
-    timers.set(Timer(key: key, kind: kind), to: deadline)
+    timers.set(.attachment(Timer(key: key, kind: kind)), to: deadline)
   }
 
   mutating func cancelTimers(_ kinds: [Timer.Kind], of key: AttachmentKey) {
-    for kind in kinds { timers.cancel(Timer(key: key, kind: kind)) }
+    for kind in kinds { timers.cancel(.attachment(Timer(key: key, kind: kind))) }
   }
 
   mutating func nextEffectID() -> EffectID {

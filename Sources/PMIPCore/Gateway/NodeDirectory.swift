@@ -6,8 +6,12 @@ struct NodeDirectory: Sendable {
   private var byAddress: [LinkLayerAddress: GatewayNodePolicy] = [:]
   private var byNode: [MobileNodeIdentifier: GatewayNodePolicy] = [:]
   private let accessTechnologies: [String: AccessTechnologyType]
+  private let accessNetworks: [String: AccessNetworkSubOption]
   private let unknownNodes: MAGConfiguration.UnknownNodePolicy
   private let anchorAddress: IPv6Address
+  /// Everybody who may tell us something about our nodes.
+  let anchors: Set<IPv6Address>
+  private let tolerated: [IPv6Address: PeerDeviations]
 
   init(_ configuration: MAGConfiguration) {
     for policy in configuration.nodes {
@@ -16,15 +20,27 @@ struct NodeDirectory: Sendable {
     }
     accessTechnologies = Dictionary(
       configuration.accessLinks.map { ($0.name, $0.accessTechnology) }, uniquingKeysWith: { first, _ in first })
+    accessNetworks = Dictionary(
+      configuration.accessLinks.compactMap { link in link.networkName.map { (link.name, .network(named: $0)) } },
+      uniquingKeysWith: { first, _ in first })
     unknownNodes = configuration.unknownNodes
     anchorAddress = configuration.anchorAddress
+    anchors = Set(configuration.nodes.compactMap(\.anchorAddress) + [configuration.anchorAddress])
+    tolerated = Dictionary(
+      configuration.anchors.map { ($0.address, $0.tolerated) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// nil: not an access link.
   func accessTechnology(of link: String) -> AccessTechnologyType? { accessTechnologies[link] }
 
+  /// What the Access Network Identifier option says of a link (RFC 6757 section 3.1.1); nil: not configured.
+  func accessNetwork(of link: String) -> AccessNetworkSubOption? { accessNetworks[link] }
+
   /// Some access link has this technology.
   func hasLink(of technology: AccessTechnologyType) -> Bool { accessTechnologies.values.contains(technology) }
+
+  /// What is tolerated from an anchor.
+  func deviations(of anchor: IPv6Address) -> PeerDeviations { tolerated[anchor] ?? .none }
 
   /// nil: an unknown node that gets no service. A node named by the operator takes kind and anchor from the map if it
   /// stands there with any address.
@@ -48,8 +64,18 @@ struct NodeDirectory: Sendable {
   private func identity(
     _ node: MobileNodeIdentifier, _ policy: GatewayNodePolicy?, isMapped: Bool, isNamedByOperator: Bool
   ) -> NodeIdentity {
-    NodeIdentity(
-      node: node, kind: policy?.kind ?? .interfaces, anchorAddress: policy?.anchorAddress ?? anchorAddress,
-      isMapped: isMapped, isNamedByOperator: isNamedByOperator)
+    let anchor = policy?.anchorAddress ?? anchorAddress
+    // Of a node that was named by the operator nobody has said which interface this is.
+    let proposes = isMapped && deviations(of: anchor).contains(.noDynamicPrefix)
+    return NodeIdentity(
+      node: node, kind: policy?.kind ?? .interfaces, anchorAddress: anchor,
+      proposedPrefixes: proposes ? policy?.homeNetworkPrefixes ?? [] : [], isMapped: isMapped,
+      isNamedByOperator: isNamedByOperator)
+  }
+}
+
+extension AccessNetworkSubOption {
+  fileprivate static func network(named name: String) -> Self {
+    .networkIdentifier(isUTF8: true, name: Array(name.utf8), accessPoint: [])
   }
 }

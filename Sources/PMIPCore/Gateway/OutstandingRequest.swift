@@ -47,6 +47,8 @@ struct OutstandingRequest: Hashable, Sendable {
   let lifetime: BindingLifetime
   /// Value of the Link-local Address option; nil: no option.
   let linkLocalAddress: IPv6Address?
+  /// Of the Access Network Identifier option; nil: no option.
+  let accessNetwork: AccessNetworkSubOption?
   /// Redirect-Capability option (RFC 6463): the anchor may assign another one.
   let offersRedirect: Bool
   let multipath: Multipath?
@@ -59,8 +61,9 @@ struct OutstandingRequest: Hashable, Sendable {
 
   init(
     purpose: Purpose, source: IPv6Address, anchorAddress: IPv6Address, handoffIndicator: HandoffIndicator,
-    prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?, offersRedirect: Bool,
-    multipath: Multipath?, alternateCareOfAddress: IPv6Address?, retransmission: Retransmission
+    prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?,
+    accessNetwork: AccessNetworkSubOption? = nil, offersRedirect: Bool, multipath: Multipath?,
+    alternateCareOfAddress: IPv6Address?, retransmission: Retransmission
   ) {
     self.purpose = purpose
     self.source = source
@@ -69,13 +72,21 @@ struct OutstandingRequest: Hashable, Sendable {
     self.prefixes = prefixes
     self.lifetime = lifetime
     self.linkLocalAddress = linkLocalAddress
+    self.accessNetwork = accessNetwork
     self.offersRedirect = offersRedirect
     self.multipath = multipath
     self.alternateCareOfAddress = alternateCareOfAddress
     self.retransmission = retransmission
   }
 
-  func transmission(numbered sequence: UInt16) -> Transmission? { transmissions.first { $0.sequence == sequence } }
+  /// The newest with its number; an acceptance echoes the timestamp as well.
+  func transmission(answeredBy acknowledgement: BindingAcknowledgement) -> Transmission? {
+    transmissions.last {
+      guard $0.sequence == acknowledgement.sequence else { return false }
+      guard acknowledgement.status.isAccepted, let echo = acknowledgement.options.timestamp else { return true }
+      return echo == $0.timestamp
+    }
+  }
 
   func isNewest(_ transmission: Transmission) -> Bool { transmissions.last == transmission }
 
@@ -112,6 +123,7 @@ struct OutstandingRequest: Hashable, Sendable {
     options.append(.mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(linkLayerAddress)))
     if let linkLocalAddress { options.append(.linkLocalAddress(linkLocalAddress)) }
     if let alternateCareOfAddress { options.append(.alternateCareOfAddress(alternateCareOfAddress)) }
+    if let accessNetwork { options.append(.accessNetworkIdentifier([accessNetwork])) }
     if offersRedirect { options.append(.redirectCapability) }
     if let multipath {
       options.append(.magMultipathBinding(multipath.binding))

@@ -16,6 +16,10 @@ enum ProtocolConstants {
   /// Mobility option types up to here are assigned by IANA.
   static let lastAssignedOptionType: UInt8 = 70
 
+  /// Between messages of one kind to or about different peers or nodes when all of them need one: after a restart or a
+  /// change of configuration.
+  static let pacing: Duration = .milliseconds(10)
+
   /// What an anchor answers to a gateway that asks for a link-local address: the one that RFC 6543 reserves for
   /// exactly this, so it cannot be the node's own and is the same on every access link.
   static let gatewayLinkLocalAddress = LinkLayerAddress.fixedGateway.linkLocalAddress

@@ -15,10 +15,7 @@ struct SegmentedDictionary<Key: Hashable, Value> {
   var isEmpty: Bool { elements.isEmpty }
 
   subscript(key: Key) -> Value? {
-    get {
-      if isEmpty { return nil }
-      return find(key, HashIndex.hash(key)).map { elements[$0].value }
-    }
+    get { read(key) { $0 } }
     set {
       if let newValue { updateValue(newValue, forKey: key) } else { removeValue(forKey: key) }
     }
@@ -40,6 +37,12 @@ struct SegmentedDictionary<Key: Hashable, Value> {
     } else {
       add(key, value, hash)
     }
+  }
+
+  /// Looks at a value where it stands; nil when there is none.
+  func read<Result>(_ key: Key, _ body: (Value) -> Result) -> Result? {
+    if isEmpty { return nil }
+    return find(key, HashIndex.hash(key)).map { body(elements[$0].value) }
   }
 
   /// Changes a value where it stands; nil when there is none.

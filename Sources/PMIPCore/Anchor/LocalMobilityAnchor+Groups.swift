@@ -1,0 +1,64 @@
+import NetTypes
+
+/// Bindings of one gateway that end together. They are looked at a few at a time, so that the refreshes of other
+/// gateways do not wait for thousands of removals.
+struct GroupRemoval: Sendable {
+  enum Rule: Hashable, Sendable {
+    /// Of sessions that the gateway has lost: those registered before heartbeat request `confirmed`.
+    case restarted(confirmed: UInt32)
+    /// Unless the gateway answers again meanwhile.
+    case unreachable
+  }
+
+  let gateway: IPv6Address
+  let rule: Rule
+  /// Those of the gateway when the removal began; some may be gone or elsewhere by now.
+  var remaining: ArraySlice<BindingIdentifier>
+
+  /// Bindings at a time, and the time between.
+  static let slice = 128
+  static let pause: Duration = .milliseconds(10)
+}
+
+extension LocalMobilityAnchor {
+  mutating func removeGroup(at gateway: IPv6Address, by rule: GroupRemoval.Rule, _ turn: inout Turn) {
+    let members = cache.bindings(at: gateway)
+    guard !members.isEmpty else { return }
+    let number = nextGroupRemoval
+    nextGroupRemoval += 1
+    groupRemovals[number] = GroupRemoval(gateway: gateway, rule: rule, remaining: members[...])
+    continueGroupRemoval(number, &turn)
+  }
+
+  mutating func continueGroupRemoval(_ number: UInt64, _ turn: inout Turn) {
+    guard var removal = groupRemovals.removeValue(forKey: number) else { return }
+    let slice = removal.remaining.prefix(GroupRemoval.slice)
+    removal.remaining = removal.remaining.dropFirst(GroupRemoval.slice)
+    if !removal.remaining.isEmpty {
+      groupRemovals[number] = removal
+      peerDeadlines.set(.groupRemoval(number), to: turn.now.monotonic + GroupRemoval.pause)
+    }
+    for identifier in slice {
+      guard let entry = cache[identifier], entry.attachment.proxyCareOfAddress == removal.gateway else { continue }
+      reachDeadlines(of: entry.node, &turn)
+      perform(.groupRemoval(identifier, gateway: removal.gateway, removal.rule), for: entry.node, &turn)
+    }
+  }
+
+  /// The turn of one binding has come, perhaps after an install of its node that moved it elsewhere.
+  mutating func remove(
+    _ identifier: BindingIdentifier, of gateway: IPv6Address, by rule: GroupRemoval.Rule, _ turn: inout Turn
+  ) {
+    guard let entry = cache[identifier], entry.attachment.proxyCareOfAddress == gateway, entry.isActive else { return }
+    switch rule {
+    case .restarted(let confirmed):
+      guard entry.heartbeat < confirmed else { return }
+      counters.count(.bindingsLostByGateway)
+      suspend(entry, because: .gatewayRestarted, &turn)
+    case .unreachable:
+      guard path(to: gateway) == .unreachable else { return }
+      counters.count(.bindingsUnreachable)
+      suspend(entry, because: .gatewayUnreachable, &turn)
+    }
+  }
+}
