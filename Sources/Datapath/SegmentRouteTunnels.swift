@@ -68,7 +68,9 @@ struct SegmentRouteTunnels {
     }
     let rules = try netlink.rules().filter { $0.priority == Self.firstPriority }
     var changes = 0
-    let stale = rules.filter { $0.protocolNumber == configuration.routeProtocol && !wanted.contains($0) && !isLocal($0) }
+    let stale = rules.filter {
+      $0.protocolNumber == configuration.routeProtocol && !wanted.contains($0) && !isLocal($0)
+    }
     for rule in stale {
       try netlink.run(rule.removal)
       changes += 1

@@ -63,8 +63,7 @@ struct MAGDaemonConfiguration: DaemonConfiguration, Hashable {
       problems.append(
         SemanticProblem(
           keyPath: "uplinks[0].interface",
-          message: "\(first.interface) is not the core-interface \(datapath.coreInterface); the preferred uplink is that"
-        ))
+          message: "\(first.interface) is not core-interface; the preferred uplink is \(datapath.coreInterface)"))
     }
     if unknownNodes == .derive, realm == nil {
       problems.append(

@@ -189,7 +189,9 @@ struct AnchorMultipathTests {
     #expect(lab.anchor.bindings.map(\.proxyCareOfAddress) == [Lab.mag1])
   }
 
-  @Test("A gateway that begins with multipath: its binding becomes the first path", arguments: [TerminalKind.interfaces, .logical])
+  @Test(
+    "A gateway that begins with multipath: its binding becomes the first path",
+    arguments: [TerminalKind.interfaces, .logical])
   func begun(kind: TerminalKind) {
     var lab = Self.lab { $0.nodes[0].kind = kind }
     lab.send(.attach)

@@ -1,4 +1,4 @@
-"""A gateway with two uplinks (RFC 8278): two flows of a node, one over each; they change over when an uplink goes away."""
+"""A gateway with two uplinks (RFC 8278): two flows of a node, one over each; the uplink that is left gets both."""
 
 import time
 
@@ -15,8 +15,11 @@ GATEWAY = "mag1"
 
 def add_uplink(domain: Domain) -> None:
     """A second network between anchor and gateway, and what the host of such a gateway must route by itself."""
-    lma, mag1 = domain.namespace("lma"), domain.namespace(GATEWAY)
-    command("ip", "link", "add", "core1", "netns", mag1, "type", "veth", "peer", "name", "core1", "netns", lma)
+    for role in ["lma", GATEWAY]:
+        command("ip", "link", "add", "core1", "netns", domain.namespace(role), "type", "veth", "peer", "name",
+                f"{role}-1", "netns", domain.namespace("core"))
+    domain.ip("core", "link add name switch1 type bridge\nlink set switch1 up\n" + "".join(
+        f"link set {role}-1 master switch1\nlink set {role}-1 up\n" for role in ["lma", GATEWAY]))
     domain.ip("lma", "addr add 2001:db8:2::1/64 dev core1 nodad\nlink set core1 up\n")
     domain.ip(GATEWAY, f"addr add {SECOND}/64 dev core1 nodad\nlink set core1 up\n"
               "route add default via 2001:db8:2::1 dev core1 table 21\n"

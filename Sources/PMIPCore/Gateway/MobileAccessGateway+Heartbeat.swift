@@ -15,7 +15,8 @@ extension MobileAccessGateway {
   /// A request is answered with or without bindings (RFC 5847 section 3.1), of an anchor that we know.
   mutating func receive(_ heartbeat: Heartbeat, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn) {
     guard directory.anchors.contains(source) || list.bindings(at: source) > 0,
-      destination == configuration.proxyCareOfAddress || configuration.uplinks.contains { $0.address == destination }
+      destination == configuration.proxyCareOfAddress
+        || configuration.uplinks.contains(where: { $0.address == destination })
     else {
       counters.count(.heartbeatsFromStrangers)
       return
