@@ -83,6 +83,13 @@ let package = Package(
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
 
+    // Measurement: testbed/load and its yardsticks.
+    .executableTarget(
+      name: "LoadGenerator",
+      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "LinuxNet", "CLinuxNet", "NetTypes", argumentParser],
+      swiftSettings: settings),
+    .executableTarget(name: "LoadLimits"),
+
     // Figures of docs/performance.md: `swift run -c release benchmarks`.
     .executableTarget(
       name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],

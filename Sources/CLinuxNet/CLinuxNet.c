@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -129,6 +130,87 @@ ssize_t cnet_send_from(
   c->cmsg_len = CMSG_LEN(sizeof info);
   memcpy(CMSG_DATA(c), &info, sizeof info);
   return sendmsg(fd, &header, flags);
+}
+
+enum { PACKET_INFO_SPACE = CMSG_SPACE(sizeof(struct in6_pktinfo)) };
+
+struct outgoing {
+  struct iovec vector;
+  struct sockaddr_in6 destination;
+  _Alignas(struct cmsghdr) unsigned char control[PACKET_INFO_SPACE];
+};
+
+struct cnet_outbox {
+  size_t datagram_size;
+  struct mmsghdr *headers;
+  struct outgoing *slots;
+  uint8_t *data;
+};
+
+void cnet_outbox_free(struct cnet_outbox *outbox) {
+  free(outbox->headers);
+  free(outbox->slots);
+  free(outbox->data);
+  free(outbox);
+}
+
+struct cnet_outbox *cnet_outbox_create(unsigned capacity, size_t datagram_size) {
+  struct cnet_outbox *outbox = calloc(1, sizeof *outbox);
+  if (outbox == NULL) return NULL;
+  outbox->datagram_size = datagram_size;
+  outbox->headers = calloc(capacity, sizeof *outbox->headers);
+  outbox->slots = calloc(capacity, sizeof *outbox->slots);
+  outbox->data = calloc(capacity, datagram_size);
+  if (outbox->headers == NULL || outbox->slots == NULL || outbox->data == NULL) {
+    cnet_outbox_free(outbox);
+    errno = ENOMEM;
+    return NULL;
+  }
+  for (unsigned i = 0; i < capacity; i++) {
+    struct outgoing *slot = &outbox->slots[i];
+    slot->vector.iov_base = outbox->data + i * datagram_size;
+    outbox->headers[i].msg_hdr = (struct msghdr){
+      .msg_name = &slot->destination,
+      .msg_namelen = sizeof slot->destination,
+      .msg_iov = &slot->vector,
+      .msg_iovlen = 1,
+      .msg_control = slot->control,
+      .msg_controllen = sizeof slot->control,
+    };
+  }
+  return outbox;
+}
+
+void cnet_outbox_put(
+    struct cnet_outbox *outbox, unsigned index, const void *data, size_t length,
+    const struct sockaddr_in6 *destination, const struct in6_addr *source, unsigned interface) {
+  struct outgoing *slot = &outbox->slots[index];
+  memcpy(slot->vector.iov_base, data, length);
+  slot->vector.iov_len = length;
+  slot->destination = *destination;
+  struct in6_pktinfo info = {.ipi6_addr = *source, .ipi6_ifindex = interface};
+  struct cmsghdr *c = CMSG_FIRSTHDR(&outbox->headers[index].msg_hdr);
+  c->cmsg_level = IPPROTO_IPV6;
+  c->cmsg_type = IPV6_PKTINFO;
+  c->cmsg_len = CMSG_LEN(sizeof info);
+  memcpy(CMSG_DATA(c), &info, sizeof info);
+}
+
+int cnet_outbox_send(struct cnet_outbox *outbox, int fd, unsigned first, unsigned count, int flags) {
+  return sendmmsg(fd, outbox->headers + first, count, flags);
+}
+
+int64_t cnet_receive_drops(int fd) {
+  uint32_t numbers[SK_MEMINFO_VARS] = {0};
+  socklen_t length = sizeof numbers;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, numbers, &length) != 0) return -1;
+  return numbers[SK_MEMINFO_DROPS];
+}
+
+int cnet_interface_index(int fd, const char *name) {
+  struct ifreq request = {0};
+  strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+  return ioctl(fd, SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : -1;
 }
 
 int cnet_receive_packet_info(int fd) {

@@ -18,8 +18,8 @@ public protocol Datapath: AnyObject {
   var encapsulation: EncapsulationMode { get }
   /// The largest packet that fits the tunnels: MTU of the core interface - 40 octets of IPv6 header.
   func tunnelMTU() throws(LinuxError) -> UInt32
-  /// Executes the changes in their order.
-  func apply(_ changes: [DatapathChange]) -> DatapathResult
+  /// Executes lists of changes in their order, in one dialogue with the kernel as far as possible, and answers each.
+  func apply(_ lists: [[DatapathChange]]) -> [DatapathResult]
   /// Makes the kernel's state that of `snapshot`, standing routes and rules included. Throws when the kernel's state
   /// cannot even be read; single refusals are in the report.
   func reconcile(to snapshot: DatapathSnapshot) throws(LinuxError) -> ReconcileReport
@@ -31,7 +31,12 @@ public protocol Datapath: AnyObject {
   func teardown() throws(LinuxError) -> [LinuxError]
 }
 
-/// The answer to `apply`.
+extension Datapath {
+  /// Executes the changes in their order.
+  public func apply(_ changes: [DatapathChange]) -> DatapathResult { apply([changes])[0] }
+}
+
+/// The answer to a list of changes.
 public enum DatapathResult: Hashable, Sendable {
   case applied
   /// What was refused and why, in the order of the changes. The other changes are in effect.

@@ -47,17 +47,20 @@ public final class KernelDatapath: Datapath {
 
   // MARK: Applying
 
-  public func apply(_ changes: [DatapathChange]) -> DatapathResult {
+  public func apply(_ lists: [[DatapathChange]]) -> [DatapathResult] {
     var run = ChangeRun(netlink: netlink)
-    for change in changes {
-      do {
-        try add(change, to: &run)
-      } catch {
-        run.fail(change, error)
+    for changes in lists {
+      run.beginList()
+      for change in changes {
+        do {
+          try add(change, to: &run)
+        } catch {
+          run.fail(change, error)
+        }
       }
     }
     run.flush()
-    return run.failures.isEmpty ? .applied : .failed(run.failures)
+    return run.results
   }
 
   private func add(_ change: DatapathChange, to run: inout ChangeRun) throws(LinuxError) {
@@ -68,6 +71,7 @@ public final class KernelDatapath: Datapath {
       if let old = tunnels[tunnel.identifier], old != tunnel { try add(.removeTunnel(old.identifier), to: &run) }
       if encapsulation == .ip6tnl {
         run.flush()
+        run.forgetIndexes()
         _ = try devices.ensure(tunnel, mtu: try tunnelMTU())
       }
       tunnels[tunnel.identifier] = tunnel
@@ -86,6 +90,7 @@ public final class KernelDatapath: Datapath {
       }
       if encapsulation == .ip6tnl {
         run.flush()
+        run.forgetIndexes()
         try devices.remove(identifier)
       }
 

@@ -23,7 +23,9 @@ public final class RecordedDatapath: Datapath {
 
   public func tunnelMTU() throws(LinuxError) -> UInt32 { coreMTU - DatapathConfiguration.tunnelOverhead }
 
-  public func apply(_ changes: [DatapathChange]) -> DatapathResult {
+  public func apply(_ lists: [[DatapathChange]]) -> [DatapathResult] { lists.map(applyList) }
+
+  private func applyList(_ changes: [DatapathChange]) -> DatapathResult {
     history.append(changes)
     var failures: [DatapathFailure] = []
     for change in changes {

@@ -59,3 +59,53 @@ public struct DatagramBatch: ~Copyable {
     return withUnsafeBytes(of: address.sll_addr) { LinkLayerAddress(bytes: $0.prefix(6)) }
   }
 }
+
+/// Send buffers for sendmmsg(2): one system call for up to `capacity` datagrams of an IPv6 socket.
+public struct DatagramOutbox: ~Copyable {
+  private let handle: OpaquePointer
+  public let capacity: Int
+  private let datagramSize: Int
+  /// Datagrams that wait for `flush`.
+  public private(set) var count = 0
+
+  public init(capacity: Int, datagramSize: Int) throws(LinuxError) {
+    guard let handle = cnet_outbox_create(UInt32(capacity), datagramSize) else {
+      throw LinuxError("allocate", "send buffers of \(capacity) x \(datagramSize) octets")
+    }
+    self.handle = handle
+    self.capacity = capacity
+    self.datagramSize = datagramSize
+  }
+
+  deinit { cnet_outbox_free(handle) }
+
+  public var isFull: Bool { count == capacity }
+
+  /// Adds a datagram of at most `datagramSize` octets; the outbox must not be full. `interface` is needed for
+  /// link-local destinations.
+  public mutating func append(
+    _ payload: [UInt8], source: IPv6Address, destination: IPv6Address, interface: UInt32 = 0
+  ) {
+    precondition(count < capacity && payload.count <= datagramSize)
+    var address = destination.socketAddress(interface: interface)
+    var from = source.kernelForm
+    cnet_outbox_put(handle, UInt32(count), payload, payload.count, &address, &from, interface)
+    count += 1
+  }
+
+  /// Sends everything. A datagram that the kernel refuses is told to `failed`, with its position and errno, and does
+  /// not stop the later ones.
+  public mutating func flush(_ descriptor: Int32, failed: (Int, Int32) -> Void) {
+    var next = 0
+    while next < count {
+      let sent = cnet_outbox_send(handle, descriptor, UInt32(next), UInt32(count - next), 0)
+      if sent > 0 {
+        next += Int(sent)
+      } else if errno != EINTR {
+        failed(next, errno)
+        next += 1
+      }
+    }
+    count = 0
+  }
+}

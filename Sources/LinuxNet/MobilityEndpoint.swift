@@ -4,7 +4,10 @@ import NetTypes
 /// Mobility messages in and out of a daemon: the raw socket, the receive checks of RFC 6275 section 9.2, and what those
 /// checks owe the sender (a Binding Error or an ICMPv6 Parameter Problem, rate-limited as RFC 4443 section 2.4 (f) asks).
 ///
-/// The daemon sees only well-formed messages. Everything else is counted by reason here and changes no state.
+/// The daemon sees only well-formed messages. Everything else is counted by reason here and changes no state. A sender
+/// of many useless messages is not listened to for a while (`RefusalLimits`).
+///
+/// Messages go out in batches: `send` queues, `flush` sends.
 public final class MobilityEndpoint {
   /// Error answers that may go out at once.
   public static let errorBurst = 10
@@ -12,8 +15,18 @@ public final class MobilityEndpoint {
   public static let errorInterval: Duration = .milliseconds(10)
 
   public var codePoints: CodePoints
+  /// Senders with an allowance of their own.
+  public var peers: Set<IPv6Address> {
+    get { allowances.peers }
+    set { if newValue != allowances.peers { allowances.peers = newValue } }
+  }
+  public var limits: RefusalLimits {
+    get { allowances.limits }
+    set { allowances.limits = newValue }
+  }
   /// An anchor refuses malformed Binding Updates where an RFC asks for it; a gateway gets none.
   private let answersBindingUpdates: Bool
+  private var allowances: RefusalAllowances
   private let socket: MobilityHeaderSocket
   private let icmp: RawICMPv6Sender
   private var refused: [DecodeError.Code: UInt64] = [:]
@@ -24,45 +37,89 @@ public final class MobilityEndpoint {
   private var errorsSuppressed: UInt64 = 0
   private var errorAllowance = errorBurst
   private var allowanceSince: Duration = .zero
+  private var overLimit: UInt64 = 0
+  /// Addresses of what is queued, for the words of a failure.
+  private var queued: [(source: IPv6Address, destination: IPv6Address)] = []
+  /// The first failure since the last `flush`.
+  private var failure: LinuxError?
 
-  public init(codePoints: CodePoints, answersBindingUpdates: Bool) throws(LinuxError) {
+  public init(
+    codePoints: CodePoints, answersBindingUpdates: Bool, peers: Set<IPv6Address> = [],
+    limits: RefusalLimits = RefusalLimits()
+  ) throws(LinuxError) {
     self.codePoints = codePoints
     self.answersBindingUpdates = answersBindingUpdates
+    allowances = RefusalAllowances(limits: limits)
+    allowances.peers = peers
     socket = try MobilityHeaderSocket()
     icmp = try RawICMPv6Sender()
   }
 
   public var descriptor: Int32 { socket.descriptor.rawValue }
 
-  /// Hands over what is waiting, at most one batch; a level-triggered loop calls again.
+  /// Hands over what is waiting, at most one batch; a level-triggered loop calls again. `body` tells what became of
+  /// the message.
   public func receive(
-    _ body: (MobilityMessage, _ source: IPv6Address, _ destination: IPv6Address) -> Void
+    _ body: (MobilityMessage, _ source: IPv6Address, _ destination: IPv6Address) -> MessageVerdict
   ) throws(LinuxError) {
-    _ = try socket.receive { datagram in
+    let now = SystemClock.monotonic
+    try socket.receive { source in
+      let admitted = allowances.admits(source, now: now)
+      if !admitted { overLimit += 1 }
+      return admitted
+    } _: { datagram in
       received += 1
+      let verdict: MessageVerdict
       do throws(DecodeError) {
         let decoded = try MobilityHeader.decode(
           datagram.payload, source: datagram.source, destination: datagram.destination, codePoints: codePoints,
           checksum: .kernelVerified)
-        body(decoded.message, datagram.source, datagram.destination)
+        verdict = body(decoded.message, datagram.source, datagram.destination)
       } catch {
         refused[error.code, default: 0] += 1
         react(to: error, about: datagram)
+        verdict = .refused
       }
+      allowances.charge(datagram.source, verdict, now: now)
     }
   }
 
-  /// Sends `message`; a failure is counted and thrown for the log. The protocol's retransmission is the remedy.
-  public func send(_ message: MobilityMessage, source: IPv6Address, destination: IPv6Address) throws {
+  /// Queues `message`; the next `flush` sends it. One that cannot be encoded is counted and thrown for the log.
+  public func send(
+    _ message: MobilityMessage, source: IPv6Address, destination: IPv6Address
+  ) throws(EncodeError) {
+    let bytes: [UInt8]
     do {
-      let bytes = try MobilityHeader.encode(
+      bytes = try MobilityHeader.encode(
         message, source: source, destination: destination, codePoints: codePoints, checksum: .zero)
-      try socket.send(bytes, source: source, destination: destination)
-      sent += 1
     } catch {
       sendFailures += 1
       throw error
     }
+    if socket.queueIsFull { transmit() }
+    socket.queue(bytes, source: source, destination: destination)
+    queued.append((source, destination))
+  }
+
+  /// Sends what is queued. Failures are counted and the first is thrown for the log, one line however many there are.
+  /// The protocol's retransmission is the remedy.
+  public func flush() throws(LinuxError) {
+    if !queued.isEmpty { transmit() }
+    guard let failure else { return }
+    self.failure = nil
+    throw failure
+  }
+
+  private func transmit() {
+    sent += UInt64(queued.count)
+    socket.flush { index, error in
+      sent -= 1
+      sendFailures += 1
+      guard failure == nil else { return }
+      failure = error
+      failure?.object += " \(queued[index].source) -> \(queued[index].destination)"
+    }
+    queued.removeAll(keepingCapacity: true)
   }
 
   private func react(to error: DecodeError, about datagram: MobilityHeaderSocket.Datagram) {
@@ -106,7 +163,8 @@ public final class MobilityEndpoint {
     var result: [String: UInt64] = [
       "mobility-received": received, "mobility-sent": sent, "mobility-send-failures": sendFailures,
       "mobility-errors-sent": errorsSent, "mobility-errors-suppressed": errorsSuppressed,
-      "mobility-refused-oversized": socket.oversized,
+      "mobility-refused-oversized": socket.oversized, "mobility-dropped-over-limit": overLimit,
+      "mobility-dropped-by-kernel": socket.droppedByKernel,
     ]
     for code in DecodeError.Code.allCases { result["mobility-refused-\(code.rawValue)"] = refused[code, default: 0] }
     return result

@@ -29,6 +29,7 @@ public final class MobilityHeaderSocket {
 
   public let descriptor: FileDescriptor
   private var batch: DatagramBatch
+  private var outbox: DatagramOutbox
   /// Messages dropped because they were longer than a Mobility Header can be.
   public private(set) var oversized: UInt64 = 0
 
@@ -38,33 +39,59 @@ public final class MobilityHeaderSocket {
       AF_INET6, Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue), Self.protocolNumber, operation: "open",
       object: name)
     batch = try DatagramBatch(capacity: Self.batchSize, datagramSize: Self.maximumLength)
+    outbox = try DatagramOutbox(capacity: Self.batchSize, datagramSize: Self.maximumLength)
     guard cnet_receive_packet_info(descriptor.rawValue) == 0 else { throw LinuxError("configure", name) }
     descriptor.setBufferSizes(receive: Self.bufferSize, send: Self.bufferSize)
   }
 
-  /// Hands over what is waiting, at most `batchSize` messages, and gives their number.
+  /// Hands over what is waiting, at most `batchSize` messages, and gives their number. What `admits` does not let in
+  /// is dropped.
   @discardableResult
-  public func receive(_ body: (Datagram) -> Void) throws(LinuxError) -> Int {
+  public func receive(
+    from admits: (_ source: IPv6Address) -> Bool = { _ in true }, _ body: (Datagram) -> Void
+  ) throws(LinuxError) -> Int {
     let count = try batch.receive(descriptor.rawValue, object: "Mobility Header socket")
     for index in 0..<count {
+      let source = batch.source(index)
+      guard admits(source) else { continue }
       guard !batch.isTruncated(index), let information = batch.packetInformation(index) else {
         oversized += 1
         continue
       }
       body(
         Datagram(
-          source: batch.source(index), destination: information.destination, interface: information.interface,
+          source: source, destination: information.destination, interface: information.interface,
           payload: batch.bytes(index)))
     }
     return count
   }
 
-  /// Sends a whole Mobility Header; its checksum field is filled in. `interface` is needed for link-local destinations.
+  /// Queues a whole Mobility Header, of at most `maximumLength` octets; its checksum field is filled in. `flush` sends
+  /// what is queued; a full queue must be flushed first.
+  public func queue(_ payload: [UInt8], source: IPv6Address, destination: IPv6Address) {
+    outbox.append(payload, source: source, destination: destination)
+  }
+
+  public var queueIsFull: Bool { outbox.isFull }
+
+  /// Sends what is queued in as few system calls as possible. What the kernel refuses is told to `failed`, with its
+  /// position in the queue, and lost.
+  public func flush(failed: (Int, LinuxError) -> Void) {
+    outbox.flush(descriptor.rawValue) { index, code in
+      let advice = code == EINVAL ? "is the source address configured on this host?" : nil
+      failed(index, LinuxError("send", "Mobility Header", code: code, advice: advice))
+    }
+  }
+
+  /// Sends one message at once. `interface` is needed for link-local destinations.
   public func send(
     _ payload: [UInt8], source: IPv6Address, destination: IPv6Address, interface: UInt32 = 0
   ) throws(LinuxError) {
     try descriptor.send(payload, source: source, destination: destination, interface: interface, "Mobility Header")
   }
+
+  /// Messages that the kernel has dropped since the start: the receive buffer was full, or the checksum was wrong.
+  public var droppedByKernel: UInt64 { UInt64(max(0, cnet_receive_drops(descriptor.rawValue))) }
 }
 
 extension FileDescriptor {

@@ -71,12 +71,12 @@ public struct Route: Hashable, Sendable {
 extension Route {
   /// Installs the route; in one step takes the place of one with the same destination, source, table and metric.
   public var replacement: KernelRequest {
-    KernelRequest(message(RTM_NEWROUTE, [.create, .replace]), "set route", description)
+    KernelRequest(message(RTM_NEWROUTE, [.create, .replace]), "set route", .route(self))
   }
 
   /// Installs the route; EEXIST when there is one with the same destination, source, table and metric.
   public var addition: KernelRequest {
-    KernelRequest(message(RTM_NEWROUTE, [.create, .exclusive]), "add route", description)
+    KernelRequest(message(RTM_NEWROUTE, [.create, .exclusive]), "add route", .route(self))
   }
 
   /// Removes the route with this destination, source, table, metric and protocol; with interface and gateway only if
@@ -86,7 +86,7 @@ extension Route {
     key.encapsulation = nil
     key.mtu = nil
     return KernelRequest(
-      key.message(RTM_DELROUTE, []), "remove route", description, tolerated: [ESRCH, ENOENT, ENODEV])
+      key.message(RTM_DELROUTE, []), "remove route", .route(self), tolerated: [ESRCH, ENOENT, ENODEV])
   }
 
   private func message(_ type: Int, _ flags: NetlinkFlags) -> NetlinkMessage {

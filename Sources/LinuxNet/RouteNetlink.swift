@@ -62,6 +62,13 @@ public final class RouteNetlink {
     return try link(NetlinkMessage(type: UInt16(RTM_GETLINK), header: header), "with index \(index)")
   }
 
+  /// The index alone, which costs much less than the link. Throws ENODEV when there is no such interface.
+  public func index(ofLink name: String) throws(LinuxError) -> UInt32 {
+    let index = cnet_interface_index(socket.descriptor.rawValue, name)
+    guard index > 0 else { throw LinuxError("read interface", name) }
+    return UInt32(index)
+  }
+
   private func link(_ message: NetlinkMessage, _ name: String) throws(LinuxError) -> Link {
     var link: Link?
     try socket.query(message, "read interface", name) { link = Link($0) }

@@ -80,23 +80,60 @@ extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
   /// The canonical text of RFC 5952: lower case, no leading zeros, the first longest run of zero groups as `::`,
   /// IPv4-mapped addresses with a dotted quad.
   public var description: String {
+    var text: [UInt8] = []
+    text.reserveCapacity(Self.maximumTextLength)
+    write(to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private static let maximumTextLength = 39
+
+  /// Appends `description` in ASCII.
+  public func write(to text: inout [UInt8]) {
     if isIPv4Mapped {
-      return "::ffff:" + bytes[12...].map { String($0) }.joined(separator: ".")
+      text.append(contentsOf: "::ffff:".utf8)
+      text.append(contentsOf: IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)).description.utf8)
+      return
     }
-    let groups = self.groups
+    let zeros = longestZeroRun
+    var index = 0
+    while index < 8 {
+      if index == zeros.lowerBound, !zeros.isEmpty {
+        text.append(UInt8(ascii: ":"))
+        text.append(UInt8(ascii: ":"))
+        index = zeros.upperBound
+        continue
+      }
+      if index > 0, index != zeros.upperBound || zeros.isEmpty { text.append(UInt8(ascii: ":")) }
+      Self.write(hexadecimal: group(index), to: &text)
+      index += 1
+    }
+  }
+
+  private func group(_ index: Int) -> UInt16 {
+    UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index & 3)))
+  }
+
+  /// The first longest run of at least two zero groups; empty when there is none.
+  private var longestZeroRun: Range<Int> {
     var best = 0..<0
     var start = 0
     while start < 8 {
       var end = start
-      while end < 8 && groups[end] == 0 { end += 1 }
-      if end - start >= 2 && end - start > best.count { best = start..<end }
+      while end < 8, group(end) == 0 { end += 1 }
+      if end - start >= 2, end - start > best.count { best = start..<end }
       start = end + 1
     }
-    func text(_ part: some Sequence<UInt16>) -> String {
-      part.map { String($0, radix: 16) }.joined(separator: ":")
+    return best
+  }
+
+  private static func write(hexadecimal group: UInt16, to text: inout [UInt8]) {
+    var shift = group >= 0x1000 ? 12 : group >= 0x100 ? 8 : group >= 0x10 ? 4 : 0
+    while shift >= 0 {
+      let digit = UInt8(truncatingIfNeeded: group >> UInt16(shift)) & 0xf
+      text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+      shift -= 4
     }
-    if best.isEmpty { return text(groups) }
-    return text(groups[..<best.lowerBound]) + "::" + text(groups[best.upperBound...])
   }
 
   private static func parse(_ text: [UInt8]) -> [UInt16]? {

@@ -1,6 +1,7 @@
 import DaemonKit
 import Datapath
 import DatapathModel
+import LinuxNet
 import Logging
 import MobilityWire
 import NetTypes
@@ -9,6 +10,7 @@ import PMIPCore
 /// Everything in lmad's configuration file: the core's part and the shell's.
 struct LMADaemonConfiguration: DaemonConfiguration, Hashable {
   var core = LMAConfiguration(addresses: [], gateways: [], prefixPools: [])
+  var refusalLimits = RefusalLimits()
   var datapath = AnchorDatapathSettings()
   var control = ControlSettings(socket: "/run/flowmob/lmad.sock")
   var stateDirectory = "/var/lib/flowmob"
@@ -26,6 +28,9 @@ struct LMADaemonConfiguration: DaemonConfiguration, Hashable {
 }
 
 extension LMADaemonConfiguration {
+  /// Senders with an allowance of their own for refused messages.
+  var peers: Set<IPv6Address> { Set(core.gateways.map(\.address)) }
+
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
     DatapathConfiguration(
@@ -104,7 +109,7 @@ extension LMADaemonConfiguration {
             .integer(0...5), help: "How often it is sent again before it is given up (RFC 7077 section 7)."),
         ]),
       .section(
-        "limits", help: "Bounds; what exceeds one is counted and refused with status 130.",
+        "limits", help: "Bounds; what exceeds one is counted, and refused with status 130 unless said otherwise.",
         [
           .option("bindings", \.core.limits.bindings, .integer(1...10_000_000), help: "Bindings in all."),
           .option("bindings-per-node", \.core.limits.bindingsPerNode, .integer(1...64), help: "Bindings of one node."),
@@ -114,6 +119,12 @@ extension LMADaemonConfiguration {
           .option(
             "pending-registrations", \.core.limits.pendingRegistrations, .integer(1...1_000_000),
             help: "Registrations that wait for an old gateway or for the kernel."),
+          .option(
+            "refusals-per-gateway", \.refusalLimits.perPeer, .integer(1...1_000_000),
+            help: "Refused messages of one gateway, in a second; what it sends beyond is dropped unread."),
+          .option(
+            "refusals-of-strangers", \.refusalLimits.ofStrangers, .integer(1...1_000_000),
+            help: "The same for all senders together that are no gateways."),
           .option(
             "outstanding-notifications", \.core.limits.outstandingNotifications, .integer(1...32_768),
             help: "Update Notifications that wait for their acknowledgement; more are not sent."),

@@ -11,9 +11,11 @@ import PMIPCore
 
 /// The anchor as a process: one thread on one event loop owns the protocol core and everything it touches.
 ///
-/// Each event goes to the core; its effects run here in order. An `install` is answered at once with its outcome, whose
-/// effects (the acknowledgement first) run before the rest of the list. What is slow and may be lost, the state file,
-/// waits until everything that was received together has been answered.
+/// Events go to the core one by one, as they come; their effects gather and run in rounds when everything that was
+/// received together has been handled (`settle`). A round begins with all its `install`s, in one dialogue with the
+/// kernel, so that thousands of registrations share the cost of it; then the other effects run in the order in which
+/// the core gave them; then the core learns the outcomes, and what it wants then (the acknowledgements first) is the
+/// next round. What is slow and may be lost, the state file, waits until everything has been answered.
 final class Daemon {
   private let configuration: LMADaemonConfiguration
   private let file: String
@@ -28,6 +30,8 @@ final class Daemon {
   /// Restart Counter of RFC 5847 section 3.4.
   private let restarts: GrowingNumber
   private var core: LocalMobilityAnchor
+  /// For the next round.
+  private var effects: [LMAEffect] = []
   private let datapath: KernelDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
@@ -46,7 +50,9 @@ final class Daemon {
     self.file = file
     self.log = log
     loop = try EventLoop()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: true)
+    mobility = try MobilityEndpoint(
+      codePoints: configuration.core.codePoints, answersBindingUpdates: true, peers: configuration.peers,
+      limits: configuration.refusalLimits)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
@@ -63,6 +69,7 @@ final class Daemon {
   func run() throws {
     let records = state.takeRecords().map(\.record)
     handle(.restore(records))
+    runEffects()
     _ = try monitor.resynchronize()
     try reconcile()
     log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
@@ -103,12 +110,25 @@ final class Daemon {
   private func receive() {
     do {
       try mobility.receive { message, source, destination in
+        let first = effects.count
         handle(.message(message, source: source, destination: destination))
+        return Self.verdict(effects[first...])
       }
     } catch {
       log.error("\(error)")
     }
     settle()
+  }
+
+  private static func verdict(_ effects: ArraySlice<LMAEffect>) -> MessageVerdict {
+    for effect in effects {
+      switch effect {
+      case .install: return .useful
+      case .send(.bindingAcknowledgement(let answer), _, _): return answer.status.isAccepted ? .useful : .refused
+      case .send, .notify, .persist, .answer: continue
+      }
+    }
+    return .fruitless
   }
 
   /// The kernel drops routes of an interface that goes down; they come back with it.
@@ -145,6 +165,8 @@ final class Daemon {
       }
       handle(.configurationChanged(new.core))
       mobility.codePoints = new.core.codePoints
+      mobility.peers = new.peers
+      mobility.limits = new.refusalLimits
       settle()
       log.info("configuration reloaded")
     } catch {
@@ -153,32 +175,54 @@ final class Daemon {
   }
 
   private func handle(_ event: LMAEvent) {
-    run(core.handle(event, at: Self.now))
+    effects += core.handle(event, at: Self.now)
   }
 
-  private func run(_ effects: [LMAEffect]) {
-    for effect in effects {
-      switch effect {
-      case .send(let message, let source, let destination):
-        do {
-          try mobility.send(message, source: source, destination: destination)
-        } catch {
-          log.warning("\(error)")
-        }
-      case .install(let identifier, let changes):
-        handle(.datapathOutcome(identifier, apply(changes)))
-      case .notify(let notification):
-        publish(notification)
-      case .persist(let change):
-        unwritten.append(change)
-      case .answer(let token, let answer):
-        questions.removeValue(forKey: token)?(answer.result)
-      }
+  private func runEffects() {
+    while !effects.isEmpty {
+      var round: [LMAEffect] = []
+      swap(&round, &effects)
+      let outcomes = install(round)
+      for effect in round { run(effect) }
+      for (identifier, outcome) in outcomes { handle(.datapathOutcome(identifier, outcome)) }
+    }
+    do {
+      try mobility.flush()
+    } catch {
+      log.warning("\(error)")
     }
   }
 
-  private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
-    switch datapath.apply(changes) {
+  private func run(_ effect: LMAEffect) {
+    switch effect {
+    case .send(let message, let source, let destination):
+      do {
+        try mobility.send(message, source: source, destination: destination)
+      } catch {
+        log.warning("message to \(destination) not sent: \(error)")
+      }
+    // The round began with it.
+    case .install: break
+    case .notify(let notification): publish(notification)
+    case .persist(let change): unwritten.append(change)
+    case .answer(let token, let answer): questions.removeValue(forKey: token)?(answer.result)
+    }
+  }
+
+  /// All installs of a round, and what the kernel said to each.
+  private func install(_ round: [LMAEffect]) -> [(EffectID, DatapathOutcome)] {
+    var identifiers: [EffectID] = []
+    var lists: [[DatapathChange]] = []
+    for case .install(let identifier, let changes) in round {
+      identifiers.append(identifier)
+      lists.append(changes)
+    }
+    guard !lists.isEmpty else { return [] }
+    return zip(identifiers, datapath.apply(lists)).map { ($0, outcome($1)) }
+  }
+
+  private func outcome(_ result: DatapathResult) -> DatapathOutcome {
+    switch result {
     case .applied: return .installed
     case .failed(let failures):
       datapathFailures += UInt64(failures.count)
@@ -187,21 +231,24 @@ final class Daemon {
     }
   }
 
-  /// After a batch of events: writes the state file and arms the timer.
+  /// After a batch of events: runs the effects, writes the state file and arms the timer.
   private func settle() {
+    runEffects()
     do {
+      var newest = highestNumber
       for change in unwritten {
         switch change {
         case .store(let record):
-          try state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
-          if record.identifier.rawValue > highestNumber {
-            highestNumber = record.identifier.rawValue
-            try numbers.store(highestNumber, key: "binding")
-          }
+          state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+          newest = max(newest, record.identifier.rawValue)
         case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
         }
       }
       unwritten.removeAll(keepingCapacity: true)
+      if newest > highestNumber {
+        highestNumber = newest
+        try numbers.store(newest, key: "binding")
+      }
       try state.flush()
       try numbers.flush()
     } catch {
@@ -220,23 +267,19 @@ final class Daemon {
   // MARK: Control socket
 
   private func publish(_ notification: LMANotification) {
+    report(notification)
+    // A description costs more than all the rest of a refresh.
+    guard control.hasSubscribers(topic: Self.bindingsTopic) else { return }
     let event: AnchorEvent
     switch notification {
-    case .notificationFailed(let failure): return log.warning("\(failure.text)")
-    case .tunnelAdded(let tunnel):
-      log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
-      event = .tunnelAdded(anchorTunnel(tunnel))
-    case .tunnelRemoved(let tunnel):
-      log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) removed")
-      event = .tunnelRemoved(anchorTunnel(tunnel))
+    case .notificationFailed: return
+    case .tunnelAdded(let tunnel): event = .tunnelAdded(anchorTunnel(tunnel))
+    case .tunnelRemoved(let tunnel): event = .tunnelRemoved(anchorTunnel(tunnel))
     case .bindingChanged(let binding):
-      log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
       event = .bindingChanged(AnchorBindingChange(binding: AnchorBinding(binding)))
     case .bindingRemoved(let binding, let cause):
-      log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
       event = .bindingRemoved(AnchorBindingChange(binding: AnchorBinding(binding), cause: cause.rawValue))
     case .gatewayChanged(let gateway, let change):
-      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
       event = .gatewayChanged(
         AnchorGateway(
           name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
@@ -248,6 +291,20 @@ final class Daemon {
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, change)
     case .gatewayChanged(let gateway):
       control.publish(event.name.rawValue, topic: Self.bindingsTopic, gateway)
+    }
+  }
+
+  private func report(_ notification: LMANotification) {
+    switch notification {
+    case .notificationFailed(let failure): log.warning("\(failure.text)")
+    case .tunnelAdded(let tunnel): log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) added")
+    case .tunnelRemoved(let tunnel): log.info("tunnel \(tunnel.identifier) to \(tunnel.remote) removed")
+    case .bindingChanged(let binding):
+      log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
+    case .bindingRemoved(let binding, let cause):
+      log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
+    case .gatewayChanged(let gateway, let change):
+      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
     }
   }
 

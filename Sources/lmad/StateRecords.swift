@@ -1,3 +1,4 @@
+import DaemonKit
 import DatapathModel
 import MobilityWire
 import NetTypes
@@ -88,6 +89,69 @@ struct StoredPath: Codable, Hashable {
     GatewayPath(
       gateway: MAGIdentifier(subtype: subtype, identifier: identifier), binding: binding, label: label,
       accessTechnology: AccessTechnologyType(rawValue: accessTechnology))
+  }
+}
+
+extension StoredBinding: JSONWritable {
+  func write(to writer: inout JSONWriter) {
+    writer.write(literally: "{\"accessTechnology\":")
+    writer.write(UInt64(accessTechnology))
+    writer.write(literally: ",\"anchorAddress\":")
+    writer.write(anchorAddress)
+    writer.write(literally: ",\"expiresAt\":")
+    writer.write(expiresAt)
+    if let gatewayLinkLocalAddress {
+      writer.write(literally: ",\"gatewayLinkLocalAddress\":")
+      writer.write(gatewayLinkLocalAddress)
+    }
+    writer.write(literally: ",\"id\":")
+    writer.write(UInt64(id))
+    writer.write(literally: ",\"isDefault\":")
+    writer.write(isDefault)
+    writer.write(literally: ",\"kind\":")
+    writer.write(plain: kind.rawValue)
+    writer.write(literally: ",\"lastUpdate\":")
+    writer.write(lastUpdate)
+    writer.write(literally: ",\"lifetime\":")
+    writer.write(UInt64(lifetime))
+    if let linkLayerIdentifier {
+      writer.write(literally: ",\"linkLayerIdentifier\":")
+      writer.write(linkLayerIdentifier)
+    }
+    writer.write(literally: ",\"node\":{\"octets\":")
+    writer.write(node.octets)
+    writer.write(literally: ",\"subtype\":")
+    writer.write(UInt64(node.subtype))
+    writer.write(literally: "},\"offLinkPrefixes\":")
+    writer.write(offLinkPrefixes)
+    if let path {
+      writer.write(literally: ",\"path\":{\"accessTechnology\":")
+      writer.write(UInt64(path.accessTechnology))
+      writer.write(literally: ",\"binding\":")
+      writer.write(UInt64(path.binding))
+      writer.write(literally: ",\"identifier\":")
+      writer.write(path.identifier)
+      writer.write(literally: ",\"label\":")
+      writer.write(UInt64(path.label))
+      writer.write(literally: ",\"subtype\":")
+      writer.write(UInt64(path.subtype))
+      writer.write(literally: "}")
+    }
+    writer.write(literally: ",\"prefixes\":")
+    writer.write(prefixes)
+    writer.write(literally: ",\"proxyCareOfAddress\":")
+    writer.write(proxyCareOfAddress)
+    writer.write(literally: ",\"registeredAt\":")
+    writer.write(registeredAt)
+    writer.write(literally: ",\"sequence\":")
+    writer.write(UInt64(sequence))
+    if let timestamp {
+      writer.write(literally: ",\"timestamp\":")
+      writer.write(timestamp)
+    }
+    writer.write(literally: ",\"tunnel\":")
+    writer.write(UInt64(tunnel.rawValue))
+    writer.write(literally: "}")
   }
 }
 

@@ -94,6 +94,9 @@ extension SemanticProblem {
 }
 
 extension MAGDaemonConfiguration {
+  /// Senders with an allowance of their own for refused messages: the anchors.
+  var peers: Set<IPv6Address> { Set(core.nodes.compactMap(\.anchorAddress)).union([core.anchorAddress]) }
+
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
     var result = DatapathConfiguration(

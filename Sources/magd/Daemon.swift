@@ -49,7 +49,8 @@ final class Daemon {
     loop = try EventLoop()
     kernel = try RouteNetlink()
     monitor = try InterfaceMonitor()
-    mobility = try MobilityEndpoint(codePoints: configuration.core.codePoints, answersBindingUpdates: false)
+    mobility = try MobilityEndpoint(
+      codePoints: configuration.core.codePoints, answersBindingUpdates: false, peers: configuration.peers)
     datapath = try KernelDatapath(configuration.datapathConfiguration)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "magd-restarts")
@@ -110,6 +111,7 @@ final class Daemon {
     do {
       try mobility.receive { message, source, destination in
         handle(.message(message, source: source, destination: destination))
+        return .useful
       }
     } catch {
       log.error("\(error)")
@@ -262,6 +264,7 @@ final class Daemon {
       }
       handle(.configurationChanged(new.core))
       mobility.codePoints = new.core.codePoints
+      mobility.peers = new.peers
       settle()
       log.info("configuration reloaded")
     } catch {
@@ -282,7 +285,7 @@ final class Daemon {
         do {
           try mobility.send(message, source: source, destination: destination)
         } catch {
-          log.warning("\(error)")
+          log.warning("message to \(destination) not sent: \(error)")
         }
       case .install(let identifier, let changes):
         handle(.datapathOutcome(identifier, apply(changes)))
@@ -320,8 +323,13 @@ final class Daemon {
     }
   }
 
-  /// After a batch of events: writes the state file and arms the timer.
+  /// After a batch of events: sends the messages, writes the state file and arms the timer.
   private func settle() {
+    do {
+      try mobility.flush()
+    } catch {
+      log.warning("\(error)")
+    }
     do {
       for change in unwritten {
         switch change {

@@ -40,6 +40,31 @@ struct DatapathContractTests {
     }
   }
 
+  @Test("Lists of changes are answered one by one", arguments: Kind.available)
+  func lists(kind: Kind) throws {
+    try withDatapath(kind, try anchorConfiguration()) { datapath in
+      let tunnel = try tunnel(1, "2001:db8:1::1", "2001:db8:1::11")
+      func route(_ number: Int, _ tunnel: UInt32) throws -> DatapathChange {
+        .setPrefixRoute(try prefix("2001:db8:100:\(number)::/64"), TunnelIdentifier(rawValue: tunnel))
+      }
+      let results = datapath.apply([
+        [.addTunnel(tunnel), try route(1, 1)], [], [try route(2, 9), try route(3, 1), try route(4, 8)],
+        [.removePrefixRoute(try prefix("2001:db8:100:1::/64"))], [try route(5, 1)],
+      ])
+      #expect(results.count == 5)
+      #expect(results.enumerated().allSatisfy { $0.offset == 2 || $0.element == .applied })
+      guard case .failed(let failures) = results[2] else {
+        Issue.record("not refused: \(results[2])")
+        return
+      }
+      #expect(try failures.map(\.change) == [route(2, 9), route(4, 8)])
+      var snapshot = DatapathSnapshot()
+      for change in try [.addTunnel(tunnel), route(3, 1), route(5, 1)] { snapshot.apply(change) }
+      let report = try datapath.reconcile(to: snapshot)
+      #expect(report.failures == [] && report.removed == 0)
+    }
+  }
+
   @Test("A route into a missing tunnel is refused with its name; the other changes are done", arguments: Kind.available)
   func missingTunnel(kind: Kind) throws {
     try withDatapath(kind, try anchorConfiguration()) { datapath in

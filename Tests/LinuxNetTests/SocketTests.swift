@@ -98,6 +98,36 @@ struct SocketTests {
     #expect(largest == MobilityHeaderSocket.batchSize)
   }
 
+  @Test("A queue of messages goes out at once; one that is refused is named and stops no other")
+  func queue() throws {
+    let gateway = try NetworkNamespace()
+    let anchor = try NetworkNamespace()
+    let (source, destination) = try (address("2001:db8:1::11"), address("2001:db8:1::1"))
+    try connect(gateway, anchor, left: [source], right: [destination])
+    let near = try gateway.run { try MobilityHeaderSocket() }
+    let far = try anchor.run { try MobilityHeaderSocket() }
+    let foreign = try address("2001:db8:1::99")
+    for number in 0..<MobilityHeaderSocket.batchSize {
+      #expect(!near.queueIsFull)
+      near.queue(
+        [59, 1, 5, 0, 0, 0, 0, UInt8(number)] + [UInt8](repeating: 0, count: 8),
+        source: number == 3 ? foreign : source, destination: destination)
+    }
+    #expect(near.queueIsFull)
+    var failures: [(Int, LinuxError)] = []
+    near.flush { failures.append(($0, $1)) }
+    #expect(failures.map(\.0) == [3])
+    #expect(failures.first?.1.hint?.contains("source address") == true)
+    #expect(!near.queueIsFull)
+    var numbers: [UInt8] = []
+    #expect(
+      try eventually {
+        try far.receive { numbers.append($0.payload[7]) }
+        return numbers.count == MobilityHeaderSocket.batchSize - 1
+      })
+    #expect(numbers == (0..<UInt8(MobilityHeaderSocket.batchSize)).filter { $0 != 3 })
+  }
+
   @Test("A Parameter Problem quotes the message behind a rebuilt IPv6 header and stays below the minimum MTU")
   func parameterProblem() throws {
     let datagram = MobilityHeaderSocket.Datagram(

@@ -234,12 +234,21 @@ struct StateRecordTests {
       offLinkPrefixes: [try #require(IPv6Prefix("2001:db8:100:2::/64"))], isDefault: true, sequence: 65_535,
       timestamp: NTPTimestamp(rawValue: .max), lifetime: BindingLifetime(rawValue: 75),
       expiresAt: NTPTimestamp(rawValue: 1 << 63), registeredAt: NTPTimestamp(rawValue: 1), lastUpdate: .zero)
+    var plain = record
+    plain.identifier = BindingIdentifier(rawValue: 8)
+    plain.linkLayerIdentifier = nil
+    plain.gatewayLinkLocalAddress = nil
+    plain.timestamp = nil
+    plain.offLinkPrefixes = []
+    plain.isDefault = false
     try withDirectory([:]) { directory in
       let file = try StateFile<StoredBinding>(directory: directory, name: "lmad")
-      try file.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+      for record in [record, plain] {
+        file.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
+      }
       try file.flush()
       let again = try StateFile<StoredBinding>(directory: directory, name: "lmad")
-      #expect(again.takeRecords().map(\.record) == [record])
+      #expect(again.takeRecords().map(\.record) == [record, plain])
     }
   }
 

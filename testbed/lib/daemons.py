@@ -81,6 +81,15 @@ class Daemon:
         self.process.wait()
         self.process = None
 
+    def pause(self) -> None:
+        """It hears nothing and says nothing until `resume`, and the kernel goes on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM, and the exit status."""
         assert self.process is not None

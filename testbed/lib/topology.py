@@ -91,8 +91,8 @@ def delete_run(directory: Path) -> None:
     """Ends every process in the namespaces of a run and removes them: all that a run leaves on the machine."""
     name = f"fm{directory.name}"
     existing = run("ip", "netns", "list", check=False).stdout.split()
-    for namespace in [f"{name}-{role}" for role in ROLES]:
-        if namespace not in existing:
+    for namespace in existing:
+        if not namespace.startswith(f"{name}-"):
             continue
         for process in run("ip", "netns", "pids", namespace, check=False).stdout.split():
             try:

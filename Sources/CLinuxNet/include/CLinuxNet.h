@@ -47,6 +47,7 @@
 #include <linux/seg6_genl.h>
 #include <linux/seg6_iptunnel.h>
 #include <linux/seg6_local.h>
+#include <linux/sock_diag.h>
 #include <linux/veth.h>
 
 /// recvmmsg(2) into buffers of its own: up to `capacity` datagrams of at most `datagram_size` octets each, with their
@@ -77,6 +78,25 @@ int cnet_batch_packet_info(
 ssize_t cnet_send_from(
     int fd, const void *_Nonnull data, size_t length, const struct sockaddr_in6 *_Nonnull destination,
     const struct in6_addr *_Nonnull source, unsigned interface, int flags);
+
+/// sendmmsg(2) from buffers of its own: up to `capacity` datagrams of at most `datagram_size` octets each.
+struct cnet_outbox;
+
+/// NULL with errno set when there is no memory.
+struct cnet_outbox *_Nullable cnet_outbox_create(unsigned capacity, size_t datagram_size);
+void cnet_outbox_free(struct cnet_outbox *_Nonnull outbox);
+/// Fills datagram `index`, addressed as by `cnet_send_from`. `length` must not exceed `datagram_size`.
+void cnet_outbox_put(
+    struct cnet_outbox *_Nonnull outbox, unsigned index, const void *_Nonnull data, size_t length,
+    const struct sockaddr_in6 *_Nonnull destination, const struct in6_addr *_Nonnull source, unsigned interface);
+/// Sends `count` datagrams from `first` on. The number sent, or -1 with errno set when not even the first was.
+int cnet_outbox_send(struct cnet_outbox *_Nonnull outbox, int fd, unsigned first, unsigned count, int flags);
+
+/// Datagrams that the kernel did not queue: the receive buffer was full, or the checksum was wrong. -1 with errno set.
+int64_t cnet_receive_drops(int fd);
+
+/// Index of the interface `name` in the network namespace of the socket `fd`; -1 with errno set when there is none.
+int cnet_interface_index(int fd, const char *_Nonnull name);
 
 /// IPV6_RECVPKTINFO, whose name glibc shows only under _GNU_SOURCE.
 int cnet_receive_packet_info(int fd);

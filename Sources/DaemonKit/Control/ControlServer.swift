@@ -155,6 +155,11 @@ public final class ControlServer {
     }
   }
 
+  /// Whether an event of `topic` would reach anybody.
+  public func hasSubscribers(topic: String) -> Bool {
+    connections.values.contains { $0.subscriptions.values.contains(topic) }
+  }
+
   /// Subscribers of `topic` at this moment.
   public func subscriberCount(topic: String) -> Int {
     connections.values.count { $0.subscriptions.values.contains(topic) }

@@ -106,7 +106,11 @@ public final class StateFile<Record: Codable> {
   ///
   /// - Throws: when the record cannot be encoded.
   public func store(_ record: Record, key: String) throws {
-    let line = try ControlProtocol.encode(Entry(key: key, record: record)) + [Self.newline]
+    store(line: try ControlProtocol.encode(Entry(key: key, record: record)) + [Self.newline], key: key)
+  }
+
+  /// The entry as it stands in the files.
+  func store(line: [UInt8], key: String) {
     lines[key] = line
     pending += line
   }
