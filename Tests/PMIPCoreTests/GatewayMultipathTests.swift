@@ -104,7 +104,7 @@ struct GatewayMultipathTests {
   func refusedLater() throws {
     var ladder = Self.registered()
     let effects = ladder.advance(by: Self.configuration.timers.lifetime - .seconds(1))
-    let refresh = try #require(effects.updates.first { $0.options.magMultipathBinding?.binding == 2 })
+    let refresh = try #require(effects.updates.last { $0.options.magMultipathBinding?.binding == 2 })
     let after = ladder.answer(.multipathBindingRefused, to: refresh, at: Self.second)
     #expect(after.sources == [Ladder.proxy] && after.updates.first?.options.magMultipathBinding == nil)
     #expect(after.updates.first?.namedPrefixes == [Ladder.prefix] && after.removals == [.pathEnded])
