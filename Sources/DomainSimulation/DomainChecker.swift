@@ -22,7 +22,7 @@ final class DomainChecker {
         nodes.insert(binding.node)
         tunnels.insert(binding.tunnel)
       case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel): tunnels.insert(tunnel.identifier)
-      case .notificationFailed, .gatewayChanged: break
+      case .notificationFailed, .gatewayChanged, .revocationEnded: break
       }
     }
 
@@ -119,7 +119,7 @@ final class DomainChecker {
       bindings[summary.node]?[summary.identifier] = nil
       if bindings[summary.node]?.isEmpty == true { bindings[summary.node] = nil }
       lastAccepted[summary.identifier] = nil
-    case .tunnelAdded, .tunnelRemoved, .notificationFailed, .gatewayChanged: break
+    case .tunnelAdded, .tunnelRemoved, .notificationFailed, .gatewayChanged, .revocationEnded: break
     }
   }
 
@@ -323,6 +323,21 @@ final class DomainChecker {
     }
     require(bindings.allSatisfy { $0.state == .active }, "a binding still awaits its deletion")
     require(bindings.count == present.count, "\(bindings.count) bindings for \(present.count) attached interfaces")
+    checkFlows(domain)
+  }
+
+  /// Wherever a flow was moved, that gateway delivers it.
+  private func checkFlows(_ domain: DomainSimulation) {
+    guard domain.flows.followsAnchor else { return require(false, "the flow manager does not follow the anchor") }
+    for flow in domain.flows.map.values {
+      let destination = flow.tuple.destination
+      guard let gateway = domain.hosts[0].datapath.tunnels[flow.tunnel]?.remote,
+        let host = domain.hosts.indices.first(where: { DomainSimulation.address(of: $0) == gateway })
+      else { return require(false, "the flow to \(destination) is marked for tunnel \(flow.tunnel), which is dead") }
+      require(
+        domain.hosts[host].datapath.downlinks.keys.contains { $0.contains(destination) },
+        "mag\(host) does not deliver the flow to \(destination)")
+    }
   }
 
   private func checkAgreement(
@@ -336,7 +351,13 @@ final class DomainChecker {
     guard let binding else { return require(false, "\(name) has no binding at the anchor") }
     require(binding.prefixes == attachment.prefixes, "\(name) and the anchor disagree about its prefixes")
     let others = Set(ofNode.filter { $0.prefixes != binding.prefixes }.flatMap(\.prefixes))
-    require(Set(attachment.offLinkPrefixes) == others, "\(name) does not serve the node's other prefixes")
+    let served = Set(attachment.offLinkPrefixes)
+    if domain.anchor.configuration.flowMobilityMode == .rfc7864 {
+      require(served == Set(binding.offLinkPrefixes), "\(name) and the anchor disagree about off-link prefixes")
+      require(served.isSubset(of: others), "\(name) serves prefixes that no other interface has")
+    } else {
+      require(served == others, "\(name) does not serve the node's other prefixes")
+    }
     for prefix in attachment.prefixes {
       require(
         domain.gateways[host - 1].desiredDatapath.downlinks[prefix] != nil, "\(name): \(prefix) is not routed")

@@ -13,8 +13,13 @@ struct DomainFlows {
   private(set) var map: [FlowSixTuple: KernelFlow] = [:]
   private(set) var chains: Set<TunnelIdentifier> = []
   private var flowsOnTunnel: [TunnelIdentifier: Int] = [:]
-  private var nextToken: UInt32 = 1
-  private static let mostFlows = 5_000
+  private var nextToken: UInt32 = 0
+  private static let mostFlows = 1_000
+  private static let mostAtOnce = 12
+  /// For the anchor, not yet asked.
+  private var questions: [(AnchorQuestion, ServePrefixesRequest)] = []
+  /// Grows with every start; an answer to an earlier one means nothing.
+  private(set) var incarnation = 0
 
   /// Tunnels that some flow is marked for.
   var markedTunnels: some Collection<TunnelIdentifier> { flowsOnTunnel.keys }
@@ -22,6 +27,8 @@ struct DomainFlows {
   mutating func start(anchor: AnchorSnapshot?, at now: FlowMoment) {
     engine = FlowManagerEngine(FlowManagerEngine.Configuration())
     isUp = true
+    incarnation += 1
+    questions = []
     followsAnchor = anchor != nil
     let flows = map.values.sorted { $0.identifier.rawValue < $1.identifier.rawValue }
     handle(.kernelState(flows: flows, chains: chains.sorted()), at: now)
@@ -57,36 +64,67 @@ struct DomainFlows {
             AnchorGateway(
               name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))),
         at: now)
+    case .revocationEnded: break
     }
   }
 
-  /// The first packet of a new flow to some node, or an operator's move of a flow to some tunnel.
-  mutating func traffic(in domain: DomainSimulation, at now: FlowMoment, _ random: inout DomainRandom) {
-    guard isUp, let pool = DomainSimulation.pool else { return }
-    if random.chance(0.5), let flow = map.values.min(by: { $0.identifier.rawValue < $1.identifier.rawValue }),
-      let tunnel = engine.mirror.tunnels.keys.sorted().randomElement(using: &random)
-    {
-      let number = flow.identifier.rawValue + FlowIdentifier.RawValue(Int.random(in: 0..<map.count, using: &random))
-      let reference = FlowReference.identifier(FlowIdentifier(rawValue: number))
-      handle(.command(CommandToken(rawValue: UInt64(nextToken)), .move(reference, target: "\(tunnel)")), at: now)
-    } else if map.count < Self.mostFlows {
-      let prefixes = UInt64(max(1, domain.interfaces.count))
-      let tuple = FlowSixTuple(
-        source: IPv6Address(high: 0x2001_0db8_000c_0000, low: 2),
-        destination: IPv6Address(high: pool.address.high + .random(in: 0..<prefixes, using: &random), low: 0x10),
-        flowLabel: 0, transport: .tcp, sourcePort: 80, destinationPort: .random(in: 0 ... .max, using: &random))
-      let packet = QueuedPacket(
-        token: PacketToken(rawValue: nextToken), mark: 0, dissection: .success(.flow(tuple)), length: 60)
-      handle(.queuedPackets([packet]), at: now)
+  mutating func popQuestions() -> [(AnchorQuestion, ServePrefixesRequest)] {
+    defer { questions = [] }
+    return questions
+  }
+
+  mutating func answered(_ question: AnchorQuestion, _ answer: AnchorAnswer, at now: FlowMoment) {
+    if isUp { handle(.anchorAnswer(question, answer), at: now) }
+  }
+
+  mutating func deadlineReached(at now: FlowMoment) { if isUp { handle(.deadlineReached, at: now) } }
+
+  /// First packets of new flows to nodes, and an operator's moves of flows to other tunnels.
+  mutating func traffic(at now: FlowMoment, _ random: inout DomainRandom) {
+    let bindings = engine.mirror.bindings.values.sorted { $0.id < $1.id }
+    for _ in 0..<Int.random(in: 1...Self.mostAtOnce, using: &random) where isUp {
+      nextToken += 1
+      if random.chance(0.5) {
+        if map.count < Self.mostFlows { begin(bindings, at: now, &random) }
+      } else {
+        move(bindings, at: now, &random)
+      }
     }
-    nextToken += 1
+  }
+
+  /// Mostly to a prefix that some node has.
+  private mutating func begin(_ bindings: [AnchorBinding], at now: FlowMoment, _ random: inout DomainRandom) {
+    let known = random.chance(0.9) ? bindings.randomElement(using: &random)?.prefixes.first : nil
+    guard let prefix = known ?? DomainSimulation.pool else { return }
+    let tuple = FlowSixTuple(
+      source: IPv6Address(high: 0x2001_0db8_000c_0000, low: 2),
+      destination: IPv6Address(high: prefix.address.high, low: 0x10),
+      flowLabel: 0, transport: .tcp, sourcePort: 80, destinationPort: .random(in: 0 ... .max, using: &random))
+    let packet = QueuedPacket(
+      token: PacketToken(rawValue: nextToken), mark: 0, dissection: .success(.flow(tuple)), length: 60)
+    handle(.queuedPackets([packet]), at: now)
+  }
+
+  /// Mostly to a tunnel of the node that the flow goes to.
+  private mutating func move(_ bindings: [AnchorBinding], at now: FlowMoment, _ random: inout DomainRandom) {
+    let flows = map.values.sorted { $0.identifier.rawValue < $1.identifier.rawValue }
+    guard let flow = flows.randomElement(using: &random) else { return }
+    let owner = bindings.first { $0.prefixes.contains { $0.contains(flow.tuple.destination) } }?.node
+    let candidates = random.chance(0.9) ? bindings.filter { $0.node == owner && $0.tunnel != flow.tunnel } : bindings
+    guard let target = candidates.randomElement(using: &random)?.tunnel else { return }
+    let token = CommandToken(rawValue: UInt64(nextToken))
+    handle(.command(token, .move(.identifier(flow.identifier), target: "\(target)")), at: now)
   }
 
   private mutating func handle(_ event: FlowEvent, at now: FlowMoment) {
     for effect in engine.handle(event, at: now) {
-      guard case .apply(let transaction, let changes) = effect else { continue }
-      for change in changes { apply(change) }
-      handle(.kernelOutcome(transaction, .applied), at: now)
+      switch effect {
+      case .apply(let transaction, let changes):
+        for change in changes { apply(change) }
+        handle(.kernelOutcome(transaction, .applied), at: now)
+      case .askAnchor(let question, let request): questions.append((question, request))
+      case .verdict, .reply, .notify: break
+      }
     }
   }
 

@@ -23,6 +23,10 @@ public final class DomainSimulation {
     case timer(Host)
     case restart(Host)
     case flowManagerRestart
+    /// Stands for the flow manager's next deadline.
+    case flowManagerTimer
+    case question(QuestionToken, ServePrefixesRequest)
+    case answer(QuestionToken, AnchorAnswer)
     case clockSet(Host)
     case reunion(Host)
     case firstMove(Int)
@@ -160,6 +164,9 @@ public final class DomainSimulation {
   private var highestBinding: UInt32 = 0
   private(set) var isQuiet = false
   var flows = DomainFlows()
+  /// What the flow manager has asked the anchor.
+  private var questions: [QuestionToken: (question: AnchorQuestion, incarnation: Int)] = [:]
+  private var lastQuestion: UInt64 = 0
   private let checker = DomainChecker()
   /// Texts cost more than the simulation: only when somebody will read them.
   private let isTracing: Bool
@@ -211,6 +218,7 @@ public final class DomainSimulation {
       nodes: kinds.map { NodePolicy(identifier: $0.key, kind: $0.value) }
         .sorted { $0.identifier.identifier.lexicographicallyPrecedes($1.identifier.identifier) })
     configuration.timers.minDelayBeforeBCEDelete = random.milliseconds(1_000...10_000)
+    configuration.flowMobilityMode = FlowMobilityMode.allCases.randomElement(using: &random) ?? .both
     anchor = LocalMobilityAnchor(configuration: configuration)
 
     let map = Dictionary(
@@ -305,6 +313,17 @@ public final class DomainSimulation {
       host == 0 ? anchorEvent(.deadlineReached) : gatewayEvent(host, .deadlineReached)
     case .restart(let host): if !hosts[host].isUp { restart(host) }
     case .flowManagerRestart: if !flows.isUp { restartFlowManager() }
+    case .flowManagerTimer:
+      flows.deadlineReached(at: flowMoment)
+      askAnchor()
+    case .question(let token, let request):
+      guard hosts[0].isUp, questions[token] != nil else { return }
+      anchorEvent(.servePrefixes(token, request.prefixes, at: BindingIdentifier(rawValue: request.binding)))
+    case .answer(let token, let answer):
+      guard let question = questions.removeValue(forKey: token), question.incarnation == flows.incarnation
+      else { return }
+      flows.answered(question.question, answer, at: flowMoment)
+      askAnchor()
     case .clockSet(let host):
       hosts[host].clockError = isQuiet ? .zero : .milliseconds(Int.random(in: Self.ordinaryClockError, using: &random))
     case .reunion(let host): hosts[host].isCutOff = false
@@ -375,9 +394,11 @@ public final class DomainSimulation {
           checker.accepted(record)
         }
         scheduleStore(.anchor(change), at: 0)
-      case .answer: break
+      case .answer(let token, .served): schedule(.answer(token, .granted), after: .zero)
+      case .answer(let token, .refused(let refusal)): schedule(.answer(token, .refused(refusal.message)), after: .zero)
       }
     }
+    askAnchor()
     if reconciles { reconcile(0) }
     setTimer(of: 0, to: anchor.nextDeadline)
     checker.checkAnchor(self, concerned)
@@ -403,6 +424,15 @@ public final class DomainSimulation {
     if reconciles { reconcile(host) }
     setTimer(of: host, to: gateways[host - 1].nextDeadline)
     checker.checkGateway(self, host)
+  }
+
+  private func askAnchor() {
+    for (question, request) in flows.popQuestions() {
+      lastQuestion += 1
+      questions[QuestionToken(rawValue: lastQuestion)] = (question, flows.incarnation)
+      schedule(.question(QuestionToken(rawValue: lastQuestion), request), after: .zero)
+      if let deadline = flows.engine.nextDeadline { schedule(.flowManagerTimer, after: deadline - clock) }
+    }
   }
 
   private func setTimer(of host: Host, to deadline: Duration?) {
@@ -453,7 +483,10 @@ public final class DomainSimulation {
     hosts[host].unanswered = [:]
     hosts[host].busy = Busy()
     hosts[host].deadline = nil
-    if host == 0 { flows.anchorLost(at: flowMoment) }
+    if host == 0 {
+      questions = [:]
+      flows.anchorLost(at: flowMoment)
+    }
     schedule(.restart(host), after: random.milliseconds(100...8_000))
   }
 
@@ -499,8 +532,11 @@ public final class DomainSimulation {
     flows.start(anchor: hosts[0].isUp ? anchorSnapshot : nil, at: flowMoment)
   }
 
-  /// The first packet of a new flow, or an operator who moves an old one.
-  func traffic() { flows.traffic(in: self, at: flowMoment, &random) }
+  /// First packets of new flows, and an operator who moves old ones.
+  func traffic() {
+    flows.traffic(at: flowMoment, &random)
+    askAnchor()
+  }
 
   func note(_ text: @autoclosure () -> String) {
     if isTracing { trace.append("\(clock) \(text())") }

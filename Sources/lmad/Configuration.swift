@@ -109,6 +109,19 @@ extension LMADaemonConfiguration {
             .integer(0...5), help: "How often it is sent again before it is given up (RFC 7077 section 7)."),
         ]),
       .section(
+        "revocation", help: "Binding Revocation Indications of ours (RFC 5846 section 11).",
+        [
+          .option(
+            "initial-delay", \.core.revocation.initialDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
+            help: "InitMINDelayBRIs: wait for the first answer; doubled for each further one."),
+          .option(
+            "maximum-delay", \.core.revocation.maximumDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
+            help: "MAX_BRACK_TIMEOUT: the wait doubles up to this."),
+          .option(
+            "maximum-retries", \.core.revocation.maximumRetries, .integer(0...10),
+            help: "BRIMaxRetriesNumber: then the bindings end without an answer."),
+        ]),
+      .section(
         "limits", help: "Bounds; what exceeds one is counted, and refused with status 130 unless said otherwise.",
         [
           .option("bindings", \.core.limits.bindings, .integer(1...10_000_000), help: "Bindings in all."),
@@ -204,6 +217,12 @@ extension LMADaemonConfiguration {
               "Bindings of an unreachable gateway: keep them until they expire, or remove them like after a "
               + "de-registration. Flows leave it in any case if they can."),
         ]),
+      .option(
+        "revoke-after-handover", \.revokesAfterHandover, .boolean,
+        help: "Tell it when a node has moved on to another gateway (RFC 5846 section 8.1)."),
+      .option(
+        "may-revoke-all", \.mayRevokeAll, .boolean,
+        help: "It may end all of its bindings in one message (RFC 5846 section 8.2); false: status 130."),
     ])
 
   private static let redirection = OptionTable(

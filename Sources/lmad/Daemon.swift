@@ -272,7 +272,7 @@ final class Daemon {
     guard control.hasSubscribers(topic: Self.bindingsTopic) else { return }
     let event: AnchorEvent
     switch notification {
-    case .notificationFailed: return
+    case .notificationFailed, .revocationEnded: return
     case .tunnelAdded(let tunnel): event = .tunnelAdded(anchorTunnel(tunnel))
     case .tunnelRemoved(let tunnel): event = .tunnelRemoved(anchorTunnel(tunnel))
     case .bindingChanged(let binding):
@@ -303,6 +303,9 @@ final class Daemon {
       log.debug("binding \(binding.identifier) of \(binding.node.displayText) at \(binding.gatewayName)")
     case .bindingRemoved(let binding, let cause):
       log.info("binding \(binding.identifier) of \(binding.node.displayText) removed: \(cause.rawValue)")
+    case .revocationEnded(let outcome):
+      let status = outcome.status.map { "status \($0.rawValue)" } ?? "no answer"
+      log.info("revocation of \(outcome.node?.displayText ?? "all nodes") at \(outcome.gateway): \(status)")
     case .gatewayChanged(let gateway, let change):
       log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
     }
@@ -322,6 +325,9 @@ final class Daemon {
     control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
     control.handle("delete", DeleteArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try delete(arguments.binding)
+    }
+    control.handle("revoke", RevokeArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try revoke(arguments)
     }
     control.handle("notify", NotifyArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try notify(arguments)
@@ -376,6 +382,33 @@ final class Daemon {
     handle(.deleteBinding(identifier))
     settle()
     return BindingsDocument(bindings: [BindingsDocument.Binding(binding, now: Self.now)])
+  }
+
+  /// The bindings that are revoked: they end when their gateways have answered, or do not answer.
+  private func revoke(_ arguments: RevokeArguments) throws(ControlError) -> BindingsDocument {
+    let now = Self.now
+    let bindings: [BindingSummary]
+    let event: LMAEvent
+    if let name = arguments.gateway {
+      guard let gateway = core.configuration.gateways.first(where: { $0.name == name }) else {
+        throw ControlError(
+          code: "no-such-gateway", message: "there is no gateway '\(name)'", hint: "`lmad show gateways` lists them")
+      }
+      bindings = core.bindings.filter { $0.proxyCareOfAddress == gateway.address }
+      event = .revokeGateway(gateway.address)
+    } else {
+      let node = MobileNodeIdentifier(nai: arguments.node ?? "")
+      bindings = core.bindings(of: node)
+      event = .revokeNode(node)
+    }
+    guard !bindings.isEmpty else {
+      throw ControlError(
+        code: "no-such-binding", message: "\(arguments.gateway ?? arguments.node ?? "nobody") has no binding",
+        hint: "`lmad show bindings` lists them")
+    }
+    handle(event)
+    settle()
+    return BindingsDocument(bindings: bindings.map { BindingsDocument.Binding($0, now: now) })
   }
 
   private var snapshot: AnchorSnapshot {
@@ -439,6 +472,12 @@ final class Daemon {
     result["pending-registrations"] = UInt64(core.pendingRegistrations)
     return CountersDocument(counters: result)
   }
+}
+
+/// One of the two.
+struct RevokeArguments: Codable {
+  var node: String?
+  var gateway: String?
 }
 
 struct DeleteArguments: Codable {

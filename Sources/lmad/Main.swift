@@ -11,7 +11,9 @@ struct AnchorProgram: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: daemon.name, abstract: "Local Mobility Anchor of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
-    subcommands: [Run.self, Check.self, Show.self, Delete.self, Notify.self, Decode.self, Cleanup.self])
+    subcommands: [
+      Run.self, Check.self, Show.self, Delete.self, Revoke.self, Notify.self, Decode.self, Cleanup.self,
+    ])
 
   static func main() { Program.main(AnchorProgram.self, name: daemon.name) }
 }
@@ -83,6 +85,28 @@ extension AnchorProgram {
 
     func run() throws {
       try client.show("delete", DeleteArguments(binding: binding), of: daemon, text: \BindingsDocument.text)
+    }
+  }
+
+  struct Revoke: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "End all bindings of a node, or of a gateway, and tell the gateways (RFC 5846).",
+      discussion:
+        "Prints the bindings; they end when their gateways have answered, or do not answer. A node registers again when "
+        + "it attaches anew; to keep it out, forbid it in `nodes`.")
+    @OptionGroup var client: ClientOptions
+    @Argument(help: "Identifier of the node, see `show nodes`.")
+    var node: String?
+    @Option(help: "Name of the gateway, instead of a node.")
+    var gateway: String?
+
+    func validate() throws {
+      guard (node == nil) != (gateway == nil) else { throw ValidationError("name a node, or a gateway with --gateway") }
+    }
+
+    func run() throws {
+      let arguments = RevokeArguments(node: node, gateway: gateway)
+      try client.show("revoke", arguments, of: daemon, text: \BindingsDocument.text)
     }
   }
 

@@ -162,9 +162,6 @@ extension MAGDaemonConfiguration {
         "uplinks", \.core.uplinks, .list(of: .mapping(uplink), count: 0...254),
         help: "Several ways to the anchor (RFC 8278), the preferred one first; its address is proxy-care-of-address."),
       .option(
-        "identifier", \.core.identifier, .optional(.magIdentifier),
-        help: "Name of this gateway towards the anchor, such as mag1@example.net; needed with uplinks."),
-      .option(
         "accept-redirect", \.core.acceptsRedirect, .boolean,
         help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
       .section(
@@ -209,6 +206,22 @@ extension MAGDaemonConfiguration {
             "missing-allowed", \.core.heartbeat.missingAllowed, .integer(0...100),
             help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
         ]),
+      .section(
+        "revocation", help: "Binding Revocation Indications of ours (RFC 5846 section 11).",
+        [
+          .option(
+            "initial-delay", \.core.revocation.initialDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
+            help: "InitMINDelayBRIs: wait for the first answer; doubled for each further one."),
+          .option(
+            "maximum-delay", \.core.revocation.maximumDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
+            help: "MAX_BRACK_TIMEOUT: the wait doubles up to this."),
+          .option(
+            "maximum-retries", \.core.revocation.maximumRetries, .integer(0...10),
+            help: "BRIMaxRetriesNumber: then the bindings end without an answer."),
+        ]),
+      .option(
+        "identity", \.core.identity, .optional(.text("a NAI such as mag1@example.net", maximumLength: 240)),
+        help: "Name of this gateway in messages to the anchor (RFC 5846 section 9.2); default: its address."),
       .section(
         "limits", help: "Bounds; what exceeds one is counted and refused.",
         [
@@ -289,17 +302,6 @@ extension MAGDaemonConfiguration {
 
 extension OptionType where Value == EncapsulationChoice {
   static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
-}
-
-extension OptionType where Value == MAGIdentifier {
-  static var magIdentifier: OptionType {
-    OptionType<String>.text("an identifier such as mag1@example.net", plural: "identifiers", maximumLength: 253)
-      .mapped {
-        MAGIdentifier(nai: $0)
-      } back: {
-        String(decoding: $0.identifier, as: UTF8.self)
-      }
-  }
 }
 
 extension OptionType where Value == PeerDeviations {

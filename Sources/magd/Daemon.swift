@@ -374,6 +374,8 @@ final class Daemon {
       control.publish(
         "anchor-changed", topic: "attachments",
         AnchorChangeDocument(anchor: AnchorsDocument.Anchor(anchor), change: change.rawValue))
+    case .revocationEnded(let anchor, let status):
+      log.info("revocation of all bindings at \(anchor): \(status.map { "status \($0.rawValue)" } ?? "no answer")")
     }
   }
 
@@ -398,6 +400,12 @@ final class Daemon {
     }
     control.handle("detach", DetachArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try detach(arguments)
+    }
+    control.handle("revoke", NoArguments.self) { [unowned self] _, _ in
+      let bound = core.attachments.filter { $0.tunnel != nil }
+      handle(.revokeAll)
+      settle()
+      return AttachmentsDocument(attachments: bound.map(entry))
     }
   }
 

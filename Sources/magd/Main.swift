@@ -11,7 +11,7 @@ struct GatewayProgram: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: daemon.name, abstract: "Mobile Access Gateway of Proxy Mobile IPv6 with flow mobility.",
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
-    subcommands: [Run.self, Check.self, Show.self, Attach.self, Detach.self, Cleanup.self])
+    subcommands: [Run.self, Check.self, Show.self, Attach.self, Detach.self, Revoke.self, Cleanup.self])
 
   static func main() { Program.main(GatewayProgram.self, name: daemon.name) }
 }
@@ -92,6 +92,24 @@ extension GatewayProgram {
         "attach", AttachArguments(link: link, linkLayerAddress: mac, node: id), of: daemon,
         text: \AttachmentsDocument.text)
     }
+  }
+
+  struct Revoke: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "End all sessions of this gateway and tell the anchors in one message (RFC 5846).",
+      discussion: """
+        Prints the attachments; they end when the anchor has answered, or does not answer. The anchor must allow it \
+        (`may-revoke-all`). A node registers again when it attaches anew.
+        """)
+    @OptionGroup var client: ClientOptions
+    @Flag(help: "Required: all of them.")
+    var all = false
+
+    func validate() throws {
+      guard all else { throw ValidationError("say --all; a single node is ended with `magd detach`") }
+    }
+
+    func run() throws { try client.show("revoke", NoArguments(), of: daemon, text: \AttachmentsDocument.text) }
   }
 
   struct Detach: ParsableCommand {

@@ -146,7 +146,7 @@ struct AnchorLab {
       case .notify(.bindingRemoved(let summary, _)): subscriber[summary.identifier] = nil
       case .notify(.tunnelAdded(let tunnel)): subscribedTunnels.insert(tunnel)
       case .notify(.tunnelRemoved(let tunnel)): subscribedTunnels.remove(tunnel)
-      case .notify(.notificationFailed), .notify(.gatewayChanged): break
+      case .notify(.notificationFailed), .notify(.gatewayChanged), .notify(.revocationEnded): break
       case .answer(let token, let answer): answers[token] = answer
       case .persist(.store(let record)): records[record.identifier] = record
       case .persist(.remove(let identifier)): records[identifier] = nil

@@ -266,6 +266,7 @@ extension LMAEffect {
     case .notify(.bindingChanged): "binding-changed"
     case .notify(.bindingRemoved): "binding-removed"
     case .notify(.gatewayChanged): "gateway-changed"
+    case .notify(.revocationEnded): "revocation-ended"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
     case .notify(.notificationFailed): "notification-failed"

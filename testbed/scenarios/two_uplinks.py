@@ -26,7 +26,7 @@ def add_uplink(domain: Domain) -> None:
               f"rule add from {SECOND} lookup 21 priority 5000\n")
     domain.lmad.write_configuration({f"address: {FIRST}\n": f"address: {FIRST}\n    uplinks: [{SECOND}]\n"})
     domain.magd[GATEWAY].write_configuration({"unknown-nodes: refuse\n": f"""unknown-nodes: refuse
-identifier: mag1@example.net
+identity: mag1@example.net
 uplinks:
   - interface: core0
     address: {FIRST}

@@ -33,6 +33,8 @@ struct BindingCacheEntry: Hashable, Sendable {
   var removalCause = RemovalCause.deregistered
   /// Number of the last heartbeat request to the gateway when it registered the session, see `HeartbeatExchange`.
   var heartbeat: UInt32 = 0
+  /// Monotonic: the last accepted request that was no mere refresh.
+  var establishedAt: Duration = .zero
   var lifetime: BindingLifetime
   /// Monotonic.
   var expiresAt: Duration

@@ -14,6 +14,7 @@ extension LMAConfiguration {
     checkLimits(&problems)
     checkCodePoints(&problems)
     checkRedirections(&problems)
+    problems.list += revocation.problems(at: "revocation")
     return problems.list
   }
 

@@ -20,6 +20,7 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
   public var flowMobilityMode: FlowMobilityMode
   /// Empty: every session is created at the address that was asked (RFC 6463).
   public var redirections: [Redirection] = []
+  public var revocation = RevocationTimers()
   /// Acknowledgements carry the Load Information option of RFC 6463.
   public var advertisesLoad = false
 
@@ -46,7 +47,7 @@ public struct LMAConfiguration: Hashable, Sendable, Codable {
 }
 
 /// How a gateway learns which prefixes of a node's other interfaces it must serve.
-public enum FlowMobilityMode: String, Hashable, Sendable, Codable {
+public enum FlowMobilityMode: String, Hashable, Sendable, Codable, CaseIterable {
   /// By a Flow Mobility Initiate before the first flow moves there; acknowledgements repeat what has been agreed, in HNP
   /// options with the L flag.
   case rfc7864
@@ -77,6 +78,10 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   /// Off unless configured.
   public var heartbeat = HeartbeatSettings()
   public var pathFailure = PathFailurePolicy.keep
+  /// It is told when a node has moved on to another gateway (RFC 5846 section 8.1).
+  public var revokesAfterHandover = false
+  /// It may revoke all of its bindings at once (RFC 5846 section 8.2).
+  public var mayRevokeAll = false
 
   /// What becomes of the bindings of a gateway that does not answer heartbeats any more.
   public enum PathFailurePolicy: String, Hashable, Sendable, Codable {

@@ -120,6 +120,25 @@ public struct LMACounters: Hashable, Sendable {
     case bindingsLostByGateway = "bindings-lost-by-gateway"
     case bindingsUnreachable = "bindings-unreachable"
 
+    // Binding revocation (RFC 5846).
+    case revocationIndicationsSent = "revocation-indications-sent"
+    case revocationRetransmissions = "revocation-retransmissions"
+    case revocationsAccepted = "revocations-accepted"
+    case revocationsRefused = "revocations-refused"
+    case revocationsUnanswered = "revocations-unanswered"
+    case revocationsUnsupported = "revocations-unsupported"
+    /// Not sent: the gateway has no revocation, too many wait for an answer, or the old gateway of a handover still has
+    /// the same prefixes for another attachment.
+    case revocationsLeftOut = "revocations-left-out"
+    /// Late, duplicated or forged.
+    case revocationAcknowledgementsUnmatched = "revocation-acknowledgements-unmatched"
+    case revocationIndicationsReceived = "revocation-indications-received"
+    case revocationAcknowledgementsSent = "revocation-acknowledgements-sent"
+    /// From an address that is no gateway's, or to one that is not ours.
+    case revocationsFromStrangers = "revocations-from-strangers"
+    case bindingsRevoked = "bindings-revoked"
+    case operatorRevocationsUnknown = "operator-revocations-unknown"
+
     // Data plane and persistence.
     case datapathRemovalsFailed = "datapath-removals-failed"
     case datapathOutcomesUnknown = "datapath-outcomes-unknown"

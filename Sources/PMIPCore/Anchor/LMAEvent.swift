@@ -18,6 +18,9 @@ public enum LMAEvent: Codable, Sendable {
   case started(restartCounter: UInt32, sessionsLost: Bool)
   /// The operator removes a binding by hand (`lmad delete BINDING`).
   case deleteBinding(BindingIdentifier)
+  /// The operator revokes all bindings of a node, or of the gateway with that Proxy-CoA (RFC 5846).
+  case revokeNode(MobileNodeIdentifier)
+  case revokeGateway(IPv6Address)
   /// The operator has the node's gateways notified (`lmad notify NODE`).
   case notifyNode(MobileNodeIdentifier, NotificationRequest)
   /// The operator has a gateway register all its nodes again (`lmad notify --gateway NAME`).
@@ -65,6 +68,8 @@ public enum LMANotification: Hashable, Sendable, Codable {
   case notificationFailed(NotificationFailure)
   /// The path to the gateway has failed or works again, or the gateway has restarted without its sessions.
   case gatewayChanged(GatewaySummary, GatewayChange)
+  /// A revocation by the operator is over.
+  case revocationEnded(RevocationOutcome)
 }
 
 /// An Update Notification that a gateway has refused or not answered.
@@ -102,6 +107,8 @@ public enum RemovalCause: String, Hashable, Sendable, Codable {
   case gatewayRestarted = "gateway-restarted"
   /// Its gateway does not answer heartbeats, and the configuration says not to wait.
   case gatewayUnreachable = "gateway-unreachable"
+  /// By the operator, or by the gateway for all of its bindings (RFC 5846).
+  case revoked
 }
 
 /// Number of a binding cache entry at this anchor, unique over restarts; RFC 7864 section 5.1 calls it BID.

@@ -159,7 +159,7 @@ extension LocalMobilityAnchor {
     let isSameGateway = previous?.attachment.proxyCareOfAddress == entry.attachment.proxyCareOfAddress
     if let previous, !isSameGateway { abandonInitiation(of: previous, &turn) }
     entry.offLinkPrefixes = offLinkPrefixes(for: entry, isSameGateway: isSameGateway)
-    markHeartbeat(in: &entry, request, previous)
+    markEstablishment(of: &entry, request, previous)
     cache.store(entry)
     deadlines.set(.binding(entry.identifier), to: entry.deadline)
     count(entry, previous)
@@ -182,6 +182,7 @@ extension LocalMobilityAnchor {
     turn.persist(.store(entry.record(at: turn.now)))
     startHeartbeats(with: entry.attachment.proxyCareOfAddress, at: turn.now.monotonic)
     settlePaths(of: entry, previous, request, &turn)
+    if let previous { revokeAfterHandover(previous, entry, &turn) }
   }
 
   private mutating func count(_ entry: BindingCacheEntry, _ previous: BindingCacheEntry?) {

@@ -8,6 +8,13 @@ struct GroupRemoval: Sendable {
     case restarted(confirmed: UInt32)
     /// Unless the gateway answers again meanwhile.
     case unreachable
+    /// Those registered before that time (monotonic); mere refreshes do not count.
+    case revokedByOperator(before: Duration)
+    /// The same, and the nodes may come back elsewhere within MinDelayBeforeBCEDelete.
+    case revokedByGateway(before: Duration)
+
+    /// A binding that awaits its deletion goes at once.
+    var endsSuspended: Bool { if case .revokedByOperator = self { true } else { false } }
   }
 
   let gateway: IPv6Address
@@ -49,7 +56,8 @@ extension LocalMobilityAnchor {
   mutating func remove(
     _ identifier: BindingIdentifier, of gateway: IPv6Address, by rule: GroupRemoval.Rule, _ turn: inout Turn
   ) {
-    guard let entry = cache[identifier], entry.attachment.proxyCareOfAddress == gateway, entry.isActive else { return }
+    guard let entry = cache[identifier], entry.attachment.proxyCareOfAddress == gateway else { return }
+    guard entry.isActive || rule.endsSuspended else { return }
     switch rule {
     case .restarted(let confirmed):
       guard entry.heartbeat < confirmed else { return }
@@ -59,6 +67,14 @@ extension LocalMobilityAnchor {
       guard path(to: gateway) == .unreachable else { return }
       counters.count(.bindingsUnreachable)
       suspend(entry, because: .gatewayUnreachable, &turn)
+    case .revokedByOperator(let before):
+      guard entry.establishedAt <= before else { return }
+      counters.count(.bindingsRevoked)
+      delete(entry, cause: .revoked, &turn)
+    case .revokedByGateway(let before):
+      guard entry.establishedAt <= before else { return }
+      counters.count(.bindingsRevoked)
+      suspend(entry, because: .revoked, &turn)
     }
   }
 }

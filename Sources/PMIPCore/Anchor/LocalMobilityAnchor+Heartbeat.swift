@@ -4,6 +4,9 @@ import NetTypes
 /// What an anchor keeps about a gateway besides its bindings.
 struct GatewayPeer: Hashable, Sendable {
   var heartbeat = HeartbeatExchange()
+  var answeredRevocations = AnsweredRevocations()
+  /// It has answered an indication with a Binding Error.
+  var lacksRevocation = false
   /// Our address that the gateway registered with last; heartbeats come from there.
   var anchorAddress: IPv6Address
 }
@@ -43,10 +46,13 @@ extension LocalMobilityAnchor {
 
   mutating func receive(_ error: BindingError, source: IPv6Address, _ turn: inout Turn) {
     counters.count(.bindingErrorsReceived)
-    guard error.status == BindingError.unrecognizedType, peers[source]?.heartbeat.receivedUnrecognizedType() == true
-    else { return }
-    counters.count(.heartbeatsUnsupported)
-    peerDeadlines.cancel(.heartbeat(source))
+    guard error.status == BindingError.unrecognizedType else { return }
+    if peers[source]?.heartbeat.receivedUnrecognizedType() == true {
+      counters.count(.heartbeatsUnsupported)
+      peerDeadlines.cancel(.heartbeat(source))
+    } else if revocationUnrecognized(by: source, &turn) {
+      counters.count(.revocationsUnsupported)
+    }
   }
 
   mutating func heartbeatDue(_ gateway: IPv6Address, _ turn: inout Turn) {
@@ -103,18 +109,20 @@ extension LocalMobilityAnchor {
   }
 
   /// With every registration that is no mere refresh the session belongs to the gateway's present incarnation.
-  mutating func markHeartbeat(
-    in entry: inout BindingCacheEntry, _ request: RegistrationRequest, _ previous: BindingCacheEntry?
+  mutating func markEstablishment(
+    of entry: inout BindingCacheEntry, _ request: RegistrationRequest, _ previous: BindingCacheEntry?
   ) {
     let gateway = entry.attachment.proxyCareOfAddress
     peers[gateway, default: GatewayPeer(anchorAddress: entry.anchorAddress)].anchorAddress = entry.anchorAddress
     if previous?.attachment.proxyCareOfAddress == gateway, request.handoff == .noChange { return }
+    entry.establishedAt = request.arrival.monotonic
     entry.heartbeat = peers[gateway]?.heartbeat.sequence ?? 0
   }
 
   mutating func reconfigureHeartbeats(at now: Duration) {
     for address in Array(peers.keys) {
       peerDeadlines.cancel(.heartbeat(address))
+      peers[address]?.lacksRevocation = false
       guard gateways[address]?.heartbeat.isOn == true else {
         peers[address]?.heartbeat.pause()
         if gateways[address] == nil { peers[address] = nil }

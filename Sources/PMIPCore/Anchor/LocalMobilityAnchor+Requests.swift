@@ -101,11 +101,11 @@ extension LocalMobilityAnchor {
       }
       return pending.defer(work, for: node)
     }
-    execute(work, &turn)
+    execute(work, for: node, &turn)
     settle(node, &turn)
   }
 
-  private mutating func execute(_ work: DeferredWork, _ turn: inout Turn) {
+  private mutating func execute(_ work: DeferredWork, for node: MobileNodeIdentifier, _ turn: inout Turn) {
     switch work {
     case .registration(let request, let hasWaited): judge(request, hasWaited: hasWaited, &turn)
     case .deadline(let identifier):
@@ -117,6 +117,7 @@ extension LocalMobilityAnchor {
       guard let entry = cache[identifier] else { return }
       counters.count(.bindingsDeletedByOperator)
       delete(entry, cause: .operatorRequest, &turn)
+    case .revocation: beginRevocation(of: node, &turn)
     case .groupRemoval(let identifier, let gateway, let rule): remove(identifier, of: gateway, by: rule, &turn)
     }
   }
@@ -125,7 +126,7 @@ extension LocalMobilityAnchor {
   mutating func settle(_ node: MobileNodeIdentifier, _ turn: inout Turn) {
     while !pending.isBusy(node) {
       if let work = pending.popDeferred(of: node) {
-        execute(work, &turn)
+        execute(work, for: node, &turn)
         continue
       }
       var next: (waiting: PendingRegistrations.Waiting, decision: HandoffDecision)?

@@ -31,10 +31,11 @@ import NetTypes
 /// A gateway learns of the prefixes of other interfaces by its acknowledgements, and before a flow moves to it by a Flow
 /// Mobility Initiate (`+FlowMobility`), which is one of the Update Notifications of RFC 7077 (`+Notifications`).
 ///
-/// Heartbeats with the gateways are in `+Heartbeat`; what ends all bindings of one, in `+Groups`.
+/// Heartbeats with the gateways are in `+Heartbeat`, revocation of bindings in `+Revocation`; what ends all bindings of a
+/// gateway, in `+Groups`.
 ///
-/// Left out: IPv4 home addresses (RFC 5844), revocation (RFC 5846). Authentication of messages is IPsec's; here a
-/// gateway is known by its Proxy-CoA.
+/// Left out: IPv4 home addresses (RFC 5844). Authentication of messages is IPsec's; here a gateway is known by its
+/// Proxy-CoA.
 public struct LocalMobilityAnchor: Sendable {
   public internal(set) var configuration: LMAConfiguration
   public internal(set) var counters = LMACounters()
@@ -56,6 +57,7 @@ public struct LocalMobilityAnchor: Sendable {
   /// By Proxy-CoA; only of configured gateways.
   var peers: [IPv6Address: GatewayPeer] = [:]
   var groupRemovals: [UInt64: GroupRemoval] = [:]
+  var revocations = RevocationExchange<AnchorRevocation>()
   /// Grows when we lose our sessions (RFC 5847 section 3.4).
   var restartCounter: UInt32 = 0
 
@@ -84,6 +86,8 @@ public struct LocalMobilityAnchor: Sendable {
     case heartbeat(IPv6Address)
     /// The next bindings of a group that ends.
     case groupRemoval(UInt64)
+    /// The answer to a revocation indication with that number.
+    case revocation(UInt16)
   }
 
   /// - Parameters:
@@ -113,6 +117,8 @@ public struct LocalMobilityAnchor: Sendable {
     case .restore(let records): restore(records, &turn)
     case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
+    case .revokeNode(let node): revokeByOperator(node, &turn)
+    case .revokeGateway(let gateway): revokeByOperator(gateway: gateway, &turn)
     case .notifyNode(let node, let request): notify(node, request, &turn)
     case .reregisterGateway(let gateway, let acknowledged):
       reregister(everybodyAt: gateway, acknowledged: acknowledged, &turn)
@@ -128,10 +134,11 @@ public struct LocalMobilityAnchor: Sendable {
     case .bindingUpdate(let update): receive(update, source: source, destination: destination, &turn)
     case .bindingError(let error): receive(error, source: source, &turn)
     case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
+    case .bindingRevocation(let revocation): receive(revocation, source: source, destination: destination, &turn)
     case .updateNotificationAcknowledgement(let acknowledgement):
       receive(acknowledgement, source: source, destination: destination, &turn)
     // For gateways and mobile nodes; nobody has reason to send us one.
-    case .bindingAcknowledgement, .bindingRefreshRequest, .bindingRevocation, .updateNotification:
+    case .bindingAcknowledgement, .bindingRefreshRequest, .updateNotification:
       counters.count(.strayMessages)
     }
   }
@@ -173,6 +180,7 @@ public struct LocalMobilityAnchor: Sendable {
     switch deadline {
     case .heartbeat(let gateway): heartbeatDue(gateway, &turn)
     case .groupRemoval(let number): continueGroupRemoval(number, &turn)
+    case .revocation(let sequence): revocationDue(sequence, &turn)
     }
   }
 

@@ -21,6 +21,8 @@ enum DeferredWork: Hashable, Sendable {
   /// The deadline of the binding came.
   case deadline(BindingIdentifier)
   case operatorDeletion(BindingIdentifier)
+  /// The operator revokes all bindings of the node.
+  case revocation
   /// The binding is one of a group that ends.
   case groupRemoval(BindingIdentifier, gateway: IPv6Address, GroupRemoval.Rule)
 }

@@ -51,6 +51,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     var offLinkPrefixes: [IPv6Prefix]
     var tunnel: TunnelIdentifier
     var lifetime: BindingLifetime
+    /// Monotonic: transmission of the request, no mere refresh, that made the anchor's binding.
+    var registeredAt: Duration
     /// Monotonic. Counted from the transmission that was answered, so never later than the anchor's own idea.
     var expiresAt: Duration
     /// Rises with each registration, the same for all paths of an attachment; among attachments that claim one prefix
@@ -65,6 +67,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     case attachAgain(Attachment)
     /// The kernel refused the routes: the anchor must not send here, and we try again later.
     case refuse
+    /// The anchor has revoked the binding.
+    case revoke
   }
 
   /// The newest list of prefixes that came in an Update Notification.

@@ -5,13 +5,12 @@ extension MAGConfiguration {
   /// Everything that a gateway must not start with; empty: usable. Key paths as in the configuration file.
   public func problems() -> [ConfigurationProblem] {
     addressProblems() + uplinkProblems() + linkProblems() + nodeProblems() + timerProblems()
-      + heartbeat.problems(at: "heartbeat") + protocolProblems()
+      + heartbeat.problems(at: "heartbeat") + revocation.problems(at: "revocation")
+      + protocolProblems()
   }
 
   /// MN-ID option: one octet of subtype, then at most this many.
   private static let maximumIdentifierLength = 254
-  /// Less the reserved octet of the MAG Identifier option.
-  private static let maximumMAGIdentifierLength = 253
   /// IFNAMSIZ without the final zero.
   private static let maximumInterfaceNameLength = 15
   /// RFC 5213 defines 0 to 5, none of which asks for shared prefixes.
@@ -77,12 +76,6 @@ extension MAGConfiguration {
         .init(
           keyPath: "uplinks[0].address",
           message: "\(first.address) is not the proxy-care-of-address; the preferred uplink has that one"))
-    }
-    if !(1...Self.maximumMAGIdentifierLength).contains(identifier?.identifier.count ?? 0) {
-      problems.append(
-        .init(
-          keyPath: "identifier",
-          message: "uplinks need an identifier of the gateway, such as mag1@example.net (RFC 8278 section 4.2)"))
     }
     for (index, uplink) in uplinks.enumerated() {
       let keyPath = "uplinks[\(index)]"

@@ -118,6 +118,23 @@ public struct MAGCounters: Hashable, Sendable {
     /// Registered anew because the anchor had lost the binding.
     case bindingsLostByAnchor = "bindings-lost-by-anchor"
 
+    // Binding revocation (RFC 5846).
+    case revocationIndicationsReceived = "revocation-indications-received"
+    case revocationAcknowledgementsSent = "revocation-acknowledgements-sent"
+    /// From an address that is no anchor's, or to one that is not ours.
+    case revocationsFromStrangers = "revocations-from-strangers"
+    case bindingsRevoked = "bindings-revoked"
+    case revocationIndicationsSent = "revocation-indications-sent"
+    case revocationRetransmissions = "revocation-retransmissions"
+    case revocationsAccepted = "revocations-accepted"
+    case revocationsRefused = "revocations-refused"
+    case revocationsUnanswered = "revocations-unanswered"
+    case revocationsUnsupported = "revocations-unsupported"
+    /// Not sent: the anchor has no revocation, or too many wait for an answer.
+    case revocationsLeftOut = "revocations-left-out"
+    /// Late, duplicated or forged.
+    case revocationAcknowledgementsUnmatched = "revocation-acknowledgements-unmatched"
+
     // Data plane and access link.
     case installsFailed = "installs-failed"
     case advertisementsSent = "advertisements-sent"

@@ -6,6 +6,9 @@ import NetTypes
 public struct Attachment: Hashable, Sendable, Codable {
   public enum Trigger: String, Hashable, Sendable, Codable {
     case routerSolicitation = "router-solicitation", neighbour, link, operatorRequest = "operator"
+
+    /// The node arrives, or says that it is here; a neighbour entry only tells that it was, and perhaps still is.
+    var isArrival: Bool { self != .neighbour }
   }
   /// Name of the access link (interface).
   public var link: String
@@ -59,6 +62,8 @@ public enum MAGEvent: Codable, Sendable {
   /// At start, after `restore`: our Restart Counter (RFC 5847 section 3.4). It has grown if `sessionsLost`; then the
   /// anchors are told.
   case started(restartCounter: UInt32, sessionsLost: Bool)
+  /// The operator ends all bindings of this gateway (`magd revoke --all`, RFC 5846 section 9.2).
+  case revokeAll
 }
 
 public enum MAGEffect: Hashable, Sendable, Codable {
@@ -118,6 +123,8 @@ public enum MAGNotification: Hashable, Sendable, Codable {
   case notificationRefused(NotificationReason, MobileNodeIdentifier?, UpdateNotificationStatus)
   /// The path to the anchor has failed or works again, or the anchor has restarted without its sessions.
   case anchorChanged(AnchorSummary, AnchorChange)
+  /// A revocation of all bindings with that anchor is over; no status: no answer, or the anchor has no revocation.
+  case revocationEnded(anchor: IPv6Address, BindingRevocationStatus?)
 }
 
 public enum AnchorChange: String, Hashable, Sendable, Codable {
@@ -141,6 +148,8 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
     case registering, registered, refreshing, deregistering
     /// Refused by the anchor or by the kernel; `lastStatus` says why.
     case refused
+    /// The anchor or the operator has ended the session; the node must attach anew.
+    case revoked
   }
   public var node: MobileNodeIdentifier
   public var kind: TerminalKind

@@ -76,11 +76,13 @@ extension MobileAccessGateway {
       // The first two end in another try by themselves, the third has left its place to other paths.
       case .attachAgain, .refuse, .remove(.pathEnded): break
       case .remove, nil: register(entry, naming: [], &turn)
+      case .revoke: if attachment.trigger.isArrival { register(entry, naming: [], &turn) }
       }
     case .refused:
       guard attachment.trigger == .operatorRequest else { return }
       deniedNodes.remove(entry.identity.node)
       register(entry, naming: [], &turn)
+    case .revoked: if attachment.trigger.isArrival { register(entry, naming: [], &turn) }
     }
   }
 
@@ -133,6 +135,7 @@ extension MobileAccessGateway {
         // Another path of the old session, whose end is not answered yet.
         list[key]?.departure = .attachAgain(attachment)
       }
+    case .revoke: revoked(entry, &turn)
     case .refuse, nil:
       entry.departure = nil
       refuse(entry, retrying: true, &turn)
@@ -144,7 +147,7 @@ extension MobileAccessGateway {
     otherLinks(ofSession: entry).contains { other in
       switch other.state {
       case .registering, .registered, .refreshing: true
-      case .deregistering, .refused: false
+      case .deregistering, .refused, .revoked: false
       }
     }
   }

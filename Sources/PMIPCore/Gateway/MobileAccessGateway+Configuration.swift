@@ -56,7 +56,7 @@ extension MobileAccessGateway {
       preferring: record.tunnel)
     let binding = BindingUpdateListEntry.Binding(
       prefixes: record.prefixes, offLinkPrefixes: record.offLinkPrefixes, tunnel: tunnel, lifetime: record.lifetime,
-      expiresAt: now.monotonic + remaining,
+      registeredAt: now.monotonic, expiresAt: now.monotonic + remaining,
       claim: paths(beside: entry).compactMap(\.binding?.claim).max() ?? nextClaim())
     entry.state = .registered
     entry.assignedAnchorAddress = record.assignedAnchorAddress
@@ -102,6 +102,7 @@ extension MobileAccessGateway {
     {
       advertiseSoon(kept, &turn)
     }
+    anchorsWithoutRevocation.removeAll()
     if old.heartbeat != new.heartbeat || old.anchorAddress != new.anchorAddress || old.nodes != new.nodes {
       reconfigureHeartbeats(at: turn.now.monotonic)
     }
@@ -147,7 +148,7 @@ extension MobileAccessGateway {
       switch entry.state {
       case .registered, .refreshing: setTimer(.refresh, of: key, to: deadline)
       case .registering, .refused: setTimer(.retry, of: key, to: deadline)
-      case .deregistering: continue
+      case .deregistering, .revoked: continue
       }
       deadline += ProtocolConstants.pacing
     }

@@ -24,6 +24,7 @@ extension MobileAccessGateway {
       local: request.alternateCareOfAddress ?? request.source, remote: entry.anchorAddress)
     let keptClaim = request.purpose == .refresh ? old?.claim : nil
     let sharedClaim = paths(beside: known).compactMap(\.binding?.claim).max()
+    let isExtended = request.handoffIndicator == .noChange
     var offLink = granted.offLink
     if let old, let list = entry.newestPrefixList, transmission.sentAt <= list.receivedAt {
       // The anchor may have answered before it sent that list: what the list has brought must not go by an older word.
@@ -32,6 +33,7 @@ extension MobileAccessGateway {
     }
     let binding = BindingUpdateListEntry.Binding(
       prefixes: granted.onLink, offLinkPrefixes: offLink, tunnel: tunnel, lifetime: lifetime,
+      registeredAt: isExtended ? old?.registeredAt ?? transmission.sentAt : transmission.sentAt,
       expiresAt: transmission.sentAt + lifetime.duration, claim: keptClaim ?? sharedClaim ?? nextClaim())
 
     entry.state = .registered
@@ -166,7 +168,7 @@ extension MobileAccessGateway {
       switch entry.state {
       case .registering, .registered, .refreshing:
         depart(entry, .refuse, &turn)
-      case .deregistering, .refused: break
+      case .deregistering, .refused, .revoked: break
       }
     }
   }

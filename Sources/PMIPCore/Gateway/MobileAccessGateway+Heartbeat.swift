@@ -15,8 +15,7 @@ extension MobileAccessGateway {
   /// A request is answered with or without bindings (RFC 5847 section 3.1), of an anchor that we know.
   mutating func receive(_ heartbeat: Heartbeat, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn) {
     guard directory.anchors.contains(source) || list.bindings(at: source) > 0,
-      destination == configuration.proxyCareOfAddress
-        || configuration.uplinks.contains(where: { $0.address == destination })
+      isOwn(destination)
     else {
       counters.count(.heartbeatsFromStrangers)
       return
@@ -45,9 +44,12 @@ extension MobileAccessGateway {
       return
     }
     counters.count(.unrecognizedTypeErrors)
-    guard peers[source]?.receivedUnrecognizedType() == true else { return }
-    counters.count(.heartbeatsUnsupported)
-    timers.cancel(.heartbeat(source))
+    if peers[source]?.receivedUnrecognizedType() == true {
+      counters.count(.heartbeatsUnsupported)
+      timers.cancel(.heartbeat(source))
+    } else if revocationUnrecognized(by: source, &turn) {
+      counters.count(.revocationsUnsupported)
+    }
   }
 
   mutating func heartbeatDue(_ anchor: IPv6Address, _ turn: inout Turn) {
@@ -91,7 +93,7 @@ extension MobileAccessGateway {
         list[key]?.isLostByAnchor = true
         setTimer(.refresh, of: key, to: deadline)
         deadline += ProtocolConstants.pacing
-      case .registering, .deregistering, .refused: continue
+      case .registering, .deregistering, .refused, .revoked: continue
       }
     }
   }

@@ -28,6 +28,10 @@ extension MobileAccessGateway {
   /// Where a new attachment begins.
   var firstUplink: Int { isMultipath ? livingUplinks[0] : 0 }
 
+  func isOwn(_ address: IPv6Address) -> Bool {
+    address == configuration.proxyCareOfAddress || configuration.uplinks.contains { $0.address == address }
+  }
+
   /// Where messages that belong to no session come from.
   var preferredAddress: IPv6Address {
     isMultipath ? configuration.uplinks[firstUplink].address : configuration.proxyCareOfAddress
@@ -54,14 +58,15 @@ extension MobileAccessGateway {
   ) -> OutstandingRequest.Multipath? {
     guard purpose != .deregistration else { return entry.multipath }
     guard isMultipath, configuration.uplinks.indices.contains(entry.key.uplink),
-      let gateway = configuration.identifier, multipathSupport[entry.anchorAddress] != .unsupported
+      multipathSupport[entry.anchorAddress] != .unsupported
     else { return nil }
     let uplink = configuration.uplinks[entry.key.uplink]
     return OutstandingRequest.Multipath(
       binding: MAGMultipathBinding(
         interfaceTechnology: uplink.accessTechnology, interfaceLabel: uplink.label,
         binding: UInt8(entry.key.uplink + 1)),
-      gateway: gateway)
+      gateway: MAGIdentifier(
+        subtype: configuration.identifier.subtype, identifier: configuration.identifier.identifier))
   }
 
   /// Where a request about a Proxy-CoA leaves, and that Proxy-CoA if it is another address: a path whose uplink has

@@ -167,7 +167,7 @@ extension MobileAccessGateway {
     case .deregistering:
       counters.count(.deregistrationsUnanswered)
       departed(waiting, &turn)
-    case .registered, .refused: break
+    case .registered, .refused, .revoked: break
     }
   }
 
@@ -187,7 +187,7 @@ extension MobileAccessGateway {
     dropBinding(of: &entry, tellingNode: entry.state != .deregistering, &turn)
     switch entry.state {
     case .registered, .refreshing: register(entry, naming: prefixes, &turn)
-    case .registering, .deregistering, .refused: list[entry.key] = entry
+    case .registering, .deregistering, .refused, .revoked: list[entry.key] = entry
     }
   }
 

@@ -16,10 +16,10 @@ import NetTypes
 /// anchor asks for by itself comes as an Update Notification (`+Notifications`); a Flow Mobility Initiate
 /// (`+FlowMobility`) has prefixes of the node's other interfaces served here too.
 ///
-/// Heartbeats with the anchors are in `+Heartbeat`.
+/// Heartbeats with the anchors are in `+Heartbeat`, revocation of bindings in `+Revocation`.
 ///
-/// Left out: DHCP relay, local routing, IPv4 and revocation (RFC 5213 sections 6.11 and 6.10.3, RFC 5844, 5846).
-/// MAX_UPDATE_RATE of RFC 6275 is kept per session by the retransmission timers; only two
+/// Left out: DHCP relay, local routing and IPv4 (RFC 5213 sections 6.11 and 6.10.3, RFC 5844). MAX_UPDATE_RATE of
+/// RFC 6275 is kept per session by the retransmission timers; only two
 /// answers in a row may cause another PBU at once.
 public struct MobileAccessGateway: Sendable {
   /// A timer of one attachment.
@@ -39,6 +39,10 @@ public struct MobileAccessGateway: Sendable {
     case attachment(Timer)
     /// The next heartbeat request to that anchor.
     case heartbeat(IPv6Address)
+    /// The answer to a revocation indication with that number.
+    case revocation(UInt16)
+    /// The next attachments of a group that ends.
+    case groupDeparture(UInt64)
   }
 
   /// The effects of one event while it is handled.
@@ -92,6 +96,13 @@ public struct MobileAccessGateway: Sendable {
   var recentNotifications = RecentNotifications()
   /// By anchor address; only of anchors that we know.
   var peers: [IPv6Address: HeartbeatExchange] = [:]
+  var revocations = RevocationExchange<GatewayRevocation>()
+  /// By anchor address; only of anchors that we know.
+  var answeredRevocations: [IPv6Address: AnsweredRevocations] = [:]
+  /// They have answered an indication with a Binding Error.
+  var anchorsWithoutRevocation: Set<IPv6Address> = []
+  var groupDepartures: [UInt64: GroupDeparture] = [:]
+  var nextGroupDeparture: UInt64 = 0
   /// Grows when we lose our sessions (RFC 5847 section 3.4).
   var restartCounter: UInt32 = 0
   private var lastEffectID: UInt64 = 0
@@ -114,6 +125,8 @@ public struct MobileAccessGateway: Sendable {
       switch deadline {
       case .attachment(let timer): expired(timer, &turn)
       case .heartbeat(let anchor): heartbeatDue(anchor, &turn)
+      case .revocation(let sequence): revocationDue(sequence, &turn)
+      case .groupDeparture(let number): continueGroupDeparture(number, &turn)
       }
     }
     switch event {
@@ -133,6 +146,7 @@ public struct MobileAccessGateway: Sendable {
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
     case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
+    case .revokeAll: revokeAllByOperator(&turn)
     }
     return turn.effects
   }
@@ -145,10 +159,11 @@ public struct MobileAccessGateway: Sendable {
       acknowledged(acknowledgement, source: source, destination: destination, &turn)
     case .bindingError(let error): receive(error, source: source, &turn)
     case .heartbeat(let heartbeat): receive(heartbeat, source: source, destination: destination, &turn)
+    case .bindingRevocation(let revocation): receive(revocation, source: source, destination: destination, &turn)
     case .updateNotification(let notification):
       notified(notification, source: source, destination: destination, &turn)
     // For anchors and mobile nodes; nobody has reason to send us one.
-    case .bindingUpdate, .bindingRefreshRequest, .bindingRevocation, .updateNotificationAcknowledgement:
+    case .bindingUpdate, .bindingRefreshRequest, .updateNotificationAcknowledgement:
       counters.count(.strayMessages)
     }
   }
