@@ -18,8 +18,8 @@ class Capture:
     """tcpdump on one interface."""
 
     def __init__(self, namespace: str, interface: str, path: Path, expression: str = "ip6", snaplen: int = 128,
-                 limit: int | None = None) -> None:
-        """`limit`: packets after which tcpdump ends by itself."""
+                 limit: int | None = None, quiet: bool = False) -> None:
+        """`limit`: packets after which tcpdump ends by itself. `quiet`: nothing that `expression` takes is there yet."""
         self.path = path
         self.log_path = path.with_suffix(".tcpdump")
         with self.log_path.open("w") as log:
@@ -29,6 +29,8 @@ class Capture:
                                          "-i", interface, "-w", str(path), expression]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_until(f"tcpdump listens on {interface}", self.is_listening)
+        # The kernel counts what came before the filter was set, too; tcpdump never gets it.
+        self.unfiltered = self.report()[1] if quiet else 0
 
     def is_listening(self) -> bool:
         text = self.log_path.read_text()
@@ -46,12 +48,15 @@ class Capture:
             self.process.wait(timeout=30 * PATIENCE)
 
     def has_caught_up(self) -> bool:
-        # Answers with its counts, so far, on standard error.
+        captured, received, _ = self.report()
+        return captured + self.unfiltered == received
+
+    def report(self) -> tuple[int, int, int]:
+        """The counts so far; tcpdump writes them to standard error."""
         reports = len(self.counts())
         self.process.send_signal(signal.SIGUSR1)
         wait_until("tcpdump reports its counts", lambda: len(self.counts()) > reports)
-        captured, received, _ = self.counts()[-1]
-        return captured == received
+        return self.counts()[-1]
 
     def counts(self) -> list[tuple[int, int, int]]:
         """Packets captured, received by the filter and dropped by the kernel, for every report of tcpdump."""

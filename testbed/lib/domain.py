@@ -57,7 +57,7 @@ class Domain(Topology):
         self.reflector = Reflector(self, self.results)
         self.captures: list[Capture] = []
         if not self.keep:
-            self.signalling = self.capture("core", "any", SIGNALLING, snaplen=0, limit=SIGNALLING_LIMIT)
+            self.signalling = self.capture("core", "any", SIGNALLING, snaplen=0, limit=SIGNALLING_LIMIT, quiet=True)
 
     def __exit__(self, *_) -> None:
         if self.keep:
@@ -133,10 +133,8 @@ class Domain(Topology):
     def tcp(self, address: str, **options) -> TCPTransfer:
         return TCPTransfer(self, self.results, address, **options)
 
-    def capture(self, role: str, interface: str, expression: str = "ip6", snaplen: int = 128,
-                limit: int | None = None) -> Capture:
-        capture = Capture(self.namespace(role), interface, self.results / f"{role}-{interface}.pcap", expression, snaplen,
-                          limit)
+    def capture(self, role: str, interface: str, expression: str = "ip6", **options) -> Capture:
+        capture = Capture(self.namespace(role), interface, self.results / f"{role}-{interface}.pcap", expression, **options)
         self.captures.append(capture)
         return capture
 

@@ -3,7 +3,8 @@
 A document of ours is translated into the fields that tshark must show for it, with names, values and places. Whatever
 tshark does not show or shows wrongly is in the tables of this file, one entry for each line of section 16 of the
 protocol reference; nothing else is excused. Numbers are compared, not the names that tshark gives them: its lists of
-status codes, handoff indicators and access technologies are old.
+status codes, handoff indicators and access technologies are old. Of an option that it does not dissect, or not to the
+last bit, the octets are compared (lib.wire), and so are the bits of the fixed part that it does not name.
 """
 
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field as attribute
 from datetime import datetime, timezone
 from pathlib import Path
 
+from . import wire
 from .shell import PATIENCE
 
 # What the tests themselves send: not our daemons' work, and often wrong on purpose. See lib.mobility.
@@ -25,9 +27,6 @@ UNDISSECTED_OPTIONS = {43, 44, 45, 53, 54, *range(56, 256)}
 REMARKED_OPTIONS = UNDISSECTED_OPTIONS | {19}
 # The identifier of length 0 that RFC 5213 section 5.3.6 allows.
 EMPTY_IDENTIFIER_WARNING = "Mobile Node Identifier (with option length = 1 byte; should be >= 2)"
-# What tshark shows nothing of: the L flag (RFC 7864), BID-PRI (RFC 6089), the S and D flags and their neighbours.
-UNSEEN_KEYS = {"offLink", "bidPriority"}
-UNSEEN_FLAGS = {"S", "D"}
 
 NOTE = 0x400000
 # tshark gives the octets of the fixed part as a whole too, and so the bits that it does not name.
@@ -78,6 +77,9 @@ class Message:
     frame: int = 0
     objections: list[str] = attribute(default_factory=list)
     sent_by_test: bool = False
+    destination: str = ""
+    # Of the capture, in seconds since 1970.
+    time: float = 0
     # From offset 6 on, where tshark does not know the message.
     unknown_data: str = ""
 
@@ -108,8 +110,10 @@ def parse(packet: ElementTree.Element) -> Message:
     protocol = next(entry for entry in packet.iter("proto") if entry.get("name") == "mipv6")
     start = int(protocol.get("pos"))
     number = next(entry for entry in packet.iter("field") if entry.get("name") == "num")
-    label = next((entry.get("show") for entry in packet.iter("field") if entry.get("name") == "ipv6.flow"), "0")
-    message = Message([], [], int(number.get("show")), [], int(label, 0) == TEST_FLOW_LABEL)
+    time = next(entry for entry in packet.iter("field") if entry.get("name") == "timestamp")
+    address = {entry.get("name"): entry.get("show") for entry in packet.iter("field")}
+    message = Message([], [], int(number.get("show")), [], int(address.get("ipv6.flow", "0"), 0) == TEST_FLOW_LABEL,
+                      address.get("ipv6.dst", ""), float(time.get("value")))
     for entry in protocol:
         if entry.get("show") == "Mobility Options":
             message.options = [option(child, start) for child in entry if child.get("name") != "_ws.expert"]
@@ -197,13 +201,13 @@ def fixed_part(kind: int, message: dict) -> list[Field]:
         case 5:
             return [octets((2, message["sequence"]), (2, int(message["flagsHex"], 16)), (2, message["lifetime"])),
                     Field("mip6.bu.seqnr", str(message["sequence"])),
-                    *flags(int(message["flagsHex"], 16), BINDING_UPDATE_FLAGS, message["flags"]),
+                    *flags(flag_word(message, "AHLKMRPFTBSD", 16), BINDING_UPDATE_FLAGS),
                     Field("mip6.bu.lifetime", text=f"{message['lifetime']} ({message['lifetimeSeconds']} seconds)")]
         case 6:
             return [octets((1, message["status"]), (1, int(message["flagsHex"], 16)), (2, message["sequence"]),
                            (2, message["lifetime"])),
                     Field("mip6.ba.status", str(message["status"])),
-                    *flags(int(message["flagsHex"], 16), BINDING_ACKNOWLEDGEMENT_FLAGS, message["flags"]),
+                    *flags(flag_word(message, "KRPTBSD", 8), BINDING_ACKNOWLEDGEMENT_FLAGS),
                     Field("mip6.ba.seqnr", str(message["sequence"])),
                     Field("mip6.ba.lifetime", text=f"{message['lifetime']} ({message['lifetimeSeconds']} seconds)")]
         case 7:
@@ -246,12 +250,16 @@ def flag(name: str, value: bool) -> Field:
     return Field(name, str(int(value)))
 
 
-def flags(word: int, names: dict[int, str], letters: list[str] | None = None) -> list[Field]:
-    shown = [flag(name, bool(word & bit)) for bit, name in names.items()]
-    if letters is not None:
-        seen = [name.removesuffix("_flag")[-1].upper() for bit, name in names.items() if word & bit]
-        assert [letter for letter in letters if letter not in UNSEEN_FLAGS] == seen, f"flags {letters} for {word:#x}"
-    return shown
+def flags(value: int, names: dict[int, str]) -> list[Field]:
+    return [flag(name, bool(value & bit)) for bit, name in names.items()]
+
+
+def flag_word(message: dict, letters: str, size: int) -> int:
+    """The flags of a message, which has them as a number of `size` bits and as letters, the highest bit first."""
+    value = int(message["flagsHex"], 16)
+    named = [letter for place, letter in enumerate(letters, start=1) if value >> size - place & 1]
+    assert message["flags"] == named, f"flags {message['flags']} for {value:#x}"
+    return value
 
 
 def expected_option(entry: dict) -> Element:
@@ -262,15 +270,8 @@ def expected_option(entry: dict) -> Element:
         listed = [Field("mip6.mobility_opt", str(kind)), Field("mip6.mobility_opt.len")]
     else:
         listed = [Field("mip6.mobility_opt.len", str(length)), *option_fields(kind, length, entry)]
-    return Element(kind, entry["offset"], length + 2, listed, whole(entry))
-
-
-def whole(entry: dict) -> str | None:
-    """All octets of an option that tshark does not dissect, or in its own way, where the document has them."""
-    if "dataHex" not in entry:
-        return None
-    front = entry["vendorId"].to_bytes(4, "big") + bytes([entry["subtype"]]) if entry["type"] == 19 else b""
-    return (bytes([entry["type"], entry["length"]]) + front).hex() + entry["dataHex"]
+    data = wire.option(entry)
+    return Element(kind, entry["offset"], length + 2, listed, data.hex() if data is not None else None)
 
 
 def option_fields(kind: int, length: int, entry: dict) -> list[Field]:
@@ -279,9 +280,6 @@ def option_fields(kind: int, length: int, entry: dict) -> list[Field]:
 
     def content(name: str, data: bytes) -> Field:
         return Field(name, octets=data.hex())
-
-    def text(key: str) -> bytes:
-        return entry[key].encode() if key in entry else bytes.fromhex(entry[f"{key}Hex"])
 
     match kind:
         case 1:
@@ -294,7 +292,7 @@ def option_fields(kind: int, length: int, entry: dict) -> list[Field]:
         case 6 | 22:
             return [value("mip6.nemo.mnp.pfl", "prefixLength"), value("mip6.nemo.mnp.mnp", "prefix")]
         case 8:
-            identifier = text("identifier")
+            identifier = wire.text(entry, "identifier")
             return [value("mip6.mnid.subtype", "subtype"),
                     *([content("mip6.mnid.identifier", identifier)] if identifier else [])]
         case 9:
@@ -303,7 +301,7 @@ def option_fields(kind: int, length: int, entry: dict) -> list[Field]:
         case 19:
             return [value("mip6.vsm.vendorId", "vendorId"), value("mip6.vsm.subtype", "subtype")]
         case 20:
-            return [content("mip6.ss.identifier", text("identifier"))]
+            return [content("mip6.ss.identifier", wire.text(entry, "identifier"))]
         case 23:
             return [Field("mip6.hi.reserved", "0"), value("mip6.hi", "handoffIndicator")]
         case 24:
@@ -345,7 +343,7 @@ def option_fields(kind: int, length: int, entry: dict) -> list[Field]:
         case 39:
             return [Field("mip6.ipv4dsm.reserved", "0"), flag("mip6.ipv4dsm.s_flag", entry["dhcpServer"])]
         case 46:
-            return [Field("mip6.recap.reserved", "0")]
+            return [Field("mip6.recap.reserved", "0x0000")]
         case 47:
             family = "ipv6" if ":" in entry["address"] else "ipv4"
             return [flag("mip6.redir.k", family == "ipv6"), flag("mip6.redir.n", family == "ipv4"),
@@ -375,8 +373,7 @@ def access_network(entry: dict) -> list[Field]:
               Field("mip6.acc_net_id.sub_opt_len", str(entry["length"]))]
     match entry["type"]:
         case 1:
-            names = [entry[key].encode() if key in entry else bytes.fromhex(entry[f"{key}Hex"])
-                     for key in ("networkName", "accessPointName")]
+            names = [wire.text(entry, key) for key in ("networkName", "accessPointName")]
             return listed + [
                 flag("mip6.acc_net_id.e_bit", entry["utf8"]), Field("mip6.acc_net_id.net_name_len", str(len(names[0]))),
                 Field("mip6.acc_net_id.net_name", octets=names[0].hex()),
@@ -386,9 +383,8 @@ def access_network(entry: dict) -> list[Field]:
             return listed + [Field(f"mip6.acc_net_id.geo.{key}_degrees", str(round(entry[key] * 32768)))
                              for key in ("latitude", "longitude")]
         case 3:
-            name = entry["operatorId"].encode().hex() if "operatorId" in entry else entry["operatorIdHex"]
             return listed + [Field("mip6.acc_net_id.op_id.type", str(entry["opIdType"])),
-                             Field("mip6.acc_net_id.op_id", octets=name)]
+                             Field("mip6.acc_net_id.op_id", octets=wire.text(entry, "operatorId").hex())]
     raise AssertionError(f"no rule for access network element {entry['type']}; add one to testbed/lib/tshark.py")
 
 
@@ -402,8 +398,11 @@ def clock(seconds: int, fraction: int) -> str:
 
 def differences(document: dict, theirs: Message) -> list[str]:
     """Where tshark and a valid document of ours disagree."""
-    ours = expected(document)
     found = [f"tshark: {text}" for text in theirs.objections]
+    try:
+        ours = expected(document)
+    except AssertionError as error:
+        return [*found, str(error)]
     found += disagreements("header", ours.header, theirs.header)
     places = [[(entry.kind, entry.offset, entry.size) for entry in side.options] for side in (ours, theirs)]
     if places[0] != places[1]:

@@ -4,9 +4,11 @@ the operator reads why, and the move works when the gateway is back.
 
 import time
 
+from lib import crosscheck
 from lib.domain import Domain
 
 SECONDS = 90
+NOTIFICATION = 19
 
 
 def run(domain: Domain) -> None:
@@ -27,3 +29,10 @@ def run(domain: Domain) -> None:
     udp = stream.stop()
     assert udp.lost == 0, f"packets {udp.lost_numbers()[:20]} of {udp.sent} are lost"
     assert udp.per_interface.get("if1", 0) > 0, f"nothing came over if1: {udp.per_interface}"
+
+    domain.signalling.stop()
+    initiates = [(document["message"]["sequence"], document["message"]["retransmission"])
+                 for document, _ in crosscheck.compare(domain.signalling.path)[0] if document["mhType"] == NOTIFICATION]
+    number = initiates[0][0]
+    assert initiates[:3] == [(number, False), (number, True), ((number + 1) % 65536, False)], \
+        f"sequence numbers of the initiates, and whether they were repeated: {initiates}"

@@ -4,10 +4,12 @@ first flow moves there: the move works at once and loses nothing. With flow-mobi
 
 import time
 
+from lib import crosscheck
 from lib.domain import Domain
 from lib.topology import HOME_PREFIXES
 
 SECONDS = 90
+NOTIFICATION_ACKNOWLEDGEMENT = 20
 
 
 def run(domain: Domain) -> None:
@@ -15,6 +17,7 @@ def run(domain: Domain) -> None:
     domain.start_attached()
     for interface in ["if1", "if2"]:
         assert domain.binding(interface)["offLinkPrefixes"] == [], f"{interface} was told by its acknowledgement"
+    accesses = domain.trace_accesses()
     stream = domain.udp(domain.address("if2"))
     download = domain.tcp(domain.address("if2"))
     domain.move(stream.flow, "mag1")
@@ -31,3 +34,13 @@ def run(domain: Domain) -> None:
     assert udp.lost_uplink == 0, f"{udp.lost_uplink} echoes of {udp.received} are lost"
     assert udp.per_interface.get("if1", 0) > 0, f"nothing came over if1: {udp.per_interface}"
     assert tcp.error is None, f"the TCP connection broke: {tcp.error}"
+
+    accesses.finish()
+    domain.signalling.stop()
+    messages = crosscheck.compare(domain.signalling.path)[0]
+    acknowledged = [message.time for document, message in messages if document["mhType"] == NOTIFICATION_ACKNOWLEDGEMENT]
+    arrived = accesses.first_after(stream.flow, "if1", 0)
+    assert acknowledged and arrived and arrived > acknowledged[0], \
+        f"over if1 from {arrived} on, but acknowledged at {acknowledged}"
+    options = {option["name"] for document, _ in messages for option in document["options"]}
+    assert "FlowMobility" not in options, "acknowledgements carry the paper's option"
