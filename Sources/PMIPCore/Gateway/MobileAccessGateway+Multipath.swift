@@ -101,9 +101,7 @@ extension MobileAccessGateway {
       !failedUplinks.contains(key.uplink), let binding = entry.binding,
       multipathSupport[entry.anchorAddress] == .supported
     else { return }
-    for path in paths(beside: entry) where failedUplinks.contains(path.key.uplink) && path.state != .deregistering {
-      pathLost(path, &turn)
-    }
+    for path in paths(beside: entry) where failedUplinks.contains(path.key.uplink) { pathLost(path, &turn) }
     for uplink in livingUplinks {
       var further = key
       further.uplink = uplink
@@ -155,7 +153,7 @@ extension MobileAccessGateway {
     }
     guard failedUplinks.count < configuration.uplinks.count else { return }
     for key in list.sortedKeys where failedUplinks.contains(key.uplink) {
-      if let entry = list[key], entry.state != .deregistering { pathLost(entry, &turn) }
+      if let entry = list[key] { pathLost(entry, &turn) }
     }
     for key in list.sortedKeys { extendPaths(of: key, &turn) }
   }
@@ -163,6 +161,7 @@ extension MobileAccessGateway {
   /// The uplink of this path has gone: the others carry the node's packets at once, and the anchor is told to send
   /// nothing here. An attachment without another path moves to the first uplink that works.
   private mutating func pathLost(_ lost: BindingUpdateListEntry, _ turn: inout Turn) {
+    guard lost.state != .deregistering, lost.state != .revoked else { return }
     if lost.isPath, paths(beside: lost).contains(where: { $0.isServed }) {
       depart(lost, .remove(.pathEnded), &turn)
       guard var entry = list[lost.key] else { return }
