@@ -53,11 +53,25 @@ public struct DatapathConfiguration: Hashable, Sendable {
     var downlinkTable: UInt32 { uplinkTable + 2 }
   }
 
+  /// A way to the other end of the tunnels.
+  public struct CoreLink: Hashable, Sendable {
+    public var interface: String
+    /// Our end of its tunnels.
+    public var address: IPv6Address
+    public init(interface: String, address: IPv6Address) {
+      self.interface = interface
+      self.address = address
+    }
+  }
+
   public var encapsulation: EncapsulationChoice
   /// Name of the interface towards the other end of the tunnels.
   public var coreInterface: String
-  /// Our end of the tunnels: LMAA or Proxy-CoA. `srv6` can have only one in a network namespace.
+  /// Our end of the tunnels: LMAA or Proxy-CoA. `srv6` can have only one in a network namespace, or
+  /// one for each interface.
   public var localAddress: IPv6Address
+  /// Beside `coreInterface` and `localAddress`, of a gateway with several uplinks.
+  public var furtherLinks: [CoreLink] = []
   /// Where prefix routes and downlinks go.
   public var routeTable: UInt32
   public var rulePriority: UInt32
@@ -79,6 +93,14 @@ public struct DatapathConfiguration: Hashable, Sendable {
     self.routeProtocol = routeProtocol
     self.owner = owner
     self.role = role
+  }
+
+  /// The preferred one first.
+  public var coreLinks: [CoreLink] { [CoreLink(interface: coreInterface, address: localAddress)] + furtherLinks }
+
+  /// Where packets of a tunnel with this end leave.
+  func coreInterface(of local: IPv6Address) -> String {
+    furtherLinks.first { $0.address == local }?.interface ?? coreInterface
   }
 
   /// Octets that a tunnel adds to a packet.

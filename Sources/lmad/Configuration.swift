@@ -200,6 +200,9 @@ extension LMADaemonConfiguration {
         .word(["timestamp": .timestamp, "node-timestamp": .nodeTimestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
       .option(
+        "uplinks", \.uplinks, .list(of: .ipv6Address, count: 0...253),
+        help: "Further Proxy Care-of Addresses, each a path with a tunnel of its own (RFC 8278); none: status 180."),
+      .option(
         "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofGateways),
         help: "Where its implementation leaves the standards and is served all the same; see Peer deviations."),
       .section(

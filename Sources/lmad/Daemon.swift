@@ -365,9 +365,9 @@ final class Daemon {
   private func notify(
     gateway name: String, _ notification: NotifyArguments.Notification
   ) throws(ControlError) -> NotifiedDocument {
-    guard let gateway = core.configuration.gateways.first(where: { $0.name == name }),
-      core.tunnels.contains(where: { $0.remote == gateway.address })
-    else {
+    let gateway = core.configuration.gateways.first { $0.name == name }
+    let addresses = (gateway?.addresses ?? []).filter { address in core.tunnels.contains { $0.remote == address } }
+    guard !addresses.isEmpty else {
       throw ControlError(
         code: "no-such-gateway", message: "no gateway '\(name)' has a session here",
         hint: "`lmad show gateways` lists them")
@@ -376,7 +376,7 @@ final class Daemon {
       throw ControlError(
         code: ControlError.invalidArguments, message: "session parameters are those of one node", hint: "name a node")
     }
-    handle(.reregisterGateway(gateway.address, acknowledged: acknowledged))
+    for address in addresses { handle(.reregisterGateway(address, acknowledged: acknowledged)) }
     settle()
     return NotifiedDocument(gateways: [name])
   }
@@ -434,7 +434,7 @@ final class Daemon {
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {
-    core.configuration.gateways.first { $0.address == address }?.name ?? address.description
+    core.configuration.gateways.first { $0.addresses.contains(address) }?.name ?? address.description
   }
 
   private var tunnels: TunnelsDocument {

@@ -13,6 +13,7 @@ struct StoredBinding: Codable, Hashable {
   /// Octets of the Mobile Node Link-layer Identifier option.
   var linkLayerIdentifier: [UInt8]?
   var accessTechnology: UInt8
+  var path: StoredPath?
   var proxyCareOfAddress: IPv6Address
   var anchorAddress: IPv6Address
   var gatewayLinkLocalAddress: IPv6Address?
@@ -38,6 +39,7 @@ struct StoredBinding: Codable, Hashable {
     kind = record.kind
     linkLayerIdentifier = record.linkLayerIdentifier?.identifier
     accessTechnology = record.accessTechnology.rawValue
+    path = record.path.map(StoredPath.init)
     proxyCareOfAddress = record.proxyCareOfAddress
     anchorAddress = record.anchorAddress
     gatewayLinkLocalAddress = record.gatewayLinkLocalAddress
@@ -57,12 +59,36 @@ struct StoredBinding: Codable, Hashable {
     BindingRecord(
       identifier: BindingIdentifier(rawValue: id), node: node, kind: kind,
       linkLayerIdentifier: linkLayerIdentifier.map { MobileNodeLinkLayerIdentifier(identifier: $0) },
-      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), proxyCareOfAddress: proxyCareOfAddress,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), path: path?.path,
+      proxyCareOfAddress: proxyCareOfAddress,
       anchorAddress: anchorAddress, gatewayLinkLocalAddress: gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: prefixes, offLinkPrefixes: offLinkPrefixes, isDefault: isDefault, sequence: sequence,
       timestamp: timestamp.map { NTPTimestamp(rawValue: $0) }, lifetime: BindingLifetime(rawValue: lifetime),
       expiresAt: NTPTimestamp(rawValue: expiresAt), registeredAt: NTPTimestamp(rawValue: registeredAt),
       lastUpdate: NTPTimestamp(rawValue: lastUpdate))
+  }
+}
+
+/// A path of a gateway with several uplinks.
+struct StoredPath: Codable, Hashable {
+  var subtype: UInt8
+  var identifier: [UInt8]
+  var binding: UInt8
+  var label: UInt8
+  var accessTechnology: UInt8
+
+  init(_ path: GatewayPath) {
+    subtype = path.gateway.subtype
+    identifier = path.gateway.identifier
+    binding = path.binding
+    label = path.label
+    accessTechnology = path.accessTechnology.rawValue
+  }
+
+  var path: GatewayPath {
+    GatewayPath(
+      gateway: MAGIdentifier(subtype: subtype, identifier: identifier), binding: binding, label: label,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology))
   }
 }
 
@@ -98,6 +124,19 @@ extension StoredBinding: JSONWritable {
     writer.write(UInt64(node.subtype))
     writer.write(literally: "},\"offLinkPrefixes\":")
     writer.write(offLinkPrefixes)
+    if let path {
+      writer.write(literally: ",\"path\":{\"accessTechnology\":")
+      writer.write(UInt64(path.accessTechnology))
+      writer.write(literally: ",\"binding\":")
+      writer.write(UInt64(path.binding))
+      writer.write(literally: ",\"identifier\":")
+      writer.write(path.identifier)
+      writer.write(literally: ",\"label\":")
+      writer.write(UInt64(path.label))
+      writer.write(literally: ",\"subtype\":")
+      writer.write(UInt64(path.subtype))
+      writer.write(literally: "}")
+    }
     writer.write(literally: ",\"prefixes\":")
     writer.write(prefixes)
     writer.write(literally: ",\"proxyCareOfAddress\":")

@@ -74,6 +74,8 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public var name: String
   public var address: IPv6Address
   public var ordering: Ordering
+  /// Further Proxy-CoAs of a gateway that registers each of its uplinks (RFC 8278). Empty: such requests get status 180.
+  public var uplinks: [IPv6Address]
   /// Of `PeerDeviation.ofGateways`.
   public var tolerated = PeerDeviations.none
   /// Off unless configured.
@@ -93,11 +95,17 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
     case remove
   }
 
-  public init(name: String, address: IPv6Address, ordering: Ordering = .timestamp) {
+  public init(
+    name: String, address: IPv6Address, ordering: Ordering = .timestamp, uplinks: [IPv6Address] = []
+  ) {
     self.name = name
     self.address = address
     self.ordering = ordering
+    self.uplinks = uplinks
   }
+
+  /// All Proxy-CoAs.
+  public var addresses: [IPv6Address] { [address] + uplinks }
 }
 
 /// Home network prefixes to give out.

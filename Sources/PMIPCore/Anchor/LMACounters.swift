@@ -31,6 +31,7 @@ public struct LMACounters: Hashable, Sendable {
     case rejectedPrefixSetDoesNotMatch = "rejected-prefix-set-does-not-match"
     case rejectedMissingIdentifier = "rejected-missing-mobile-node-identifier-option"
     case rejectedMissingHandoffIndicator = "rejected-missing-handoff-indicator-option"
+    case rejectedMultipathBinding = "rejected-multipath-binding"
     case rejectedMissingAccessTechnology = "rejected-missing-access-technology-type-option"
 
     // Why status 128 or 130 was given.
@@ -82,6 +83,9 @@ public struct LMACounters: Hashable, Sendable {
     case bindingsRevived = "bindings-revived"
     case operatorDeletionsUnknown = "operator-deletions-unknown"
     case defaultAttachmentsMoved = "default-attachments-moved"
+    /// Paths of a gateway with several uplinks, RFC 8278.
+    case pathsReplaced = "paths-replaced"
+    case pathsRefreshedInBulk = "paths-refreshed-in-bulk"
     case offLinkPrefixesLeftOut = "off-link-prefixes-left-out"
 
     // Update Notifications (RFC 7077), Flow Mobility Initiates (RFC 7864) among them.

@@ -35,7 +35,9 @@ extension LocalMobilityAnchor {
   }
 
   mutating func indexConfiguration() {
-    gateways = Dictionary(configuration.gateways.map { ($0.address, $0) }) { first, _ in first }
+    gateways = Dictionary(
+      configuration.gateways.flatMap { gateway in gateway.addresses.map { ($0, gateway) } }
+    ) { first, _ in first }
     policies = Dictionary(configuration.nodes.map { ($0.identifier, $0) }) { first, _ in first }
   }
 
@@ -100,7 +102,7 @@ extension BindingCacheEntry {
       identifier: record.identifier, node: record.node, kind: record.kind, seniority: seniority,
       attachment: RegistrationRequest.Attachment(
         proxyCareOfAddress: record.proxyCareOfAddress, accessTechnology: record.accessTechnology,
-        linkLayerIdentifier: record.linkLayerIdentifier),
+        linkLayerIdentifier: record.linkLayerIdentifier, path: record.path),
       anchorAddress: record.anchorAddress, gatewayLinkLocalAddress: record.gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: record.prefixes.sorted(), offLinkPrefixes: record.offLinkPrefixes, isDefault: record.isDefault,
       lifetime: record.lifetime, expiresAt: now.monotonic + remaining,

@@ -230,8 +230,10 @@ extension LocalMobilityAnchor {
 
   public func binding(_ identifier: BindingIdentifier) -> BindingSummary? { cache[identifier].map(summary) }
 
-  /// The configured gateways, in the order of the configuration.
-  public var gatewaySummaries: [GatewaySummary] { configuration.gateways.map(summary) }
+  /// The configured gateways, in the order of the configuration, with each of their addresses.
+  public var gatewaySummaries: [GatewaySummary] {
+    configuration.gateways.flatMap { gateway in gateway.addresses.map { summary(gateway, at: $0) } }
+  }
 
   /// What the heartbeats say about the path to a gateway.
   public func path(to gateway: IPv6Address) -> PeerPath { peers[gateway]?.heartbeat.path ?? .unknown }
