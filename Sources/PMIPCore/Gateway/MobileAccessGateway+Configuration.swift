@@ -84,7 +84,7 @@ extension MobileAccessGateway {
     directory = NodeDirectory(new)
     deniedNodes.removeAll()
     multipathSupport.removeAll()
-    if old.uplinks != new.uplinks || old.identifier != new.identifier {
+    if old.uplinks != new.uplinks || !new.uplinks.isEmpty && old.identifier != new.identifier {
       failedUplinks.removeAll()
       return restartSessions(&turn)
     }
@@ -108,7 +108,7 @@ extension MobileAccessGateway {
     }
   }
 
-  /// The uplinks are others now: every attachment begins anew.
+  /// The uplinks are others now, or what names them to the anchor: every attachment begins anew.
   private mutating func restartSessions(_ turn: inout Turn) {
     var restarted: Set<AttachmentKey> = []
     for key in list.sortedKeys {
