@@ -5,12 +5,14 @@
 //     adds COUNT routes that encapsulate to SEGMENT, BATCH in a netlink dialogue; prints routes per second and
 //     microseconds of CPU a route
 //   LoadLimits flood SOURCE DESTINATION RATE SECONDS HEX
-//     sends the Mobility Header HEX (checksum filled in) RATE times a second; prints how many were sent
+//     sends the Mobility Header HEX (checksum filled in) RATE times a second, until SIGTERM or SECONDS have passed;
+//     prints how many a second were sent
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,7 +175,15 @@ static int routes(char **arguments) {
   return 0;
 }
 
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal) {
+  (void)signal;
+  stopped = 1;
+}
+
 static int flood(char **arguments) {
+  signal(SIGTERM, stop);
   int fd = mobility_socket(arguments[0]);
   struct sockaddr_in6 target = {.sin6_family = AF_INET6, .sin6_addr = address(arguments[1])};
   double rate = atof(arguments[2]), seconds = atof(arguments[3]);
@@ -189,7 +199,7 @@ static int flood(char **arguments) {
   for (int slot = 0; slot < BATCH; slot++) peers[slot] = target;
   int64_t start = clock_now(CLOCK_MONOTONIC), elapsed = 0;
   uint64_t sent = 0;
-  while ((elapsed = clock_now(CLOCK_MONOTONIC) - start) < seconds * NANOSECONDS) {
+  while (!stopped && (elapsed = clock_now(CLOCK_MONOTONIC) - start) < seconds * NANOSECONDS) {
     double due = rate * elapsed / NANOSECONDS - sent;
     if (due < 1) {
       usleep(100);
