@@ -70,14 +70,14 @@ struct AnchorStatusTests {
     }
     let long = [UInt8](repeating: 0x6d, count: 253)
     var lab = Lab()
-    let answer = try #require(
-      lab.send(
-        .attach.with {
-          $0.node = MobileNodeIdentifier(subtype: 1, identifier: long)
-          $0.linkLayer = MobileNodeLinkLayerIdentifier(identifier: long)
-          $0.prefixes = prefixes
-          $0.linkLocal = .unspecified
-        }))
+    let sent = lab.send(
+      .attach.with {
+        $0.node = MobileNodeIdentifier(subtype: 1, identifier: long)
+        $0.linkLayer = MobileNodeLinkLayerIdentifier(identifier: long)
+        $0.prefixes = prefixes
+        $0.linkLocal = .unspecified
+      })
+    let answer = try #require(sent)
     #expect(!answer.status.isAccepted)
     #expect(answer.prefixes == Array(prefixes.prefix(60)))
     let octets = try MobilityHeader.encode(
