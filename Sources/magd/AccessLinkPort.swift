@@ -10,6 +10,8 @@ final class AccessLinkPort {
   /// nil while the interface does not exist.
   private(set) var link: Link?
   private(set) var socket: AccessLinkSocket?
+  /// Our link-local addresses on the interface.
+  private var addresses: Set<IPv6Address> = []
   private var malformed: UInt64 = 0
 
   init(name: String) { self.name = name }
@@ -20,40 +22,56 @@ final class AccessLinkPort {
   ///
   /// With a fixed link-layer and link-local address (RFC 5213 section 9.3, RFC 6543) every gateway looks the same to a
   /// node, so its default router survives a handover. Other link-local addresses are removed: a node must see only one.
+  /// `fixedLinkLocal` unspecified: anchors choose the address, `send` adds it.
   func open(_ link: Link, fixedLinkLayer: LinkLayerAddress, fixedLinkLocal: IPv6Address, kernel: RouteNetlink) throws {
     self.link = link
     // A gateway learns no routes from the link that it serves.
     try KernelParameter.ipv6(interface: name, "accept_ra").write("0")
-    if !fixedLinkLocal.isUnspecified {
-      var change = LinkChange(withoutLinkLocalAddress: true)
-      if link.linkLayerAddress != fixedLinkLayer { change.linkLayerAddress = fixedLinkLayer }
-      try kernel.run(.changeLink(index: link.index, name: name, change))
-      let present = try kernel.addresses().filter { $0.interface == link.index && $0.address.isLinkLocal }
-      for other in present where other.address != fixedLinkLocal { try kernel.run(other.removal) }
-      if !present.contains(where: { $0.address == fixedLinkLocal }) {
-        // Without duplicate address detection: every gateway of the domain has this address, by design.
-        let address = InterfaceAddress(
-          interface: link.index, address: fixedLinkLocal, prefixLength: 64, withoutDetection: true)
-        try kernel.run(address.addition)
+    let isNew = link.linkLayerAddress != fixedLinkLayer
+    var change = LinkChange(withoutLinkLocalAddress: true)
+    if isNew { change.linkLayerAddress = fixedLinkLayer }
+    try kernel.run(.changeLink(index: link.index, name: name, change))
+    addresses = []
+    for present in try kernel.addresses() where present.interface == link.index && present.address.isLinkLocal {
+      // On an interface that a predecessor of this daemon has made ready, nodes use what an anchor has chosen.
+      if present.address == fixedLinkLocal || fixedLinkLocal.isUnspecified && !isNew {
+        addresses.insert(present.address)
+      } else {
+        try kernel.run(present.removal)
       }
     }
+    if !fixedLinkLocal.isUnspecified { try add(fixedLinkLocal, to: link, kernel) }
     socket = try AccessLinkSocket(interface: link.index, name: name)
   }
 
-  /// Takes what `open` has added off the interfaces that exist.
-  static func removeAddress(_ address: IPv6Address, from names: [String]) throws(LinuxError) {
+  /// Without duplicate address detection: every gateway of the domain has this address, by design.
+  private func add(_ address: IPv6Address, to link: Link, _ kernel: RouteNetlink) throws(LinuxError) {
+    guard !addresses.contains(address) else { return }
+    try kernel.run(
+      InterfaceAddress(interface: link.index, address: address, prefixLength: 64, withoutDetection: true).addition)
+    addresses.insert(address)
+  }
+
+  /// Takes the link-local addresses of `open` and `send` off the interfaces that exist.
+  static func removeAddresses(fixedLinkLocal: IPv6Address, from names: [String]) throws(LinuxError) {
     let kernel = try RouteNetlink()
     let indexes = try kernel.links().filter { names.contains($0.name) }.map(\.index)
-    for present in try kernel.addresses() where present.address == address && indexes.contains(present.interface) {
-      try kernel.run(present.removal)
+    for present in try kernel.addresses() where indexes.contains(present.interface) {
+      let isOurs = fixedLinkLocal.isUnspecified ? present.address.isLinkLocal : present.address == fixedLinkLocal
+      if isOurs { try kernel.run(present.removal) }
     }
   }
 
-  func update(_ link: Link) { self.link = link }
+  func update(_ link: Link) {
+    self.link = link
+    // The kernel drops the addresses of an interface that is taken down; the next advertisement adds its own again.
+    if !link.hasCarrier { addresses = [] }
+  }
 
   /// Gives up the interface; it is gone.
   func close() {
     link = nil
+    addresses = []
     socket = nil
   }
 
@@ -69,7 +87,10 @@ final class AccessLinkPort {
     }
   }
 
-  func send(_ plan: AdvertisementPlan) throws(LinuxError) {
+  func send(_ plan: AdvertisementPlan, kernel: RouteNetlink) throws(LinuxError) {
+    guard let link else { return }
+    // The node asks for the link-layer address of its router, and the kernel answers.
+    try add(plan.source, to: link, kernel)
     var options: [NeighborDiscoveryOption] = [.sourceLinkLayerAddress(plan.sourceLinkLayer)]
     if let mtu = plan.mtu { options.append(.mtu(mtu)) }
     options += plan.prefixes.map {

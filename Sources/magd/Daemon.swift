@@ -314,7 +314,7 @@ final class Daemon {
 
   private func advertise(_ plan: AdvertisementPlan) {
     do {
-      try ports[plan.link]?.send(plan)
+      try ports[plan.link]?.send(plan, kernel: kernel)
       advertisementsSent += 1
     } catch {
       // The node solicits again, and the core advertises at intervals.

@@ -72,8 +72,8 @@ extension GatewayProgram {
       let loaded = try MAGDaemonConfiguration.load(path: file.path(default: daemon.configurationFile))
       try daemon.requireStopped(socket: loaded.value.control.socket)
       let failures = try KernelDatapath(loaded.value.datapathConfiguration).teardown()
-      try AccessLinkPort.removeAddress(
-        loaded.value.core.fixedLinkLocalAddress, from: loaded.value.core.accessLinks.map(\.name))
+      try AccessLinkPort.removeAddresses(
+        fixedLinkLocal: loaded.value.core.fixedLinkLocalAddress, from: loaded.value.core.accessLinks.map(\.name))
       guard failures.isEmpty else {
         throw ProgramFailure(failures.map(\.description).joined(separator: "\n"))
       }
