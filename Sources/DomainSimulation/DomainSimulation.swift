@@ -520,7 +520,7 @@ public final class DomainSimulation {
     case .anchor(.remove(let identifier)): anchorRecords[identifier] = nil
     case .gateway(.store(let record)):
       gatewayRecords[host - 1][AttachmentPlace(link: record.link, address: record.linkLayerAddress)] = record
-    case .gateway(.remove(let link, let address)):
+    case .gateway(.remove(let link, let address, _)):
       gatewayRecords[host - 1][AttachmentPlace(link: link, address: address)] = nil
     }
   }
