@@ -56,7 +56,10 @@ def carried(domain: Domain, flows: list[Flow]) -> list[list[int]]:
         captures = [domain.capture(GATEWAY, uplink, tunnelled) for uplink in ["core0", "core1"]]
         time.sleep(1)
         for capture in captures:
-            capture.stop()
+            # Not `stop`, which waits for a moment without packets.
+            capture.has_caught_up()
+            capture.process.terminate()
+            capture.process.wait()
         counts.append([capture.counts()[-1][0] for capture in captures])
     return counts
 
