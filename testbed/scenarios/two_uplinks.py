@@ -4,11 +4,12 @@ import time
 
 from lib.domain import Domain
 from lib.pcap import Flow
-from lib.shell import run as command, wait_until
+from lib.shell import IN_GUEST, run as command, wait_until
 from lib.traffic import UDP_RATE
-from lib.verdict import LONGEST_INTERRUPTION
 
 SECONDS = 120
+# From the loss of carrier until the flows go the other way, signalling included. The guest's processor is emulated.
+LONGEST_OUTAGE = 2.5 if IN_GUEST else 0.25
 FIRST, SECOND = "2001:db8:1::11", "2001:db8:2::11"
 GATEWAY = "mag1"
 
@@ -102,7 +103,7 @@ def run(domain: Domain) -> None:
     assert reports[1].lost == 0, f"packets {reports[1].lost_numbers()[:20]} of the second flow are lost"
     for report in reports:
         lost = max(report.lost, report.lost_uplink)
-        assert lost <= LONGEST_INTERRUPTION * UDP_RATE, f"{lost} packets of {report.sent} are lost"
+        assert lost <= LONGEST_OUTAGE * UDP_RATE, f"{lost} packets of {report.sent} are lost"
         assert report.duplicated == 0, f"{report.duplicated} packets of {report.sent} came twice"
     counters = domain.magd[GATEWAY].counters()
     assert counters["uplinks-lost"] == 1 and counters["uplinks-returned"] == 1, counters
