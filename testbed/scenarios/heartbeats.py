@@ -6,6 +6,7 @@ from lib.shell import wait_until
 from lib.topology import GATEWAYS, LMA
 
 SECONDS = 120
+GUEST = False
 
 HEARTBEAT = "heartbeat: { interval: 1s, missing-allowed: 2 }"
 
