@@ -91,10 +91,13 @@ let package = Package(
     .executableTarget(name: "LoadLimits"),
 
     // Figures of docs/performance.md: `swift run -c release benchmarks`.
+    .target(name: "CAllocationMeter"),
     .executableTarget(
-      name: "benchmarks", dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", argumentParser],
+      name: "benchmarks",
+      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser],
       swiftSettings: settings),
 
+    tests("ConformanceTests", []),
     tests("NetTypesTests", ["NetTypes"]),
     tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
     tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinuxNet.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,6 +223,11 @@ int cnet_icmp6_block_all(int fd) {
   struct icmp6_filter filter;
   ICMP6_FILTER_SETBLOCKALL(&filter);
   return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter);
+}
+
+void cnet_start_writeback(int fd, int64_t offset) {
+  // Only a hint: whether it was done, fsync(2) tells.
+  (void)sync_file_range(fd, offset, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 int cnet_unshare(int flags) { return unshare(flags); }

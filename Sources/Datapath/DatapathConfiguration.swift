@@ -40,7 +40,8 @@ public struct DatapathConfiguration: Hashable, Sendable {
   }
 
   public struct Gateway: Hashable, Sendable {
-    /// What arrives on an access link is looked up here. The next number is the decapsulation table of `srv6`.
+    /// What arrives on an access link is looked up here. The next number is the decapsulation table of `srv6`, the one
+    /// behind it the downlink table.
     public var uplinkTable: UInt32
     /// Names of the access interfaces.
     public var accessLinks: [String]
@@ -48,13 +49,29 @@ public struct DatapathConfiguration: Hashable, Sendable {
       self.uplinkTable = uplinkTable
       self.accessLinks = accessLinks
     }
+
+    var downlinkTable: UInt32 { uplinkTable + 2 }
+  }
+
+  /// A way to the other end of the tunnels.
+  public struct CoreLink: Hashable, Sendable {
+    public var interface: String
+    /// Our end of its tunnels.
+    public var address: IPv6Address
+    public init(interface: String, address: IPv6Address) {
+      self.interface = interface
+      self.address = address
+    }
   }
 
   public var encapsulation: EncapsulationChoice
   /// Name of the interface towards the other end of the tunnels.
   public var coreInterface: String
-  /// Our end of the tunnels: LMAA or Proxy-CoA. `srv6` can have only one in a network namespace.
+  /// Our end of the tunnels: LMAA or Proxy-CoA. `srv6` can have only one in a network namespace, or
+  /// one for each interface.
   public var localAddress: IPv6Address
+  /// Beside `coreInterface` and `localAddress`, of a gateway with several uplinks.
+  public var furtherLinks: [CoreLink] = []
   /// Where prefix routes and downlinks go.
   public var routeTable: UInt32
   public var rulePriority: UInt32
@@ -78,6 +95,14 @@ public struct DatapathConfiguration: Hashable, Sendable {
     self.role = role
   }
 
+  /// The preferred one first.
+  public var coreLinks: [CoreLink] { [CoreLink(interface: coreInterface, address: localAddress)] + furtherLinks }
+
+  /// Where packets of a tunnel with this end leave.
+  func coreInterface(of local: IPv6Address) -> String {
+    furtherLinks.first { $0.address == local }?.interface ?? coreInterface
+  }
+
   /// Octets that a tunnel adds to a packet.
   public static let tunnelOverhead: UInt32 = 40
 
@@ -90,11 +115,19 @@ public struct DatapathConfiguration: Hashable, Sendable {
     }
   }
 
+  /// What comes out of a tunnel is looked up here.
+  var decapsulatedTable: UInt32 {
+    switch role {
+    case .anchor: routeTable
+    case .gateway(let gateway): gateway.downlinkTable
+    }
+  }
+
   /// The tables that are ours alone.
   var tables: ClosedRange<UInt32> {
     switch role {
     case .anchor(let anchor): anchor.tableBase...(anchor.tableBase + anchor.markLayout.maximumTunnels)
-    case .gateway(let gateway): gateway.uplinkTable...(gateway.uplinkTable + 1)
+    case .gateway(let gateway): gateway.uplinkTable...gateway.downlinkTable
     }
   }
 }

@@ -76,6 +76,26 @@ public struct DatapathPreflight {
       let key = if case .anchor = configuration.role { ".addresses" } else { ".proxy-care-of-address" }
       warn("\(configuration.localAddress) is not configured on this host (`ip -6 address`)", key: key)
     }
+    for (index, uplink) in configuration.furtherLinks.enumerated() { checkUplink(uplink, number: index + 1, netlink) }
+  }
+
+  /// One that is away may come.
+  private mutating func checkUplink(
+    _ uplink: DatapathConfiguration.CoreLink, number: Int, _ netlink: RouteNetlink
+  ) {
+    let key = ".uplinks[\(number)]"
+    guard let link = try? netlink.link(named: uplink.interface) else {
+      return warn("there is no interface \(uplink.interface) yet (`ip link`)", key: "\(key).interface")
+    }
+    if link.mtu < Self.minimumCoreMTU {
+      fatal(
+        "\(link.name) has MTU \(link.mtu); a tunnel needs at least \(Self.minimumCoreMTU)", key: "\(key).interface")
+    }
+    if let addresses = try? netlink.addresses(),
+      !addresses.contains(where: { $0.address == uplink.address && $0.interface == link.index })
+    {
+      warn("\(uplink.address) is not configured on \(link.name) (`ip -6 address`)", key: "\(key).address")
+    }
   }
 
   private static let coreKey = "core-interface"
@@ -101,7 +121,9 @@ public struct DatapathPreflight {
   }
 
   private mutating func checkTables(_ netlink: RouteNetlink) throws(LinuxError) {
-    for table in Set([configuration.tables.lowerBound, configuration.decapsulationTable]).sorted() {
+    var tables: Set = [configuration.tables.lowerBound, configuration.decapsulationTable]
+    if case .gateway(let gateway) = configuration.role { tables.insert(gateway.downlinkTable) }
+    for table in tables.sorted() {
       let routes = try netlink.routes(table: table)
       if let other = routes.first(where: { $0.protocolNumber != configuration.routeProtocol }) {
         fatal("table \(table) is in use by other software: route `\(other)`; choose other table numbers", key: tableKey)

@@ -36,7 +36,13 @@ public final class KernelDatapath: Datapath {
   }
 
   public func tunnelMTU() throws(LinuxError) -> UInt32 {
-    try netlink.link(named: configuration.coreInterface).mtu - DatapathConfiguration.tunnelOverhead
+    var smallest = try? netlink.link(named: configuration.coreInterface).mtu
+    for link in configuration.furtherLinks {
+      // An uplink may be away; its tunnels carry nothing then.
+      if let mtu = try? netlink.link(named: link.interface).mtu { smallest = min(smallest ?? mtu, mtu) }
+    }
+    let mtu = if let smallest { smallest } else { try netlink.link(named: configuration.coreInterface).mtu }
+    return mtu - DatapathConfiguration.tunnelOverhead
   }
 
   // MARK: Applying
@@ -70,7 +76,7 @@ public final class KernelDatapath: Datapath {
       }
       tunnels[tunnel.identifier] = tunnel
       let output = try output(of: tunnel, &run)
-      let core = try run.index(of: configuration.coreInterface)
+      let core = try run.index(of: configuration.coreInterface(of: tunnel.local))
       for route in plan.routes(of: tunnel, output, core: core) { run.add(change, route.replacement) }
       for rule in plan.rules(of: tunnel) { run.add(change, rule.addition) }
 
@@ -101,9 +107,11 @@ public final class KernelDatapath: Datapath {
       run.add(change, try uplink(prefix, nil).removal)
 
     case .setDownlink(let prefix, let link, let via):
-      run.add(change, plan.downlink(prefix, interface: try run.index(of: link), via: via).replacement)
+      for route in plan.downlinks(prefix, interface: try run.index(of: link), via: via) {
+        run.add(change, route.replacement)
+      }
     case .removeDownlink(let prefix):
-      run.add(change, plan.downlink(prefix, interface: nil, via: nil).removal)
+      for route in plan.downlinks(prefix, interface: nil, via: nil) { run.add(change, route.removal) }
     }
   }
 
@@ -132,10 +140,12 @@ public final class KernelDatapath: Datapath {
           advice: "the mark mask has room for tunnels 1...\(anchor.markLayout.maximumTunnels)")
       }
     }
-    guard encapsulation == .ip6tnl || tunnel.local == configuration.localAddress else {
+    let links = configuration.coreLinks
+    guard encapsulation == .ip6tnl || links.contains(where: { $0.address == tunnel.local }) else {
       throw LinuxError(
         "add tunnel", "\(tunnel.local) -> \(tunnel.remote)", code: EADDRNOTAVAIL,
-        advice: "encapsulation srv6 can send from \(configuration.localAddress) only; use ip6tnl for several addresses")
+        advice: "encapsulation srv6 can send from \(links.map(\.address.description).joined(separator: ", ")) only; "
+          + "use ip6tnl for other addresses")
     }
   }
 
@@ -144,7 +154,8 @@ public final class KernelDatapath: Datapath {
     case .ip6tnl: TunnelOutput(interface: try run.index(of: DeviceTunnels.name(tunnel.identifier)))
     case .srv6:
       TunnelOutput(
-        interface: try run.index(of: configuration.coreInterface), encapsulation: .segments([tunnel.remote]))
+        interface: try run.index(of: configuration.coreInterface(of: tunnel.local)),
+        encapsulation: .segments([tunnel.remote]))
     }
   }
 
@@ -219,7 +230,7 @@ public final class KernelDatapath: Datapath {
     for tunnel in snapshot.tunnels.values {
       attempt { () throws(LinuxError) in
         try check(tunnel)
-        let core = try run.index(of: configuration.coreInterface)
+        let core = try run.index(of: configuration.coreInterface(of: tunnel.local))
         routes.formUnion(plan.routes(of: tunnel, try output(of: tunnel, &run), core: core))
         rules.formUnion(plan.rules(of: tunnel))
       }
@@ -237,7 +248,7 @@ public final class KernelDatapath: Datapath {
     for (prefix, downlink) in snapshot.downlinks {
       attempt { () throws(LinuxError) in
         let interface = try run.index(of: downlink.link)
-        routes.insert(plan.downlink(prefix, interface: interface, via: downlink.via))
+        routes.formUnion(plan.downlinks(prefix, interface: interface, via: downlink.via))
       }
     }
     return (routes, rules)

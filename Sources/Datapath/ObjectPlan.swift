@@ -16,7 +16,9 @@ struct TunnelOutput: Hashable {
 ///
 /// Gateway. What arrives on an access link is looked up in the uplink table, and nowhere else: prefixes with a binding
 /// go into their tunnel, everything else is dropped (RFC 5213 section 6.10.5 forwards only with a binding). Downlinks
-/// are ordinary routes.
+/// are ordinary routes, so that the gateway itself reaches its nodes; and they stand in the downlink table, where what
+/// comes out of a tunnel is looked up and nowhere else: a packet for nobody here is dropped, and not sent back by the
+/// default route to the anchor, which would return it.
 ///
 /// With `srv6` the kernel looks up the encapsulated packet once more, with the mark and the input interface of the
 /// inner one. At the anchor it falls through the tunnel's table, because gateways have no addresses in the aggregates;
@@ -39,7 +41,9 @@ struct ObjectPlan {
         route(to: $0, table: configuration.routeTable, metric: Self.unreachableMetric, kind: .unreachable)
       }
     case .gateway(let gateway):
-      [route(to: .everything, table: gateway.uplinkTable, metric: Self.unreachableMetric, kind: .blackhole)]
+      [gateway.uplinkTable, gateway.downlinkTable].map {
+        route(to: .everything, table: $0, metric: Self.unreachableMetric, kind: .blackhole)
+      }
     }
   }
 
@@ -55,13 +59,23 @@ struct ObjectPlan {
   // MARK: Tunnels
 
   func rules(of tunnel: TunnelDescription) -> [RoutingRule] {
-    guard case .anchor(let anchor) = configuration.role else { return [] }
-    let mark = RoutingRule.Mark(value: anchor.markLayout.mark(of: tunnel.identifier), mask: anchor.markLayout.mask)
-    return [
-      RoutingRule(
-        priority: configuration.rulePriority, .lookup(table: anchor.tableBase + tunnel.identifier.rawValue),
-        mark: mark, protocolNumber: configuration.routeProtocol)
-    ]
+    switch configuration.role {
+    case .anchor(let anchor):
+      let mark = RoutingRule.Mark(value: anchor.markLayout.mark(of: tunnel.identifier), mask: anchor.markLayout.mask)
+      return [
+        RoutingRule(
+          priority: configuration.rulePriority, .lookup(table: anchor.tableBase + tunnel.identifier.rawValue),
+          mark: mark, protocolNumber: configuration.routeProtocol)
+      ]
+    case .gateway(let gateway):
+      // With `srv6` the decapsulating route names the table.
+      guard mode == .ip6tnl else { return [] }
+      return [
+        RoutingRule(
+          priority: configuration.rulePriority, .lookup(table: gateway.downlinkTable),
+          inputInterface: DeviceTunnels.name(tunnel.identifier), protocolNumber: configuration.routeProtocol)
+      ]
+    }
   }
 
   /// - Parameter core: index of the core interface.
@@ -71,7 +85,7 @@ struct ObjectPlan {
       // The source is part of the key, so only the tunnel's other end is decapsulated.
       var decapsulation = route(
         to: .host(tunnel.local), table: configuration.decapsulationTable, interface: core,
-        encapsulation: .decapsulate(table: configuration.routeTable))
+        encapsulation: .decapsulate(table: configuration.decapsulatedTable))
       decapsulation.source = .host(tunnel.remote)
       routes.append(decapsulation)
     }
@@ -110,10 +124,13 @@ struct ObjectPlan {
     return uplink
   }
 
-  func downlink(_ prefix: IPv6Prefix, interface: UInt32?, via: IPv6Address?) -> Route {
-    var downlink = route(to: prefix, table: configuration.routeTable, interface: interface)
-    downlink.gateway = via
-    return downlink
+  /// For the gateway itself, and for what comes out of a tunnel.
+  func downlinks(_ prefix: IPv6Prefix, interface: UInt32?, via: IPv6Address?) -> [Route] {
+    Set([configuration.routeTable, configuration.decapsulatedTable]).sorted().map { table in
+      var downlink = route(to: prefix, table: table, interface: interface)
+      downlink.gateway = via
+      return downlink
+    }
   }
 
   private func route(

@@ -16,12 +16,17 @@ struct SegmentRouteTunnels {
 
   static let firstPriority: UInt32 = 0
 
+  /// With several uplinks unspecified: the kernel then takes the address of the interface that a packet leaves by.
+  private var source: IPv6Address {
+    configuration.furtherLinks.isEmpty ? configuration.localAddress : .unspecified
+  }
+
   /// Brings about source address and rule order; gives the number of things changed.
   func prepare() throws(LinuxError) -> Int {
     var changes = 0
     let segments = try SegmentRoutingNetlink()
-    if try segments.encapsulationSource() != configuration.localAddress {
-      try segments.setEncapsulationSource(configuration.localAddress)
+    if try segments.encapsulationSource() != source {
+      try segments.setEncapsulationSource(source)
       changes += 1
     }
     return try changes + orderRules()
@@ -55,22 +60,24 @@ struct SegmentRouteTunnels {
   }
 
   private func orderRules() throws(LinuxError) -> Int {
-    let wanted = RoutingRule(
-      priority: Self.firstPriority, .lookup(table: configuration.decapsulationTable),
-      destination: .host(configuration.localAddress), ipProtocol: UInt8(IPPROTO_IPV6),
-      protocolNumber: configuration.routeProtocol)
+    let wanted = configuration.coreLinks.map { link in
+      RoutingRule(
+        priority: Self.firstPriority, .lookup(table: configuration.decapsulationTable),
+        destination: .host(link.address), ipProtocol: UInt8(IPPROTO_IPV6),
+        protocolNumber: configuration.routeProtocol)
+    }
     let rules = try netlink.rules().filter { $0.priority == Self.firstPriority }
     var changes = 0
-    let stale = rules.filter { $0.protocolNumber == configuration.routeProtocol && $0 != wanted && !isLocal($0) }
+    let stale = rules.filter {
+      $0.protocolNumber == configuration.routeProtocol && !wanted.contains($0) && !isLocal($0)
+    }
     for rule in stale {
       try netlink.run(rule.removal)
       changes += 1
     }
     let locals = rules.filter(isLocal)
-    if let position = rules.firstIndex(of: wanted), let first = rules.firstIndex(where: isLocal), position < first {
-      return changes
-    }
-    try netlink.run(wanted.addition)
+    if let first = rules.firstIndex(where: isLocal), wanted.allSatisfy(rules[..<first].contains) { return changes }
+    for rule in wanted where !rules.contains(rule) { try netlink.run(rule.addition) }
     try netlink.run(local(protocolNumber: configuration.routeProtocol).repeatedAddition)
     // Deleting by content takes the first match, which is the one before the decapsulation rule.
     for rule in locals { try netlink.run(rule.removal) }

@@ -30,6 +30,8 @@ public final class DomainSimulation {
     case clockSet(Host)
     case reunion(Host)
     case firstMove(Int)
+    /// Nodes whose sessions were revoked solicit.
+    case returnOfTheRevoked
     case trigger(Place, LinkLayerAddress, IPv6Address?, Attachment.Trigger)
     case departure(Place, LinkLayerAddress, DetachmentCause)
     case world
@@ -85,6 +87,8 @@ public final class DomainSimulation {
   struct HostState {
     var isUp = true
     var incarnation = 0
+    /// As in its state directory (RFC 5847 section 3.4).
+    var restartCounter: UInt32 = 1
     /// Wall clock of the host minus the true time.
     var clockError: Duration = .zero
     /// What its kernel has.
@@ -108,9 +112,14 @@ public final class DomainSimulation {
     var crashes: Bool
     var clockJumps: Bool
     var partitions: Bool
+    /// A crash may take the state file with it.
+    var losesState: Bool
+    /// Operators revoke.
+    var revocations: Bool
 
     static let none = Faults(
-      loss: 0, duplication: 0, delay: 1...20, kernelFailures: 0, crashes: false, clockJumps: false, partitions: false)
+      loss: 0, duplication: 0, delay: 1...20, kernelFailures: 0, crashes: false, clockJumps: false, partitions: false,
+      losesState: false, revocations: false)
   }
 
   /// Every hundredth seed makes a large domain, the others have room for many steps of few nodes.
@@ -189,7 +198,7 @@ public final class DomainSimulation {
       duplication: random.chance(0.3) ? 0 : .random(in: 0...0.3, using: &random),
       delay: 1...(random.chance(0.5) ? 20 : 2_500),
       kernelFailures: random.chance(0.7) ? 0 : 0.05, crashes: random.chance(0.6), clockJumps: random.chance(0.3),
-      partitions: random.chance(0.4))
+      partitions: random.chance(0.4), losesState: random.chance(0.3), revocations: random.chance(0.5))
     let addresses = (1...size.gateways).map { Self.address(of: $0) }
     let ordering: GatewayPolicy.Ordering = random.chance(0.2) ? .sequence : .timestamp
     let usesTimestamps = ordering == .timestamp || random.chance(0.5)
@@ -219,6 +228,16 @@ public final class DomainSimulation {
         .sorted { $0.identifier.identifier.lexicographicallyPrecedes($1.identifier.identifier) })
     configuration.timers.minDelayBeforeBCEDelete = random.milliseconds(1_000...10_000)
     configuration.flowMobilityMode = FlowMobilityMode.allCases.randomElement(using: &random) ?? .both
+    var heartbeat = HeartbeatSettings()
+    if random.chance(0.5) { heartbeat.interval = random.milliseconds(1_000...10_000) }
+    let pathFailure: GatewayPolicy.PathFailurePolicy = random.chance(0.5) ? .keep : .remove
+    let revokesAfterHandover = random.chance(0.5)
+    for index in configuration.gateways.indices {
+      configuration.gateways[index].heartbeat = heartbeat
+      configuration.gateways[index].pathFailure = pathFailure
+      configuration.gateways[index].revokesAfterHandover = revokesAfterHandover
+      configuration.gateways[index].mayRevokeAll = true
+    }
     anchor = LocalMobilityAnchor(configuration: configuration)
 
     let map = Dictionary(
@@ -230,6 +249,7 @@ public final class DomainSimulation {
         accessLinks: Self.links.map { AccessLink(name: $0.name, accessTechnology: $0.technology) },
         nodes: nodes, useTimestamps: usesTimestamps)
       configuration.timers.lifetime = .seconds(40)
+      configuration.heartbeat = heartbeat
       return MobileAccessGateway(configuration: configuration)
     }
     gatewayRecords = Array(repeating: [:], count: size.gateways)
@@ -240,6 +260,7 @@ public final class DomainSimulation {
     }
     checker.checksOrder = !faults.clockJumps
     self.random = random
+    for host in hosts.indices { started(host, sessionsLost: false) }
     flows.start(anchor: anchorSnapshot, at: flowMoment)
     schedule(.world, after: .zero)
     // In a large domain chance would attach only a few.
@@ -280,6 +301,8 @@ public final class DomainSimulation {
       if !hosts[host].isUp { restart(host) }
     }
     if !flows.isUp { restartFlowManager() }
+    // A host that has lost its router solicits. The last time is early enough for every refresh that must follow.
+    for seconds in [15, 45, 75, 105] { schedule(.returnOfTheRevoked, after: .seconds(seconds)) }
     note("quiet")
   }
 
@@ -327,6 +350,7 @@ public final class DomainSimulation {
     case .clockSet(let host):
       hosts[host].clockError = isQuiet ? .zero : .milliseconds(Int.random(in: Self.ordinaryClockError, using: &random))
     case .reunion(let host): hosts[host].isCutOff = false
+    case .returnOfTheRevoked: for index in interfaces.indices where isRevoked(index) { solicit(index) }
     case .firstMove(let index): if !isQuiet, interfaces[index].place == nil { move(index) }
     case .trigger(let place, let address, let linkLocal, let trigger):
       guard isPresent(address, at: place), hosts[place.gateway].isUp else { return }
@@ -369,6 +393,31 @@ public final class DomainSimulation {
   }
 
   // MARK: What the daemons do
+
+  func revokeByOperator() {
+    guard hosts[0].isUp, let index = interfaces.indices.randomElement(using: &random) else { return }
+    if random.chance(0.7) { return anchorEvent(.revokeNode(interfaces[index].node)) }
+    let host = Int.random(in: 1..<hosts.count, using: &random)
+    if random.chance(0.5) { return anchorEvent(.revokeGateway(Self.address(of: host))) }
+    if hosts[host].isUp { gatewayEvent(host, .revokeAll) }
+  }
+
+  private func isRevoked(_ index: Int) -> Bool {
+    guard let place = interfaces[index].place else { return false }
+    let attachment = gateways[place.gateway - 1].attachment(
+      of: interfaces[index].linkLayerAddress, onLink: place.link)
+    return attachment?.state == .revoked
+  }
+
+  private func started(_ host: Host, sessionsLost: Bool) {
+    if sessionsLost { hosts[host].restartCounter += 1 }
+    let counter = hosts[host].restartCounter
+    if host == 0 {
+      anchorEvent(.started(restartCounter: counter, sessionsLost: sessionsLost))
+    } else {
+      gatewayEvent(host, .started(restartCounter: counter, sessionsLost: sessionsLost))
+    }
+  }
 
   private func anchorEvent(_ event: LMAEvent, reconciles: Bool = false) {
     note("lma <- \(event)")
@@ -471,7 +520,7 @@ public final class DomainSimulation {
     case .anchor(.remove(let identifier)): anchorRecords[identifier] = nil
     case .gateway(.store(let record)):
       gatewayRecords[host - 1][AttachmentPlace(link: record.link, address: record.linkLayerAddress)] = record
-    case .gateway(.remove(let link, let address)):
+    case .gateway(.remove(let link, let address, _)):
       gatewayRecords[host - 1][AttachmentPlace(link: link, address: address)] = nil
     }
   }
@@ -494,6 +543,11 @@ public final class DomainSimulation {
   private func restart(_ host: Host) {
     note("\(host == 0 ? "lma" : "mag\(host)") starts")
     hosts[host].isUp = true
+    let isStateLost = faults.losesState && random.chance(0.3)
+    if isStateLost {
+      note("without its sessions")
+      if host == 0 { anchorRecords = [:] } else { gatewayRecords[host - 1] = [:] }
+    }
     if host == 0 {
       anchor = LocalMobilityAnchor(
         configuration: anchor.configuration, firstBinding: BindingIdentifier(rawValue: highestBinding + 1))
@@ -501,11 +555,13 @@ public final class DomainSimulation {
       let records = anchorRecords.values.sorted { $0.identifier < $1.identifier }
       for record in records { checker.accepted(record) }
       anchorEvent(.restore(records), reconciles: true)
+      started(host, sessionsLost: isStateLost)
       flows.anchorIsBack(anchorSnapshot, at: flowMoment)
     } else {
       gateways[host - 1] = MobileAccessGateway(configuration: gateways[host - 1].configuration)
       let records = gatewayRecords[host - 1].sorted { $0.key < $1.key }.map(\.value)
       gatewayEvent(host, .restore(records), reconciles: true)
+      started(host, sessionsLost: isStateLost)
       for interface in interfaces {
         guard let place = interface.place, place.gateway == host else { continue }
         schedule(

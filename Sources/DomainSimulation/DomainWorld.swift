@@ -10,7 +10,8 @@ extension DomainSimulation {
   func world() {
     for _ in 0..<Int.random(in: 1...max(3, interfaces.count / 50), using: &random) {
       switch Int.random(in: 0..<100, using: &random) {
-      case 0..<60: move(Int.random(in: interfaces.indices, using: &random))
+      case 0..<58: move(Int.random(in: interfaces.indices, using: &random))
+      case 58..<60: if faults.revocations { revokeByOperator() }
       case 60..<70: solicit(Int.random(in: interfaces.indices, using: &random))
       case 70..<83: traffic()
       case 83..<90:
@@ -49,7 +50,7 @@ extension DomainSimulation {
     schedule(.trigger(place, address, interface.linkLocalAddress, .routerSolicitation), after: delay + .milliseconds(1))
   }
 
-  private func solicit(_ index: Int) {
+  func solicit(_ index: Int) {
     if let place = interfaces[index].place { announce(interfaces[index], at: place) }
   }
 

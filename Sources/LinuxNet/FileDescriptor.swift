@@ -49,4 +49,7 @@ extension FileDescriptor {
       }
     }
   }
+
+  /// Lets the disk begin with what was written to a file since `offset`, so that a later fsync(2) finds little to do.
+  public func startWriteback(from offset: Int) { cnet_start_writeback(rawValue, Int64(offset)) }
 }

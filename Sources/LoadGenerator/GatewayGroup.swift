@@ -59,7 +59,7 @@ struct GatewayGroup {
       let gateway = number % cores.count
       let attachment = Attachment(
         link: Self.link, linkLayerAddress: NodeName.linkLayerAddress(number), trigger: .operatorRequest)
-      requests += try messages(cores[gateway].handle(.attached(attachment), at: now), of: gateway)
+      requests += try Self.messages(cores[gateway].handle(.attached(attachment), at: now), of: gateway)
     }
     nodeCount += count
     return requests
@@ -71,7 +71,7 @@ struct GatewayGroup {
     time += timers.lifetime - timers.refreshBeforeExpiry
     var perGateway: [[Request]] = []
     for gateway in cores.indices {
-      perGateway.append(try messages(cores[gateway].handle(.deadlineReached, at: now), of: gateway))
+      perGateway.append(try Self.messages(cores[gateway].handle(.deadlineReached, at: now), of: gateway))
     }
     // In turn, as they would arrive.
     let longest = perGateway.map(\.count).max() ?? 0
@@ -97,7 +97,8 @@ struct GatewayGroup {
     return cores.reduce(0) { $0 + $1.attachments.count { $0.state == .registered } }
   }
 
-  private func messages(_ effects: [MAGEffect], of gateway: Int) throws -> [Request] {
+  // Static: `self` would be copied for the call, and with it every core for every node.
+  private static func messages(_ effects: [MAGEffect], of gateway: Int) throws -> [Request] {
     try effects.compactMap { effect in
       guard case .send(let message, let source, let destination) = effect else { return nil }
       let payload = try MobilityHeader.encode(message, source: source, destination: destination, checksum: .zero)

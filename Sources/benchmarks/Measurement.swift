@@ -1,4 +1,3 @@
-import ArgumentParser
 import Glibc
 
 /// CPU time of this thread and memory of this process.
@@ -7,6 +6,12 @@ enum Measurement {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+
+  static func time(_ body: () throws -> Void) rethrows -> Duration {
+    let before = threadTime
+    try body()
+    return threadTime - before
   }
 
   /// Octets that are in memory now.
@@ -25,48 +30,55 @@ enum Measurement {
   }
 }
 
-/// The longest of many short pieces of work, and how many passed the bound.
+/// The longest of many short pieces of work.
+///
+/// The same work is done in several runs, and each piece counts with its shortest time: what the work itself takes comes
+/// again in every run, what the machine did meanwhile does not.
 struct Pauses {
   static let bound = Duration.milliseconds(10)
 
-  private(set) var longest = Duration.zero
-  private(set) var aboveBound = 0
-  private(set) var count = 0
+  /// Nanoseconds of each piece.
+  private var shortest: [UInt32] = []
+  private var next = 0
+
+  /// `pieces`: reserved now, so that it does not look like memory of the work.
+  init(pieces: Int) { shortest = [UInt32](repeating: .max, count: pieces) }
+
+  mutating func startRun() { next = 0 }
 
   mutating func add(_ duration: Duration) {
-    count += 1
-    longest = max(longest, duration)
-    if duration > Self.bound { aboveBound += 1 }
-  }
-}
-
-/// A figure with the bound that it must keep.
-struct Verdict {
-  var missed: [String] = []
-
-  mutating func require(_ holds: Bool, _ what: String) {
-    if !holds { missed.append(what) }
+    let time = UInt32(min(duration.inNanoseconds, Double(UInt32.max)))
+    if next == shortest.count { shortest.append(.max) }
+    shortest[next] = min(shortest[next], time)
+    next += 1
   }
 
-  func finish() throws {
-    for what in missed { print("missed: \(what)") }
-    if !missed.isEmpty { throw ExitCode.failure }
-  }
-}
+  var count: Int { shortest.count }
+  var mean: Duration { .nanoseconds(shortest.reduce(0) { $0 + Int64($1) } / Int64(max(1, count))) }
+  var longest: Duration { .nanoseconds(Int64(shortest.max() ?? 0)) }
 
-extension Double {
-  /// With `digits` behind the point.
-  func text(_ digits: Int) -> String {
-    let scale = pow(10.0, Double(digits))
-    let rounded = (self * scale).rounded() / scale
-    guard digits > 0, rounded.isFinite, abs(rounded) < 1e12 else { return String(rounded) }
-    let whole = Int(rounded.magnitude)
-    let fraction = String(Int(((rounded.magnitude - Double(whole)) * scale).rounded()))
-    return (rounded < 0 ? "-" : "") + "\(whole)." + String(repeating: "0", count: digits - fraction.count) + fraction
+  func longest(_ name: String) -> Figure {
+    Figure(
+      name: name, value: longest.inMilliseconds, unit: .milliseconds, bound: Self.bound.inMilliseconds)
   }
 }
 
 extension Duration {
   var inNanoseconds: Double { Double(components.seconds) * 1e9 + Double(components.attoseconds) / 1e9 }
   var inMilliseconds: Double { inNanoseconds / 1e6 }
+}
+
+/// SplitMix64: the same numbers for the same seed, everywhere.
+struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+
+  mutating func node(below count: Int) -> Int { Int(next() % UInt64(count)) }
 }

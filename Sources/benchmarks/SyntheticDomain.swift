@@ -1,3 +1,4 @@
+import ArgumentParser
 import DatapathModel
 import MobilityWire
 import NetTypes
@@ -18,14 +19,25 @@ struct SyntheticDomain {
   /// Octets that went out, so that encoding cannot be left out.
   private(set) var octetsSent = 0
 
-  init(change: (inout LMAConfiguration) -> Void = { _ in }) {
+  init() { anchor = LocalMobilityAnchor(configuration: Self.configuration(gatewayPrefix: "mag")) }
+
+  private static func configuration(gatewayPrefix: String) -> LMAConfiguration {
     var configuration = LMAConfiguration(
-      addresses: [Self.anchorAddress],
-      gateways: (0..<Self.gatewayCount).map { GatewayPolicy(name: "mag\($0)", address: Self.gateway(of: $0)) },
-      prefixPools: Self.pool.map { [PrefixPool(prefix: $0)] } ?? [], unknownNodes: .accept)
+      addresses: [anchorAddress],
+      gateways: (0..<gatewayCount).map { GatewayPolicy(name: "\(gatewayPrefix)\($0)", address: gateway(of: $0)) },
+      prefixPools: pool.map { [PrefixPool(prefix: $0)] } ?? [], unknownNodes: .accept)
     configuration.limits.bindings = 10_000_000
-    change(&configuration)
-    anchor = LocalMobilityAnchor(configuration: configuration)
+    return configuration
+  }
+
+  var renamedGateways: LMAConfiguration { Self.configuration(gatewayPrefix: "north") }
+
+  /// Something else was measured than what the figures say.
+  func require(_ holds: Bool) throws {
+    guard holds else {
+      let counters = anchor.counters.list.filter { $0.1 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+      throw ValidationError("the anchor did something else than the benchmark asked for: \(counters)")
+    }
   }
 
   static func gateway(of node: Int) -> IPv6Address {
@@ -47,14 +59,38 @@ struct SyntheticDomain {
     try update(of: node, handoff: .newInterface, prefix: .allZero, lifetime: lifetime)
   }
 
-  /// As a gateway sends it (RFC 5213 section 6.9.1.3), with the prefix the node got when all registered in order.
+  mutating func nextRegistration() throws -> Datagram {
+    defer { nodeCount += 1 }
+    return try registration(of: nodeCount)
+  }
+
+  /// As a gateway sends it (RFC 5213 section 6.9.1.3).
   mutating func refresh(of node: Int) throws -> Datagram {
-    let prefix = Self.pool?.subnet(UInt64(node), length: 64).map { HomeNetworkPrefixOption($0) } ?? .allZero
-    return try update(of: node, handoff: .noChange, prefix: prefix, lifetime: .seconds(3_600))
+    try update(of: node, handoff: .noChange, prefix: prefix(of: node))
+  }
+
+  mutating func handover(of node: Int) throws -> Datagram {
+    try update(of: node, handoff: .betweenGateways, prefix: prefix(of: node), source: Self.gateway(of: node + 1))
+  }
+
+  mutating func deregistration(of node: Int) throws -> Datagram {
+    try update(of: node, handoff: .unknown, prefix: prefix(of: node), lifetime: .zero)
+  }
+
+  /// From a stranger.
+  mutating func refusedRegistration(of node: Int) throws -> Datagram {
+    try update(
+      of: node, handoff: .noChange, prefix: prefix(of: node), source: IPv6Address(high: 0x2001_0db8_00ff_0000, low: 1))
+  }
+
+  /// What the node got when all registered in order.
+  private func prefix(of node: Int) -> HomeNetworkPrefixOption {
+    Self.pool?.subnet(UInt64(node), length: 64).map { HomeNetworkPrefixOption($0) } ?? .allZero
   }
 
   private mutating func update(
-    of node: Int, handoff: HandoffIndicator, prefix: HomeNetworkPrefixOption, lifetime: Duration
+    of node: Int, handoff: HandoffIndicator, prefix: HomeNetworkPrefixOption, lifetime: Duration = .seconds(3_600),
+    source: IPv6Address? = nil
   ) throws -> Datagram {
     // Timestamps have a resolution of 15 us and must rise.
     pass(.microseconds(20))
@@ -69,14 +105,14 @@ struct SyntheticDomain {
         .mobileNodeLinkLayerIdentifier(
           MobileNodeLinkLayerIdentifier(LinkLayerAddress(rawValue: 0x0200_0000_0000 | UInt64(node)))),
       ]))
-    let source = Self.gateway(of: node)
+    let source = source ?? Self.gateway(of: node)
     return Datagram(
       bytes: try MobilityHeader.encode(
         .bindingUpdate(update), source: source, destination: Self.anchorAddress, checksum: .zero),
       source: source)
   }
 
-  /// The way of one datagram through a daemon. Returns the time of the longest `handle`.
+  /// The way of one datagram through a daemon.
   mutating func receive(_ datagram: Datagram) throws {
     let decoded = try MobilityHeader.decode(
       datagram.bytes, source: datagram.source, destination: Self.anchorAddress, checksum: .kernelVerified)
@@ -99,11 +135,8 @@ struct SyntheticDomain {
   /// Registers nodes until there are `count`; `each` gets the CPU time of every one.
   mutating func grow(to count: Int, each: (Duration) -> Void = { _ in }) throws {
     while nodeCount < count {
-      let datagram = try registration(of: nodeCount)
-      nodeCount += 1
-      let before = Measurement.threadTime
-      try receive(datagram)
-      each(Measurement.threadTime - before)
+      let datagram = try nextRegistration()
+      each(try Measurement.time { try receive(datagram) })
     }
   }
 }

@@ -196,8 +196,12 @@ extension LMADaemonConfiguration {
       .option("name", \.name, .text("a name"), required: true, help: "What this file and `show` call the gateway."),
       .option("address", \.address, .ipv6Address, required: true, help: "Its Proxy Care-of Address."),
       .option(
-        "ordering", \.ordering, .word(["timestamp": .timestamp, "sequence": .sequence]),
+        "ordering", \.ordering,
+        .word(["timestamp": .timestamp, "node-timestamp": .nodeTimestamp, "sequence": .sequence]),
         help: "How its messages are ordered: Timestamp option (RFC 5213 section 5.5) or sequence number (RFC 6275)."),
+      .option(
+        "uplinks", \.uplinks, .list(of: .ipv6Address, count: 0...253),
+        help: "Further Proxy Care-of Addresses, each a path with a tunnel of its own (RFC 8278); none: status 180."),
       .option(
         "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofGateways),
         help: "Where its implementation leaves the standards and is served all the same; see Peer deviations."),

@@ -75,7 +75,7 @@ final class Daemon {
     runEffects()
     _ = try monitor.resynchronize()
     try reconcile()
-    log.info("ready: \(core.bindings.count) bindings, encapsulation \(datapath.encapsulation.rawValue)")
+    log.info("ready: \(core.bindingCount) bindings, encapsulation \(datapath.encapsulation.rawValue)")
     serve()
     try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
     try loop.add(mobility.descriptor) { [unowned self] _ in receive() }
@@ -365,9 +365,9 @@ final class Daemon {
   private func notify(
     gateway name: String, _ notification: NotifyArguments.Notification
   ) throws(ControlError) -> NotifiedDocument {
-    guard let gateway = core.configuration.gateways.first(where: { $0.name == name }),
-      core.tunnels.contains(where: { $0.remote == gateway.address })
-    else {
+    let gateway = core.configuration.gateways.first { $0.name == name }
+    let addresses = (gateway?.addresses ?? []).filter { address in core.tunnels.contains { $0.remote == address } }
+    guard !addresses.isEmpty else {
       throw ControlError(
         code: "no-such-gateway", message: "no gateway '\(name)' has a session here",
         hint: "`lmad show gateways` lists them")
@@ -376,7 +376,7 @@ final class Daemon {
       throw ControlError(
         code: ControlError.invalidArguments, message: "session parameters are those of one node", hint: "name a node")
     }
-    handle(.reregisterGateway(gateway.address, acknowledged: acknowledged))
+    for address in addresses { handle(.reregisterGateway(address, acknowledged: acknowledged)) }
     settle()
     return NotifiedDocument(gateways: [name])
   }
@@ -434,7 +434,7 @@ final class Daemon {
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {
-    core.configuration.gateways.first { $0.address == address }?.name ?? address.description
+    core.configuration.gateways.first { $0.addresses.contains(address) }?.name ?? address.description
   }
 
   private var tunnels: TunnelsDocument {
@@ -477,7 +477,7 @@ final class Daemon {
     result["datapath-failures"] = datapathFailures
     result["state-write-failures"] = stateFailures
     result["restart-counter"] = UInt64(restarts.value)
-    result["bindings"] = UInt64(core.bindings.count)
+    result["bindings"] = UInt64(core.bindingCount)
     result["pending-registrations"] = UInt64(core.pendingRegistrations)
     return CountersDocument(counters: result)
   }

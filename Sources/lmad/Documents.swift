@@ -16,6 +16,8 @@ struct BindingsDocument: Codable {
     var kind: String
     var linkLayerIdentifier: String?
     var accessTechnology: UInt8
+    /// Of a gateway with several uplinks; absent for others.
+    var path: Path?
     var gateway: String
     var proxyCareOfAddress: IPv6Address
     var anchorAddress: IPv6Address
@@ -36,6 +38,7 @@ struct BindingsDocument: Codable {
       kind = binding.kind.rawValue
       linkLayerIdentifier = binding.linkLayerIdentifier?.displayText
       accessTechnology = binding.accessTechnology.rawValue
+      path = binding.path.map(Path.init)
       gateway = binding.gatewayName
       proxyCareOfAddress = binding.proxyCareOfAddress
       anchorAddress = binding.anchorAddress
@@ -48,6 +51,21 @@ struct BindingsDocument: Codable {
       remainingSeconds = max(0, (binding.expiresAt - now.monotonic).components.seconds)
       registeredAt = binding.registeredAt.seconds
       lastUpdate = binding.lastUpdate.seconds
+    }
+  }
+}
+
+extension BindingsDocument.Binding {
+  /// RFC 8278: If-Label, If-ATT and BID of the gateway's uplink.
+  struct Path: Codable {
+    var binding: UInt8
+    var label: UInt8
+    var accessTechnology: UInt8
+
+    init(_ path: GatewayPath) {
+      binding = path.binding
+      label = path.label
+      accessTechnology = path.accessTechnology.rawValue
     }
   }
 }

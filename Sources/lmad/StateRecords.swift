@@ -8,11 +8,12 @@ import PMIPCore
 /// a new lmad reads the file of an old one.
 struct StoredBinding: Codable, Hashable {
   var id: UInt32
-  var node: StoredNodeIdentifier
+  var node: MobileNodeIdentifier
   var kind: TerminalKind
   /// Octets of the Mobile Node Link-layer Identifier option.
   var linkLayerIdentifier: [UInt8]?
   var accessTechnology: UInt8
+  var path: StoredPath?
   var proxyCareOfAddress: IPv6Address
   var anchorAddress: IPv6Address
   var gatewayLinkLocalAddress: IPv6Address?
@@ -34,10 +35,11 @@ struct StoredBinding: Codable, Hashable {
 
   init(_ record: BindingRecord) {
     id = record.identifier.rawValue
-    node = StoredNodeIdentifier(record.node)
+    node = record.node
     kind = record.kind
     linkLayerIdentifier = record.linkLayerIdentifier?.identifier
     accessTechnology = record.accessTechnology.rawValue
+    path = record.path.map(StoredPath.init)
     proxyCareOfAddress = record.proxyCareOfAddress
     anchorAddress = record.anchorAddress
     gatewayLinkLocalAddress = record.gatewayLinkLocalAddress
@@ -55,14 +57,38 @@ struct StoredBinding: Codable, Hashable {
 
   var record: BindingRecord {
     BindingRecord(
-      identifier: BindingIdentifier(rawValue: id), node: node.identifier, kind: kind,
+      identifier: BindingIdentifier(rawValue: id), node: node, kind: kind,
       linkLayerIdentifier: linkLayerIdentifier.map { MobileNodeLinkLayerIdentifier(identifier: $0) },
-      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), proxyCareOfAddress: proxyCareOfAddress,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology), path: path?.path,
+      proxyCareOfAddress: proxyCareOfAddress,
       anchorAddress: anchorAddress, gatewayLinkLocalAddress: gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: prefixes, offLinkPrefixes: offLinkPrefixes, isDefault: isDefault, sequence: sequence,
       timestamp: timestamp.map { NTPTimestamp(rawValue: $0) }, lifetime: BindingLifetime(rawValue: lifetime),
       expiresAt: NTPTimestamp(rawValue: expiresAt), registeredAt: NTPTimestamp(rawValue: registeredAt),
       lastUpdate: NTPTimestamp(rawValue: lastUpdate))
+  }
+}
+
+/// A path of a gateway with several uplinks.
+struct StoredPath: Codable, Hashable {
+  var subtype: UInt8
+  var identifier: [UInt8]
+  var binding: UInt8
+  var label: UInt8
+  var accessTechnology: UInt8
+
+  init(_ path: GatewayPath) {
+    subtype = path.gateway.subtype
+    identifier = path.gateway.identifier
+    binding = path.binding
+    label = path.label
+    accessTechnology = path.accessTechnology.rawValue
+  }
+
+  var path: GatewayPath {
+    GatewayPath(
+      gateway: MAGIdentifier(subtype: subtype, identifier: identifier), binding: binding, label: label,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology))
   }
 }
 
@@ -93,11 +119,24 @@ extension StoredBinding: JSONWritable {
       writer.write(linkLayerIdentifier)
     }
     writer.write(literally: ",\"node\":{\"octets\":")
-    writer.write(node.octets)
+    writer.write(node.identifier)
     writer.write(literally: ",\"subtype\":")
     writer.write(UInt64(node.subtype))
     writer.write(literally: "},\"offLinkPrefixes\":")
     writer.write(offLinkPrefixes)
+    if let path {
+      writer.write(literally: ",\"path\":{\"accessTechnology\":")
+      writer.write(UInt64(path.accessTechnology))
+      writer.write(literally: ",\"binding\":")
+      writer.write(UInt64(path.binding))
+      writer.write(literally: ",\"identifier\":")
+      writer.write(path.identifier)
+      writer.write(literally: ",\"label\":")
+      writer.write(UInt64(path.label))
+      writer.write(literally: ",\"subtype\":")
+      writer.write(UInt64(path.subtype))
+      writer.write(literally: "}")
+    }
     writer.write(literally: ",\"prefixes\":")
     writer.write(prefixes)
     writer.write(literally: ",\"proxyCareOfAddress\":")
@@ -114,17 +153,4 @@ extension StoredBinding: JSONWritable {
     writer.write(UInt64(tunnel.rawValue))
     writer.write(literally: "}")
   }
-}
-
-/// An MN-ID, octet by octet: it need not be text.
-struct StoredNodeIdentifier: Codable, Hashable {
-  var subtype: UInt8
-  var octets: [UInt8]
-
-  init(_ identifier: MobileNodeIdentifier) {
-    subtype = identifier.subtype
-    octets = identifier.identifier
-  }
-
-  var identifier: MobileNodeIdentifier { MobileNodeIdentifier(subtype: subtype, identifier: octets) }
 }

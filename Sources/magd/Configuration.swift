@@ -60,6 +60,12 @@ struct MAGDaemonConfiguration: RecordingConfiguration, Hashable {
   /// Problems of meaning.
   func problems() -> [SemanticProblem] {
     var problems = core.problems().map { SemanticProblem(keyPath: $0.keyPath, message: $0.message) }
+    if let first = core.uplinks.first, first.interface != datapath.coreInterface {
+      problems.append(
+        SemanticProblem(
+          keyPath: "uplinks[0].interface",
+          message: "\(first.interface) is not core-interface; the preferred uplink is \(datapath.coreInterface)"))
+    }
     if unknownNodes == .derive, realm == nil {
       problems.append(
         SemanticProblem(keyPath: "unknown-nodes", message: "derive needs a realm; expected the key realm as well"))
@@ -94,12 +100,14 @@ extension MAGDaemonConfiguration {
 
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
-    DatapathConfiguration(
+    var result = DatapathConfiguration(
       encapsulation: datapath.encapsulation, coreInterface: datapath.coreInterface,
       localAddress: core.proxyCareOfAddress, routeTable: datapath.routeTable, rulePriority: datapath.rulePriorityBase,
       routeProtocol: datapath.routeProtocol, owner: "magd",
       role: .gateway(
         DatapathConfiguration.Gateway(uplinkTable: datapath.uplinkTable, accessLinks: core.accessLinks.map(\.name))))
+    result.furtherLinks = core.uplinks.dropFirst().map { .init(interface: $0.interface, address: $0.address) }
+    return result
   }
 }
 
@@ -151,6 +159,9 @@ extension MAGDaemonConfiguration {
       .option(
         "timestamps", \.core.useTimestamps, .boolean,
         help: "Order messages by the Timestamp option; false: by sequence number."),
+      .option(
+        "uplinks", \.core.uplinks, .list(of: .mapping(uplink), count: 0...254),
+        help: "Several ways to the anchor (RFC 8278), the preferred one first; its address is proxy-care-of-address."),
       .option(
         "accept-redirect", \.core.acceptsRedirect, .boolean,
         help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
@@ -242,8 +253,8 @@ extension MAGDaemonConfiguration {
             "core-interface", \.datapath.coreInterface, .interfaceName, required: true,
             help: "Interface towards the anchor."),
           .option(
-            "uplink-table", \.datapath.uplinkTable, .integer(256...0xffff_ffff),
-            help: "Routing table for packets of mobile nodes."),
+            "uplink-table", \.datapath.uplinkTable, .integer(256...0xffff_fffd),
+            help: "Routing table for packets of mobile nodes; the next two numbers are used as well."),
           .option(
             "route-table", \.datapath.routeTable, .routingTable,
             help: "Table for the routes to mobile nodes; 254 is the main table."),
@@ -256,6 +267,17 @@ extension MAGDaemonConfiguration {
         help: "Where attachments are kept over a restart (magd.state, magd.journal)."),
       .recording,
       .logLevel,
+    ])
+
+  private static let uplink = OptionTable(
+    initial: Uplink(interface: "", address: .unspecified, label: 0, accessTechnology: .reserved),
+    [
+      .option("interface", \.interface, .interfaceName, required: true, help: "Name of the interface."),
+      .option("address", \.address, .ipv6Address, required: true, help: "Our address on this way (Proxy-CoA)."),
+      .option("label", \.label, .integer(0...255), help: "If-Label: a number that the anchor's policy knows."),
+      .option(
+        "access-technology", \.accessTechnology, .accessTechnology, required: true,
+        help: "If-ATT: name or number of RFC 5213 section 8.5."),
     ])
 
   private static let anchorPolicy = OptionTable(

@@ -31,6 +31,8 @@ final class Daemon {
   private let datapath: KernelDatapath
   /// Verified neighbours on access links.
   private var neighbours: Set<Station> = []
+  /// The kernel may lack what it had; looked after once, when all events received together have been handled.
+  private var mustReconcile = false
   private var unwritten: [AttachmentPersistenceChange] = []
   private var advertisementsSent: UInt64 = 0
   private var advertisementFailures: UInt64 = 0
@@ -71,7 +73,11 @@ final class Daemon {
     try reconcile()
     // Before the first registration, which an anchor may take for one of the sessions that are lost.
     try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
-    for event in try monitor.resynchronize() { handle(event) }
+    let present = try monitor.resynchronize()
+    for event in present { handle(event) }
+    for uplink in configuration.core.uplinks where !present.contains(where: { $0.isLink(uplink.interface) }) {
+      handle(.uplinkChanged(uplink.interface, isUp: false))
+    }
     log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.encapsulation.rawValue)")
     serve()
     try loop.add(mobility.descriptor) { [unowned self] _ in receiveMobility() }
@@ -154,27 +160,20 @@ final class Daemon {
   }
 
   private func changed(_ link: Link) {
-    if link.name == configuration.datapath.coreInterface {
+    if configuration.datapathConfiguration.coreLinks.contains(where: { $0.interface == link.name }) {
       // The kernel drops routes of an interface that goes down; they come back with it. Its MTU is the tunnels'.
-      if link.hasCarrier { reconcileOrLog() }
+      if link.hasCarrier { mustReconcile = true }
       for port in ports.values { advertiseMTU(port) }
     }
+    handle(.uplinkChanged(link.name, isUp: link.hasCarrier))
     guard let port = ports[link.name] else { return }
     if port.link?.index != link.index {
       open(port, link)
-      reconcileOrLog()  // the rule of the access link names an interface that was not there
+      mustReconcile = true  // the rule of the access link names an interface that was not there
     } else {
       port.update(link)
     }
     if link.hasCarrier { advertiseMTU(port) } else { handle(.linkDown(link.name)) }
-  }
-
-  private func reconcileOrLog() {
-    do {
-      try reconcile()
-    } catch {
-      log.error("\(error)")
-    }
   }
 
   private func open(_ port: AccessLinkPort, _ link: Link) {
@@ -192,6 +191,7 @@ final class Daemon {
   }
 
   private func removed(_ link: Link) {
+    handle(.uplinkChanged(link.name, isUp: false))
     guard let port = ports[link.name], port.link?.index == link.index else { return }
     if let socket = port.socket { loop.remove(socket.descriptor.rawValue) }
     port.close()
@@ -225,8 +225,8 @@ final class Daemon {
     case .failed:
       neighbours.remove(station)
       let gone = core.attachments.filter { $0.link == port.name && $0.linkLocalAddress == neighbour.address }
-      for attachment in gone {
-        handle(.detached(link: port.name, attachment.linkLayerAddress, .neighbourUnreachable))
+      for address in Set(gone.map(\.linkLayerAddress)).sorted() {
+        handle(.detached(link: port.name, address, .neighbourUnreachable))
       }
     case .incomplete, .delay, .probe, .permanent, .other: break
     }
@@ -254,8 +254,8 @@ final class Daemon {
       else {
         log.error(
           """
-          configuration not reloaded, the old one stays: changes of proxy-care-of-address, access-links, datapath, control, state-directory and recording \
-          need a restart (no traffic is interrupted)
+          configuration not reloaded, the old one stays: changes of proxy-care-of-address, uplinks, access-links, datapath, \
+          control, state-directory and recording need a restart (no traffic is interrupted)
           """)
         return
       }
@@ -323,8 +323,17 @@ final class Daemon {
     }
   }
 
-  /// After a batch of events: sends the messages, writes the state file and arms the timer.
+  /// After a batch of events: repairs the data plane if need be, sends the messages, writes the state file and arms the
+  /// timer.
   private func settle() {
+    if mustReconcile {
+      mustReconcile = false
+      do {
+        try reconcile()
+      } catch {
+        log.error("\(error)")
+      }
+    }
     do {
       try mobility.flush()
     } catch {
@@ -336,8 +345,9 @@ final class Daemon {
         case .store(let record):
           try state.store(
             StoredAttachment(record),
-            key: StoredAttachment.key(link: record.link, record.linkLayerAddress))
-        case .remove(let link, let address): try state.remove(key: StoredAttachment.key(link: link, address))
+            key: StoredAttachment.key(link: record.link, record.linkLayerAddress, uplink: record.uplink))
+        case .remove(let link, let address, let uplink):
+          try state.remove(key: StoredAttachment.key(link: link, address, uplink: uplink))
         }
       }
       unwritten.removeAll(keepingCapacity: true)
@@ -454,7 +464,7 @@ final class Daemon {
   }
 
   private var links: LinksDocument {
-    let users = Dictionary(grouping: core.attachments, by: \.link).mapValues(\.count)
+    let users = Dictionary(grouping: core.attachments, by: \.link).mapValues { Set($0.map(\.linkLayerAddress)).count }
     return LinksDocument(
       links: configuration.core.accessLinks.map { access in
         let port = ports[access.name]
@@ -493,4 +503,10 @@ struct AttachArguments: Codable {
 struct DetachArguments: Codable {
   var link: String
   var linkLayerAddress: LinkLayerAddress
+}
+
+extension InterfaceEvent {
+  fileprivate func isLink(_ name: String) -> Bool {
+    if case .link(let link) = self { link.name == name } else { false }
+  }
 }

@@ -15,6 +15,8 @@ struct AttachmentsDocument: Codable {
     var linkLocalAddress: IPv6Address?
     var accessTechnology: UInt8
     var trigger: String
+    /// Position in `uplinks`; 0 when there is one way to the anchor.
+    var uplink: Int
     var state: String
     var anchor: IPv6Address
     var prefixes: [IPv6Prefix]
@@ -34,6 +36,7 @@ struct AttachmentsDocument: Codable {
       linkLocalAddress = attachment.linkLocalAddress
       accessTechnology = attachment.accessTechnology.rawValue
       trigger = attachment.trigger.rawValue
+      uplink = attachment.uplink
       state = attachment.state.rawValue
       anchor = attachment.anchorAddress
       prefixes = attachment.prefixes

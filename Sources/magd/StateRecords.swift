@@ -6,10 +6,13 @@ import PMIPCore
 /// An `AttachmentRecord` as it stands in magd's state file. The keys may be extended (with optional ones), never
 /// renamed: a new magd reads the file of an old one.
 struct StoredAttachment: Codable, Hashable {
-  var node: StoredNodeIdentifier
+  var node: MobileNodeIdentifier
   var kind: TerminalKind
   var link: String
   var linkLayerAddress: LinkLayerAddress
+  /// Absent: 0.
+  var uplink: Int?
+  var isPath: Bool?
   var linkLocalAddress: IPv6Address?
   var accessTechnology: UInt8
   var trigger: Attachment.Trigger
@@ -27,13 +30,17 @@ struct StoredAttachment: Codable, Hashable {
   var attachedAt: UInt64
 
   /// The key of a record in the state file. A link name holds no slash.
-  static func key(link: String, _ address: LinkLayerAddress) -> String { "\(link)/\(address)" }
+  static func key(link: String, _ address: LinkLayerAddress, uplink: Int) -> String {
+    uplink == 0 ? "\(link)/\(address)" : "\(link)/\(address)/\(uplink)"
+  }
 
   init(_ record: AttachmentRecord) {
-    node = StoredNodeIdentifier(record.node)
+    node = record.node
     kind = record.kind
     link = record.link
     linkLayerAddress = record.linkLayerAddress
+    uplink = record.uplink
+    isPath = record.isPath
     linkLocalAddress = record.linkLocalAddress
     accessTechnology = record.accessTechnology.rawValue
     trigger = record.trigger
@@ -51,25 +58,13 @@ struct StoredAttachment: Codable, Hashable {
 
   var record: AttachmentRecord {
     AttachmentRecord(
-      node: node.identifier, kind: kind, link: link, linkLayerAddress: linkLayerAddress,
-      linkLocalAddress: linkLocalAddress, accessTechnology: AccessTechnologyType(rawValue: accessTechnology),
-      trigger: trigger, anchorAddress: anchorAddress, assignedAnchorAddress: assignedAnchorAddress, tunnel: tunnel,
-      prefixes: prefixes,
+      node: node, kind: kind, link: link, linkLayerAddress: linkLayerAddress,
+      uplink: uplink ?? 0, linkLocalAddress: linkLocalAddress,
+      accessTechnology: AccessTechnologyType(rawValue: accessTechnology),
+      trigger: trigger, anchorAddress: anchorAddress, assignedAnchorAddress: assignedAnchorAddress,
+      isPath: isPath ?? false, tunnel: tunnel, prefixes: prefixes,
       offLinkPrefixes: offLinkPrefixes, gatewayLinkLocalAddress: gatewayLinkLocalAddress, sequence: sequence,
       lifetime: BindingLifetime(rawValue: lifetime), expiresAt: NTPTimestamp(rawValue: expiresAt),
       attachedAt: NTPTimestamp(rawValue: attachedAt))
   }
-}
-
-/// An MN-ID, octet by octet: it need not be text.
-struct StoredNodeIdentifier: Codable, Hashable {
-  var subtype: UInt8
-  var octets: [UInt8]
-
-  init(_ identifier: MobileNodeIdentifier) {
-    subtype = identifier.subtype
-    octets = identifier.identifier
-  }
-
-  var identifier: MobileNodeIdentifier { MobileNodeIdentifier(subtype: subtype, identifier: octets) }
 }

@@ -5,10 +5,11 @@ import DaemonKit
 extension AttachmentsDocument {
   var text: String {
     var table = TextTable(
-      ["NODE", "LINK", "MAC", "STATE", "PREFIXES", "OFF-LINK", "STATUS", "LEFT", "TRIGGER"], right: ["STATUS", "LEFT"])
+      ["NODE", "LINK", "MAC", "UPLINK", "STATE", "PREFIXES", "OFF-LINK", "STATUS", "LEFT", "TRIGGER"],
+      right: ["UPLINK", "STATUS", "LEFT"])
     for attachment in attachments {
       table.add([
-        attachment.node, attachment.link, "\(attachment.linkLayerAddress)", attachment.state,
+        attachment.node, attachment.link, "\(attachment.linkLayerAddress)", "\(attachment.uplink)", attachment.state,
         attachment.prefixes.map(\.description).joined(separator: ","),
         attachment.offLinkPrefixes.map(\.description).joined(separator: ","),
         attachment.lastStatus.map(String.init), attachment.remainingSeconds.map { "\($0)s" }, attachment.trigger,

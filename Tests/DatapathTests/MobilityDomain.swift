@@ -21,7 +21,7 @@ final class MobilityDomain {
   let correspondentAddress: IPv6Address
   let home: IPv6Prefix
   let tunnels: [TunnelDescription]
-  private let router: Host
+  let router: Host
 
   init(_ encapsulation: EncapsulationChoice) throws {
     node = try Host()

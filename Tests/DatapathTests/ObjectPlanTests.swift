@@ -42,7 +42,10 @@ struct ObjectPlanTests {
     let output = TunnelOutput(interface: 2, encapsulation: .segments([tunnel.remote]))
     #expect(plan.standingRules.map(\.description) == ["5213: iif acc0 lookup 52130 proto 113"])
     #expect(
-      plan.standingRoutes.map(\.description) == ["blackhole default table 52130 metric 4294967294 proto 113"])
+      plan.standingRoutes.map(\.description) == [
+        "blackhole default table 52130 metric 4294967294 proto 113",
+        "blackhole default table 52132 metric 4294967294 proto 113",
+      ])
     #expect(
       plan.routes(of: tunnel, output, core: 2).last?.description
         == "throw 2001:db8:1::1/128 from 2001:db8:1::11/128 table 52130 metric 64 proto 113")
@@ -51,7 +54,11 @@ struct ObjectPlanTests {
         == "default from 2001:db8:100:1::/64 encap seg6 mode encap.red segs 2001:db8:1::1 dev 2 table 52130 metric 64 proto 113"
     )
     #expect(
-      plan.downlink(try prefix("2001:db8:100:1::/64"), interface: 3, via: try address("fe80::2")).description
-        == "2001:db8:100:1::/64 via fe80::2 dev 3 table 254 metric 64 proto 113")
+      plan.downlinks(try prefix("2001:db8:100:1::/64"), interface: 3, via: try address("fe80::2")).map(\.description)
+        == [254, 52_132].map { "2001:db8:100:1::/64 via fe80::2 dev 3 table \($0) metric 64 proto 113" })
+    #expect(
+      plan.routes(of: tunnel, output, core: 2).first?.encapsulation == .decapsulate(table: 52_132))
+    let devices = ObjectPlan(configuration: try gatewayConfiguration(local: "2001:db8:1::11"), mode: .ip6tnl)
+    #expect(devices.rules(of: tunnel).map(\.description) == ["5213: iif flm1 lookup 52132 proto 113"])
   }
 }

@@ -163,11 +163,12 @@ final class UDPEndpoint {
     return result
   }
 
-  func send(_ text: String, from source: IPv6Address, to destination: IPv6Address) {
+  /// - Parameter interface: output interface; 0: the kernel's choice.
+  func send(_ text: String, from source: IPv6Address, to destination: IPv6Address, interface: UInt32 = 0) {
     var peer = Self.socketAddress(destination)
     var own = Self.socketAddress(source).sin6_addr
     let bytes = Array(text.utf8)
-    let sent = cnet_send_from(descriptor.rawValue, bytes, bytes.count, &peer, &own, 0, 0)
+    let sent = cnet_send_from(descriptor.rawValue, bytes, bytes.count, &peer, &own, interface, 0)
     #expect(sent == bytes.count, "send from \(source): errno \(errno)")
   }
 

@@ -264,6 +264,29 @@ import Testing
     #expect(world.isConsistent)
   }
 
+  @Test("Two uplinks of one gateway: flows are told apart by tunnel number, and the uplink that is left has them all")
+  func uplinks() {
+    var second = World.tunnel(2)
+    second.gateway = "mag1"
+    var path = World.logicalBinding(2, isDefault: false)
+    path.gateway = "mag1"
+    var snapshot = World.snapshot([World.logicalBinding(1, isDefault: true), path])
+    snapshot.tunnels[1] = second
+    var world = World()
+    world.handle(.anchorSnapshot(snapshot))
+    for port in UInt16(80)...81 { world.packet(.flow(World.tuple(port))) }
+    let flow = FlowReference.identifier(FlowIdentifier(rawValue: 2))
+    _ = world.command(.move(flow, target: "2"))
+    #expect(world.tunnel(of: World.tuple(80)) == World.one && world.tunnel(of: World.tuple(81)) == World.two)
+    // The name of the gateway says nothing about the uplink: the flow is there already.
+    _ = world.command(.move(flow, target: "mag1"))
+    #expect(world.tunnel(of: World.tuple(81)) == World.two)
+    path.state = "awaiting-deletion"
+    world.handle(.anchorEvent(.bindingChanged(AnchorBindingChange(binding: path))))
+    #expect(world.tunnel(of: World.tuple(81)) == World.one)
+    #expect(world.isConsistent)
+  }
+
   @Test("A gateway that does not answer: flows that another can carry leave it, new ones avoid it, others wait")
   func unreachableGateway() {
     var world = World()

@@ -255,41 +255,4 @@ struct NetfilterTests {
     let tables = try run("nsenter", ["--net=\(pair.host.path)", "nft", "list", "tables"])
     #expect(tables.isEmpty)
   }
-
-  @Test("The maximum segment size of SYN segments is lowered, never raised")
-  func clamp() throws {
-    let pair = try NamespacePair()
-    let socket = try pair.host.run { try NetfilterSocket() }
-    for (clamp, seen) in [(UInt16(1220), UInt16(1220)), (9000, 1440)] {
-      var transaction = NftTransaction(table: table)
-      transaction.addTable()
-      transaction.deleteTable()
-      transaction.addTable()
-      transaction.addChain("clamp", base: NftBaseChain(hook: .prerouting, priority: NftBaseChain.manglePriority))
-      transaction.addRule(chain: "clamp", NftExpression.clampMaximumSegmentSize(clamp))
-      transaction.addRule(
-        chain: "clamp",
-        [
-          .tcpOptionLoad(kind: 2, offset: 2, length: 2, into: .word(0)),
-          .compare(.word(0), .equal, NftExpression.networkOrder(seen)), .counter,
-        ], comment: "seen")
-      try socket.commit(transaction)
-      // Nobody listens: the answer is a reset, but the SYN came by.
-      try pair.peer.run {
-        let descriptor = try FileDescriptor.socket(
-          AF_INET6, Int32(SOCK_STREAM.rawValue), 0, operation: "open", object: "TCP socket")
-        var target = sockaddr_in6()
-        target.sin6_family = sa_family_t(AF_INET6)
-        target.sin6_port = UInt16(9).bigEndian
-        inet_pton(AF_INET6, NamespacePair.hostAddress, &target.sin6_addr)
-        let result = withUnsafePointer(to: &target) {
-          $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            connect(descriptor.rawValue, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-          }
-        }
-        #expect(result == -1 && errno == ECONNREFUSED)
-      }
-      #expect(try packets(socket, "seen") == 1)
-    }
-  }
 }

@@ -31,7 +31,7 @@ struct AnchorHandoffDecisionTests {
     let now = Moment(monotonic: .seconds(1), wallClock: NTPTimestamp(seconds: 1, nanoseconds: 0))
     let request = RegistrationRequest(
       update.message(now: now), source: gateway, destination: Lab.anchorAddress, at: now, node: Lab.mn1,
-      gateway: GatewayPolicy(name: "mag", address: gateway))
+      gateway: GatewayPolicy(name: "mag", address: gateway), proxyCareOfAddress: gateway)
     let entries = sessions.enumerated().map { index, session in
       BindingCacheEntry(
         identifier: BindingIdentifier(rawValue: UInt32(index + 1)), node: Lab.mn1, kind: kind,

@@ -85,8 +85,9 @@ struct GatewayLadder {
           case .refuses: events.append(.datapathOutcome(identifier, .failed("ENOBUFS")))
           case .silent: unanswered.append(identifier)
           }
-        case .persist(.store(let record)): storage["\(record.link) \(record.linkLayerAddress)"] = record
-        case .persist(.remove(let link, let address)): storage["\(link) \(address)"] = nil
+        case .persist(.store(let record)):
+          storage["\(record.link) \(record.linkLayerAddress) \(record.uplink)"] = record
+        case .persist(.remove(let link, let address, let uplink)): storage["\(link) \(address) \(uplink)"] = nil
         case .send, .advertise, .probe, .notify: break
         }
       }
@@ -122,7 +123,7 @@ struct GatewayLadder {
     for option in update.options {
       switch option {
       case .homeNetworkPrefix: if !status.isAccepted || update.lifetime == .zero { options.append(option) }
-      case .linkLocalAddress: break
+      case .linkLocalAddress, .magIdentifier: break
       default: options.append(option)
       }
     }
@@ -142,14 +143,14 @@ struct GatewayLadder {
     _ status: BindingStatus = .accepted, to update: BindingUpdate? = nil, prefixes: [IPv6Prefix] = [prefix],
     offLink: [IPv6Prefix] = [], flowMobility: [IPv6Prefix] = [], linkLocal: IPv6Address? = nil,
     lifetime: BindingLifetime? = nil, sequence: UInt16? = nil, from anchor: IPv6Address = Self.anchor,
-    changing: (inout BindingAcknowledgement) -> Void = { _ in }
+    at careOfAddress: IPv6Address = Self.proxy, changing: (inout BindingAcknowledgement) -> Void = { _ in }
   ) -> [MAGEffect] {
     guard let update = update ?? lastPBU else { return [] }
     var answer = Self.answer(
       to: update, status, prefixes: prefixes, offLink: offLink, flowMobility: flowMobility, linkLocal: linkLocal,
       lifetime: lifetime, sequence: sequence)
     changing(&answer)
-    return step(.message(.bindingAcknowledgement(answer), source: anchor, destination: Self.proxy))
+    return step(.message(.bindingAcknowledgement(answer), source: anchor, destination: careOfAddress))
   }
 
   /// Attached and registered.
@@ -192,6 +193,10 @@ struct GatewayLadder {
 extension [MAGEffect] {
   var updates: [BindingUpdate] {
     compactMap { if case .send(.bindingUpdate(let update), _, _) = $0 { update } else { nil } }
+  }
+  /// Source addresses of the updates.
+  var sources: [IPv6Address] {
+    compactMap { if case .send(.bindingUpdate, let source, _) = $0 { source } else { nil } }
   }
   var advertisements: [AdvertisementPlan] { compactMap { if case .advertise(let plan) = $0 { plan } else { nil } } }
   var changes: [DatapathChange] {

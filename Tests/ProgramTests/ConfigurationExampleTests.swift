@@ -226,6 +226,8 @@ struct StateRecordTests {
       identifier: BindingIdentifier(rawValue: 7),
       node: MobileNodeIdentifier(subtype: 5, identifier: [0, 255, 10, 34]), kind: .logical,
       linkLayerIdentifier: MobileNodeLinkLayerIdentifier(identifier: [2, 0, 0, 0, 1, 1]), accessTechnology: .wlan,
+      path: GatewayPath(
+        gateway: MAGIdentifier(nai: "mag1@example.net"), binding: 254, label: 3, accessTechnology: .eutran),
       proxyCareOfAddress: try #require(IPv6Address("2001:db8:1::11")),
       anchorAddress: try #require(IPv6Address("2001:db8:1::1")), gatewayLinkLocalAddress: IPv6Address("fe80::1"),
       tunnel: .init(rawValue: 3), prefixes: [try #require(IPv6Prefix("2001:db8:100:1::/64"))],
@@ -254,15 +256,17 @@ struct StateRecordTests {
   func attachment() throws {
     let record = AttachmentRecord(
       node: MobileNodeIdentifier(nai: "mn1@example.net"), kind: .interfaces, link: "acc0",
-      linkLayerAddress: LinkLayerAddress(rawValue: 0x0200_0000_0101), linkLocalAddress: nil, accessTechnology: .wlan,
+      linkLayerAddress: LinkLayerAddress(rawValue: 0x0200_0000_0101), uplink: 2, linkLocalAddress: nil,
+      accessTechnology: .wlan,
       trigger: .routerSolicitation, anchorAddress: try #require(IPv6Address("2001:db8:1::1")),
       tunnel: .init(rawValue: 1), prefixes: [try #require(IPv6Prefix("2001:db8:100:1::/64"))], offLinkPrefixes: [],
       gatewayLinkLocalAddress: LinkLayerAddress.fixedGateway.linkLocalAddress, sequence: 1,
       lifetime: BindingLifetime(rawValue: 75), expiresAt: NTPTimestamp(rawValue: 1 << 40), attachedAt: .zero)
     try withDirectory([:]) { directory in
       let file = try StateFile<StoredAttachment>(directory: directory, name: "magd")
-      let key = StoredAttachment.key(link: record.link, record.linkLayerAddress)
+      let key = StoredAttachment.key(link: record.link, record.linkLayerAddress, uplink: 0)
       #expect(key == "acc0/02:00:00:00:01:01")
+      #expect(StoredAttachment.key(link: "acc0", record.linkLayerAddress, uplink: 2) == key + "/2")
       try file.store(StoredAttachment(record), key: key)
       try file.flush()
       #expect(

@@ -1,9 +1,10 @@
 """Runs the scenarios, each in a process of its own and bounded in time.
 
 A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
-(bound natively; the guest gets more), and SIGNALLING = False when its daemons need not send a mobility message: all that
-they send on the core is captured and, natively, compared with tshark (lib.crosscheck) when the scenario is over. What lmad
-and magd recorded is replayed on their pure cores.
+(bound natively; the guest gets more), SIGNALLING = False when its daemons need not send a mobility message, and GUEST =
+False when it shows nothing of the kernel: then the guest, which is slow, runs it only when it is named. All that the daemons
+send on the core is captured and, natively, compared with tshark (lib.crosscheck) when the scenario is over. What lmad and
+magd recorded is replayed on their pure cores.
 """
 
 import argparse
@@ -26,8 +27,10 @@ from .topology import delete_run, RUNS
 DEFAULT_SECONDS = 60
 
 
-def names() -> list[str]:
-    return sorted(path.stem for path in (TESTBED / "scenarios").glob("*.py") if path.stem != "__init__")
+def names(tier: str) -> list[str]:
+    every = sorted(path.stem for path in (TESTBED / "scenarios").glob("*.py") if path.stem != "__init__")
+    return [name for name in every
+            if tier == "native" or getattr(importlib.import_module(f"scenarios.{name}"), "GUEST", True)]
 
 
 def run_one(name: str, results: Path) -> int:
@@ -84,6 +87,7 @@ def main() -> int:
     parser.add_argument("--tally", type=Path, help="file for the numbers of passed and failed scenarios")
     parser.add_argument("--one", help="run this scenario in this process")
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--list", action="store_true", help="print the names of the tier's scenarios")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     sys.path.insert(0, str(TESTBED))
@@ -91,7 +95,10 @@ def main() -> int:
     if arguments.one:
         return run_one(arguments.one, arguments.results)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = arguments.names or names()
+    chosen = arguments.names or names(arguments.tier)
+    if arguments.list:
+        print("\n".join(chosen))
+        return 0
     outcomes = [run_bounded(name, arguments.tier, TESTBED / "results" / arguments.tier / name) for name in chosen]
     if arguments.tally:
         arguments.tally.write_text(f"{outcomes.count(True)} {outcomes.count(False)}\n")

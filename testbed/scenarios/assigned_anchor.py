@@ -8,6 +8,8 @@ from lib.topology import ACCESSES, LMA
 ASKED = "2001:db8:1::2"
 BINDING_UPDATE = 5
 
+GUEST = False
+
 
 def run(domain: Domain) -> None:
     domain.ip("lma", f"addr add {ASKED}/64 dev core0 nodad\n")

@@ -8,6 +8,7 @@ from lib.shell import run as run_command
 
 # No daemon runs.
 SIGNALLING = False
+GUEST = False
 
 WRONG = {
     # daemon: text of a right configuration -> wrong text, and what the message about it must contain

@@ -8,6 +8,7 @@ from lib import crosscheck
 from lib.domain import Domain
 
 SECONDS = 90
+GUEST = False
 NOTIFICATION = 19
 
 

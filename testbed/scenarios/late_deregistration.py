@@ -6,6 +6,8 @@ from lib.topology import NODE_MAC
 
 IGNORED = "ignored-deregistration-not-current-gateway"
 
+GUEST = False
+
 
 def run(domain: Domain) -> None:
     domain.start()

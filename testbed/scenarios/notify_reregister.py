@@ -4,6 +4,8 @@ from lib.domain import Domain
 from lib.shell import wait_until
 from lib.topology import NODE
 
+GUEST = False
+
 
 def run(domain: Domain) -> None:
     domain.start_attached()

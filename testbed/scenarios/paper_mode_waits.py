@@ -9,6 +9,7 @@ from lib.shell import wait_until
 from lib.topology import HOME_PREFIXES
 
 SECONDS = 90
+GUEST = False
 
 
 def run(domain: Domain) -> None:

@@ -2,6 +2,8 @@
 
 from lib.domain import Domain
 
+GUEST = False
+
 
 def run(domain: Domain) -> None:
     domain.start()

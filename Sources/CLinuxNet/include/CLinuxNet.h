@@ -104,6 +104,9 @@ int cnet_receive_packet_info(int fd);
 /// ICMP6_FILTER that lets nothing in, for sockets that only send.
 int cnet_icmp6_block_all(int fd);
 
+/// sync_file_range(2): the disk begins to write what was written to the file since `offset`; nobody waits for it.
+void cnet_start_writeback(int fd, int64_t offset);
+
 /// unshare(2) and setns(2). They change the calling thread only.
 int cnet_unshare(int flags);
 int cnet_setns(int fd, int type);

@@ -12,10 +12,23 @@ import LinuxNet
 /// `store` and `remove` only remember; `flush` appends what has gathered in one write, so a daemon calls it after the
 /// messages of an event are out. A crash in the middle of a write leaves a torn last line, which is counted and dropped.
 ///
-/// Compaction writes all records to a new file and renames it over the snapshot, then starts a journal of the next
-/// generation. A crash between the two leaves a journal of an older generation: it is in the snapshot already and is
-/// ignored. Compaction happens at start and when the journal has outgrown both `journalLength` and the snapshot, so
-/// its cost per change stays constant. The encoded records are kept in memory for it.
+/// When the journal has outgrown both `journalLength` and the snapshot, it is compacted, so that its cost per change
+/// stays constant. No flush does more than one step of that:
+///
+/// ```
+/// Generation of                                      NAME.state  NAME.journal  NAME.journal.next
+/// 1. The next journal is begun; changes go there.             7             7                  8
+/// 2. All records are written to NAME.state.new, a part
+///    in each step.                                            7             7                  8
+/// 3. It is renamed over the snapshot.                         8             7                  8
+/// 4. The next journal is renamed over the old one.            8             8                  -
+/// ```
+///
+/// A crash leaves one of these rows. A journal older than the snapshot is in it already and is ignored; the others are
+/// applied in order. A change made during step 2 stands in the next journal, and perhaps in the snapshot as well: what
+/// is applied last is what was last.
+///
+/// At start, and after a refused write, all of it is done at once. The encoded records are kept in memory for it.
 public final class StateFile<Record: Codable> {
   /// What a journal entry survives. Snapshots are always synchronised before they replace the old one.
   public enum Durability: Hashable, Sendable {
@@ -44,27 +57,42 @@ public final class StateFile<Record: Codable> {
     }
   }
 
-  /// Octets that a journal may have before it is compacted, however small the snapshot.
   public static var defaultJournalLength: Int { 16 << 20 }
 
   public private(set) var counters = Counters()
   /// Keys with a record.
-  public var count: Int { lines.count }
+  public private(set) var count = 0
 
   private let directory: String
   private var loaded: [String: Record] = [:]
   private let snapshotPath: String
   private let journalPath: String
+  private var newSnapshotPath: String { "\(snapshotPath).new" }
+  private var nextJournalPath: String { "\(journalPath).next" }
   private let durability: Durability
   private let journalBound: Int
+  private let stepLength: Int
+  /// Of the journal.
   private var generation: UInt64 = 0
-  /// The encoded line of each record, as it stands in the snapshot.
-  private var lines: [String: [UInt8]] = [:]
+  /// The encoded line of each record, as it stands in the snapshot. A key always has the same shard, so shards are
+  /// written and grow one by one: a dictionary of a million keys would stop everything when it grows.
+  private var shards = [[String: [UInt8]]](repeating: [:], count: shardCount)
   private var pending: [UInt8] = []
   /// nil after a failed write: the next flush starts over with a snapshot.
-  private var journal: FileDescriptor?
-  private var journalLength = 0
+  private var journal: AppendedFile?
   private var snapshotLength = 0
+  private var compaction = Compaction.none
+  /// The snapshot of a compaction; the shards before `nextShard` are in it.
+  private var newSnapshot: AppendedFile?
+  private var nextShard = 0
+
+  private enum Compaction {
+    case none
+    /// The journal is of the next generation and has the name of the next one.
+    case writing
+    /// The snapshot is of the next generation, too.
+    case renamed
+  }
 
   private static var newline: UInt8 { UInt8(ascii: "\n") }
 
@@ -80,18 +108,23 @@ public final class StateFile<Record: Codable> {
   }
 
   /// Opens or creates `NAME.state` and `NAME.journal` in `directory` and compacts them.
+  ///
+  /// - Parameters:
+  ///   - journalLength: octets that a journal may have before it is compacted, however small the snapshot.
+  ///   - stepLength: octets that one step of a compaction writes, and at most one shard more.
   public init(
     directory: String, name: String, durability: Durability = .processCrash,
-    journalLength: Int = StateFile.defaultJournalLength
+    journalLength: Int = StateFile.defaultJournalLength, stepLength: Int = 256 << 10
   ) throws(LinuxError) {
     self.directory = directory
     self.durability = durability
     journalBound = journalLength
+    self.stepLength = stepLength
     snapshotPath = "\(directory)/\(name).state"
     journalPath = "\(directory)/\(name).journal"
     try Directory.make(directory)
     try load()
-    try compact()
+    try compactAtOnce()
   }
 
   /// What had been stored when the file was opened, sorted by key. Gives the memory up: a second call returns nothing.
@@ -111,58 +144,135 @@ public final class StateFile<Record: Codable> {
 
   /// The entry as it stands in the files.
   func store(line: [UInt8], key: String) {
-    lines[key] = line
+    setLine(line, key: key)
     pending += line
   }
 
   /// Forgets a record; one that is not there is fine.
   public func remove(key: String) throws {
-    guard lines.removeValue(forKey: key) != nil else { return }
-    pending += try ControlProtocol.encode(Entry<Record>(key: key, record: nil)) + [Self.newline]
+    guard shards[Self.shard(of: key)][key] != nil else { return }
+    let line = try ControlProtocol.encode(Entry<Record>(key: key, record: nil)) + [Self.newline]
+    setLine(nil, key: key)
+    pending += line
   }
 
-  /// Writes what has gathered since the last call.
+  /// Writes what has gathered since the last call, and does one step of a compaction that is due.
   ///
   /// - Throws: when the file system refuses. Nothing is lost as long as the daemon lives: the next flush writes a
-  ///   complete snapshot instead.
+  ///   complete snapshot instead, or tries that step again.
   public func flush() throws(LinuxError) {
     guard !pending.isEmpty else { return }
-    let change = pending
     do throws(LinuxError) {
-      guard try append(change), journalLength <= max(journalBound, snapshotLength) else { return try compact() }
-      pending.removeAll(keepingCapacity: true)
+      if journal == nil {
+        try compactAtOnce()
+      } else {
+        try append(pending)
+        pending.removeAll(keepingCapacity: true)
+        try compactFurther()
+      }
     } catch {
       counters.failedWrites += 1
-      journal = nil
-      // Kept by `lines`; one octet of it would be enough to make the next flush write.
-      pending = [Self.newline]
       throw error
     }
   }
 
-  /// false when there is no journal to append to.
-  private func append(_ change: [UInt8]) throws(LinuxError) -> Bool {
-    guard let descriptor = journal?.rawValue else { return false }
-    try Self.write(change, to: descriptor, journalPath)
-    if durability == .powerLoss, fdatasync(descriptor) != 0 { throw LinuxError("synchronise", journalPath) }
-    journalLength += change.count
-    return true
+  private func append(_ change: [UInt8]) throws(LinuxError) {
+    do throws(LinuxError) {
+      try journal?.append(change)
+      if durability == .powerLoss { try journal?.synchronizeData() }
+    } catch {
+      // The changes are kept by `shards`; that `pending` is not empty makes the next flush write.
+      journal = nil
+      compaction = .none
+      throw error
+    }
   }
+
+  private func setLine(_ line: [UInt8]?, key: String) {
+    let shard = Self.shard(of: key)
+    let old: [UInt8]?
+    if let line {
+      old = shards[shard].updateValue(line, forKey: key)
+    } else {
+      old = shards[shard].removeValue(forKey: key)
+    }
+    count += (line == nil ? 0 : 1) - (old == nil ? 0 : 1)
+  }
+
+  private static var shardCount: Int { 1_024 }
+  private static func shard(of key: String) -> Int { key.hashValue & (shardCount - 1) }
 
   // MARK: Compaction
 
-  private func compact() throws(LinuxError) {
-    let next = generation + 1
-    let header = try Self.header(next, snapshotPath)
-    var snapshot = header
-    snapshot.reserveCapacity(lines.values.reduce(header.count) { $0 + $1.count })
-    for line in lines.values { snapshot += line }
-    _ = try Self.replace(snapshotPath, with: snapshot, synchronised: true)
-    generation = next
-    journal = try Self.replace(journalPath, with: header, synchronised: durability == .powerLoss)
-    try synchroniseDirectory()
-    snapshotLength = snapshot.count
-    journalLength = header.count
+  private func compactFurther() throws(LinuxError) {
+    switch compaction {
+    case .none:
+      if let length = journal?.length, length > max(journalBound, snapshotLength) { try beginNextJournal() }
+    case .writing:
+      do throws(LinuxError) {
+        try writeSnapshotFurther()
+      } catch {
+        // Nothing is lost, the journals have it; the next step starts a new file.
+        newSnapshot = nil
+        throw error
+      }
+    case .renamed:
+      try AppendedFile.rename(nextJournalPath, to: journalPath)
+      compaction = .none
+      counters.compactions += 1
+    }
+  }
+
+  private func beginNextJournal() throws(LinuxError) {
+    let next = try AppendedFile.create(nextJournalPath, Self.header(generation + 1, nextJournalPath))
+    if durability == .powerLoss {
+      try next.synchronize()
+      try synchronizeDirectory()
+    }
+    journal = consume next
+    generation += 1
+    compaction = .writing
+  }
+
+  private func writeSnapshotFurther() throws(LinuxError) {
+    if newSnapshot == nil {
+      newSnapshot = try AppendedFile.create(newSnapshotPath, Self.header(generation, newSnapshotPath))
+      nextShard = 0
+    }
+    guard nextShard == Self.shardCount else {
+      var part: [UInt8] = []
+      repeat {
+        for line in shards[nextShard].values { part += line }
+        nextShard += 1
+      } while part.count < stepLength && nextShard < Self.shardCount
+      return try newSnapshot?.appendForDisk(part) ?? ()
+    }
+    try newSnapshot?.synchronize()
+    try AppendedFile.rename(newSnapshotPath, to: snapshotPath)
+    try synchronizeDirectory()
+    snapshotLength = newSnapshot?.length ?? 0
+    newSnapshot = nil
+    compaction = .renamed
+  }
+
+  private func compactAtOnce() throws(LinuxError) {
+    compaction = .none
+    newSnapshot = nil
+    let header = try Self.header(generation + 1, snapshotPath)
+    var snapshot = try AppendedFile.create(newSnapshotPath, header)
+    for shard in shards { try snapshot.append(Array(shard.values.joined())) }
+    try snapshot.synchronize()
+    try AppendedFile.rename(newSnapshotPath, to: snapshotPath)
+    generation += 1
+    let newJournalPath = "\(journalPath).new"
+    let new = try AppendedFile.create(newJournalPath, header)
+    if durability == .powerLoss { try new.synchronize() }
+    try AppendedFile.rename(newJournalPath, to: journalPath)
+    // Older than the snapshot, like what stood under the journal's name.
+    unlink(nextJournalPath)
+    try synchronizeDirectory()
+    journal = consume new
+    snapshotLength = snapshot.length
     pending.removeAll(keepingCapacity: true)
     counters.compactions += 1
   }
@@ -175,33 +285,7 @@ public final class StateFile<Record: Codable> {
     }
   }
 
-  /// Writes a new file and renames it over `path`. The descriptor appends to it.
-  private static func replace(_ path: String, with content: [UInt8], synchronised: Bool) throws(LinuxError)
-    -> FileDescriptor
-  {
-    let new = "\(path).new"
-    let number = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
-    guard number >= 0 else { throw LinuxError("create", new, advice: "check state-directory and its owner") }
-    let descriptor = FileDescriptor(owning: number)
-    try write(content, to: number, new)
-    if synchronised, fsync(number) != 0 { throw LinuxError("synchronise", new) }
-    guard rename(new, path) == 0 else { throw LinuxError("rename to", path) }
-    return descriptor
-  }
-
-  private static func write(_ content: [UInt8], to descriptor: Int32, _ path: String) throws(LinuxError) {
-    var rest = content[...]
-    while !rest.isEmpty {
-      let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if written >= 0 {
-        rest = rest.dropFirst(written)
-      } else if errno != EINTR {
-        throw LinuxError("write", path)
-      }
-    }
-  }
-
-  private func synchroniseDirectory() throws(LinuxError) {
+  private func synchronizeDirectory() throws(LinuxError) {
     let number = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { throw LinuxError("open", directory) }
     let descriptor = FileDescriptor(owning: number)
@@ -216,13 +300,15 @@ public final class StateFile<Record: Codable> {
       generation = snapshot.generation
       apply(snapshot.lines)
     }
-    guard let journal = try entries(of: journalPath) else { return }
-    guard journal.generation >= generation else {
-      counters.staleJournals += 1
-      return
+    for path in [journalPath, nextJournalPath] {
+      guard let journal = try entries(of: path) else { continue }
+      guard journal.generation >= generation else {
+        counters.staleJournals += 1
+        continue
+      }
+      generation = journal.generation
+      apply(journal.lines)
     }
-    generation = journal.generation
-    apply(journal.lines)
   }
 
   private func apply(_ entryLines: [ArraySlice<UInt8>]) {
@@ -231,7 +317,7 @@ public final class StateFile<Record: Codable> {
         counters.unreadableLines += 1
         continue
       }
-      lines[entry.key] = entry.record == nil ? nil : Array(line) + [Self.newline]
+      setLine(entry.record == nil ? nil : Array(line) + [Self.newline], key: entry.key)
       loaded[entry.key] = entry.record
     }
   }

@@ -113,7 +113,7 @@ extension NftExpression {
     switch self {
     case .metaLoad, .metaSet: "meta"
     case .payloadLoad: "payload"
-    case .extensionHeaderLoad, .extensionHeaderPresence, .tcpOptionLoad, .tcpOptionWrite: "exthdr"
+    case .extensionHeaderLoad, .extensionHeaderPresence: "exthdr"
     case .bitwise: "bitwise"
     case .compare: "cmp"
     case .range: "range"
@@ -149,12 +149,6 @@ extension NftExpression {
       message.put(NFTA_EXTHDR_DREG, networkOrder: register.rawValue)
       message.putHeaderField(NFT_EXTHDR_OP_IPV6, type: type, offset: 0, length: 1)
       message.put(NFTA_EXTHDR_FLAGS, networkOrder: NFT_EXTHDR_F_PRESENT.rawValue)
-    case .tcpOptionLoad(let kind, let offset, let length, let register):
-      message.put(NFTA_EXTHDR_DREG, networkOrder: register.rawValue)
-      message.putHeaderField(NFT_EXTHDR_OP_TCPOPT, type: kind, offset: offset, length: length)
-    case .tcpOptionWrite(let kind, let offset, let length, let register):
-      message.put(NFTA_EXTHDR_SREG, networkOrder: register.rawValue)
-      message.putHeaderField(NFT_EXTHDR_OP_TCPOPT, type: kind, offset: offset, length: length)
     case .bitwise(let source, let destination, let mask, let xor):
       message.put(NFTA_BITWISE_SREG, networkOrder: source.rawValue)
       message.put(NFTA_BITWISE_DREG, networkOrder: destination.rawValue)

@@ -52,10 +52,6 @@ public enum NftExpression: Hashable, Sendable {
   case extensionHeaderLoad(type: UInt8, offset: Int, length: Int, into: NftRegister)
   /// 1 in one octet when the packet has an IPv6 extension header of this type, else 0.
   case extensionHeaderPresence(type: UInt8, into: NftRegister)
-  /// Loads from a TCP option; ends the rule when the segment does not carry it.
-  case tcpOptionLoad(kind: UInt8, offset: Int, length: Int, into: NftRegister)
-  /// Overwrites part of a TCP option. The kernel only ever lowers a maximum segment size (kind 2).
-  case tcpOptionWrite(kind: UInt8, offset: Int, length: Int, from: NftRegister)
   /// `(source & mask) ^ xor`; `mask` and `xor` have the same number of octets.
   case bitwise(NftRegister, into: NftRegister, mask: [UInt8], xor: [UInt8])
   case compare(NftRegister, Comparison, [UInt8])

@@ -60,18 +60,6 @@ extension NftExpression {
     ]
   }
 
-  /// Lowers the maximum segment size in TCP SYN segments to `octets`. The kernel leaves smaller values alone.
-  public static func clampMaximumSegmentSize(_ octets: UInt16) -> [NftExpression] {
-    let (synReset, syn): (UInt8, UInt8) = (0x06, 0x02)
-    return matchTransportProtocol(6) + [
-      .payloadLoad(base: .transport, offset: 13, length: 1, into: .word(0)),
-      .bitwise(.word(0), into: .word(0), mask: [synReset], xor: [0]),
-      .compare(.word(0), .equal, [syn]),
-      .immediate(networkOrder(octets), into: .word(0)),
-      .tcpOptionWrite(kind: 2, offset: 2, length: 2, from: .word(0)),
-    ]
-  }
-
   private static func maskedComparison(_ value: UInt32, mask: UInt32, _ comparison: Comparison) -> [NftExpression] {
     [
       .bitwise(.word(0), into: .word(0), mask: hostOrder(mask), xor: hostOrder(0)),

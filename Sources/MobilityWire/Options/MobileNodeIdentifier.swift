@@ -31,6 +31,14 @@ public struct MobileNodeIdentifier: Hashable, Sendable {
   }
 }
 
+/// For state files: octet by octet, because it need not be text.
+extension MobileNodeIdentifier: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case subtype
+    case identifier = "octets"
+  }
+}
+
 extension MobileNodeIdentifier: MobilityOptionBody {
   init(decoding body: inout ByteReader<DecodeError>) throws(DecodeError) {
     subtype = try body.uint8()

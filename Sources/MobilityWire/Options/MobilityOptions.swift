@@ -12,6 +12,9 @@ public struct MobilityOptions: Hashable, Sendable, RandomAccessCollection, Range
   where C.Element == MobilityOption {
     storage.replaceSubrange(range, with: new)
   }
+  // What the protocol gives for these replaces subranges.
+  public mutating func append(_ option: MobilityOption) { storage.append(option) }
+  public mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
 }
 
 extension MobilityOptions: Codable {
@@ -26,9 +29,13 @@ extension MobilityOptions: Codable {
 }
 
 extension MobilityOptions {
+  /// As many as a registration has.
+  private static let usualCount = 8
+
   /// Reads options up to the end of the header. Padding is dropped.
   init(decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints) throws(DecodeError) {
     var options: [MobilityOption] = []
+    options.reserveCapacity(Self.usualCount)
     while var element = try OptionElement(decoding: &body) {
       if element.type.isPadding { continue }
       options.append(try MobilityOption(type: element.type, decoding: &element.body, codePoints: codePoints))

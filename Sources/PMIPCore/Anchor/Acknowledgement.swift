@@ -27,6 +27,8 @@ enum Acknowledgement {
     if update.options.linkLocalAddress != nil, let address = grant.gatewayLinkLocalAddress {
       options.append(.linkLocalAddress(address))
     }
+    // Without the MAG Identifier option (RFC 8278 section 4).
+    if let multipath = update.options.magMultipathBinding { options.append(.magMultipathBinding(multipath)) }
     if let redirect = grant.redirect { options.append(.redirect(.v6(redirect))) }
     if let load = grant.load { options.append(.loadInformation(load)) }
     options += grant.offLinkPrefixes.map {
@@ -56,6 +58,9 @@ enum Acknowledgement {
       options.append(.mobileNodeLinkLayerIdentifier(identifier))
     }
     if let address = update.options.linkLocalAddress { options.append(.linkLocalAddress(address)) }
+    if status == .multipathBindingRefused, let multipath = update.options.magMultipathBinding {
+      options.append(.magMultipathBinding(multipath))
+    }
     return BindingAcknowledgement(
       status: status, flags: .proxyRegistration, sequence: lastAccepted ?? update.sequence, lifetime: .zero,
       options: options)
@@ -65,6 +70,7 @@ enum Acknowledgement {
   private static func head(of update: BindingUpdate, prefixes: [HomeNetworkPrefixOption]) -> MobilityOptions {
     let options = update.options
     var head = MobilityOptions()
+    head.reserveCapacity(options.count)
     head.append(.mobileNodeIdentifier(options.mobileNodeIdentifier ?? MobileNodeIdentifier(nai: "")))
     head += prefixes.map { .homeNetworkPrefix($0) }
     head.append(.handoffIndicator(options.handoffIndicator ?? .reserved))

@@ -20,13 +20,13 @@ struct BindingCache: Sendable {
   /// Once for each prefix of a binding; more than one binding only when attachments of one node share the prefix.
   private var byPrefix = HashIndex()
   /// The bindings of each Proxy-CoA, in no order.
-  private var members: [IPv6Address: [BindingIdentifier]] = [:]
+  private var members: [IPv6Address: SegmentedArray<BindingIdentifier>] = [:]
   private var nextOrdinal: UInt64 = 0
 
   var count: Int { places.count }
 
-  /// In an order that follows from the calls made.
-  var all: some Collection<BindingCacheEntry> { places.lazy.map(\.entry) }
+  /// In an order that follows from the calls made. A removal moves the last entry into the gap.
+  var all: some RandomAccessCollection<BindingCacheEntry> { places.lazy.map(\.entry) }
 
   subscript(identifier: BindingIdentifier) -> BindingCacheEntry? {
     position(of: identifier, HashIndex.hash(identifier)).map { places[$0].entry }
@@ -51,7 +51,9 @@ struct BindingCache: Sendable {
   func count(at gateway: IPv6Address) -> Int { members[gateway]?.count ?? 0 }
 
   /// The bindings of a gateway, in no order.
-  func bindings(at gateway: IPv6Address) -> [BindingIdentifier] { members[gateway] ?? [] }
+  func bindings(at gateway: IPv6Address) -> SegmentedArray<BindingIdentifier> {
+    members[gateway] ?? SegmentedArray()
+  }
 
   /// A binding of another node has this prefix.
   func isHeld(_ prefix: IPv6Prefix, byOtherThan node: MobileNodeIdentifier) -> Bool {
@@ -62,8 +64,9 @@ struct BindingCache: Sendable {
 
   /// Adds or replaces the entry of that number. Its node never changes.
   mutating func store(_ entry: BindingCacheEntry) {
-    let hash = HashIndex.hash(entry.identifier)
-    guard let position = position(of: entry.identifier, hash) else { return add(entry, hash) }
+    // Found by its node: that is how it was looked up when the request came.
+    let found = byNode.first(HashIndex.hash(entry.node)) { places[$0].entry.identifier == entry.identifier }
+    guard let position = found else { return add(entry) }
     let gateway = entry.attachment.proxyCareOfAddress
     if places[position].entry.attachment.proxyCareOfAddress != gateway {
       removeMember(places[position])
@@ -97,25 +100,25 @@ struct BindingCache: Sendable {
     return entry
   }
 
-  private mutating func add(_ entry: BindingCacheEntry, _ hash: HashIndex.Hash) {
+  private mutating func add(_ entry: BindingCacheEntry) {
     let position = places.count
     let member = addMember(entry.identifier, of: entry.attachment.proxyCareOfAddress)
     places.append(Place(entry: entry, ordinal: nextOrdinal, member: member))
     nextOrdinal += 1
-    byNumber.insert(position, hash)
+    byNumber.insert(position, HashIndex.hash(entry.identifier))
     byNode.insert(position, HashIndex.hash(entry.node))
     for prefix in entry.prefixes { byPrefix.insert(position, HashIndex.hash(prefix)) }
   }
 
   private mutating func addMember(_ identifier: BindingIdentifier, of gateway: IPv6Address) -> UInt32 {
-    members[gateway, default: []].append(identifier)
+    members[gateway, default: SegmentedArray()].append(identifier)
     return UInt32(count(at: gateway) - 1)
   }
 
   /// The last member takes the place that becomes free.
   private mutating func removeMember(_ place: Place) {
     let gateway = place.entry.attachment.proxyCareOfAddress
-    guard let last = members[gateway]?.popLast() else { return }
+    guard let last = members[gateway]?.removeLast() else { return }
     if last != place.entry.identifier, let position = position(of: last, HashIndex.hash(last)) {
       members[gateway]?[Int(place.member)] = last
       places[position].member = place.member

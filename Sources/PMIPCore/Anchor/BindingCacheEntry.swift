@@ -56,7 +56,8 @@ struct BindingCacheEntry: Hashable, Sendable {
   func record(at now: Moment) -> BindingRecord {
     BindingRecord(
       identifier: identifier, node: node, kind: kind, linkLayerIdentifier: attachment.linkLayerIdentifier,
-      accessTechnology: attachment.accessTechnology, proxyCareOfAddress: attachment.proxyCareOfAddress,
+      accessTechnology: attachment.accessTechnology, path: attachment.path,
+      proxyCareOfAddress: attachment.proxyCareOfAddress,
       anchorAddress: anchorAddress, gatewayLinkLocalAddress: gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: prefixes, offLinkPrefixes: offLinkPrefixes, isDefault: isDefault, sequence: lastAccepted.sequence,
       timestamp: lastAccepted.timestamp, lifetime: lifetime,
@@ -72,7 +73,8 @@ struct BindingCacheEntry: Hashable, Sendable {
       }
     return BindingSummary(
       identifier: identifier, node: node, kind: kind, linkLayerIdentifier: attachment.linkLayerIdentifier,
-      accessTechnology: attachment.accessTechnology, proxyCareOfAddress: attachment.proxyCareOfAddress,
+      accessTechnology: attachment.accessTechnology, path: attachment.path,
+      proxyCareOfAddress: attachment.proxyCareOfAddress,
       gatewayName: gatewayName, anchorAddress: anchorAddress, tunnel: tunnel, prefixes: prefixes,
       offLinkPrefixes: offLinkPrefixes, isDefault: isDefault, state: state, lifetime: lifetime.duration,
       expiresAt: deadline, registeredAt: registeredAt, lastUpdate: lastUpdate)

@@ -11,6 +11,7 @@ import NetTypes
 /// - Of several sessions that share the named prefixes, the one with the same interface (access technology and LLID)
 ///   is meant, else the one at the same gateway, and for "handoff between two interfaces" the default one.
 /// - "Shared" without named prefixes shares those of the node's oldest session.
+/// - The paths of a gateway with several uplinks (RFC 8278) count as one session, of which each is a binding.
 /// - A node with a logical interface shows the same link-layer address everywhere. Its attachments are told apart by
 ///   Proxy-CoA as well, and share one prefix set; only "handoff between gateways" (HI 3) moves one of them.
 enum HandoffDecision: Hashable, Sendable {
@@ -32,6 +33,8 @@ enum HandoffDecision: Hashable, Sendable {
     shared: HandoffIndicator
   ) -> HandoffDecision {
     if heldByAnotherNode { return .reject(.notAuthorizedForHomeNetworkPrefix, session: nil) }
+    if let decision = decidePath(request, sessions) { return decision }
+    let sessions = sessions.withoutFurtherPaths(than: request.attachment)
     switch kind {
     case .logical: return decideLogical(request, sessions)
     case .interfaces:
@@ -100,7 +103,7 @@ enum HandoffDecision: Hashable, Sendable {
     _ attachment: RegistrationRequest.Attachment, _ sessions: [BindingCacheEntry]
   ) -> HandoffDecision {
     let known = sessions.closest(to: attachment) {
-      attachment.linkLayerIdentifier == nil ? $0 == attachment : $0.isSameInterface(as: attachment)
+      attachment.linkLayerIdentifier == nil ? $0.isSamePlace(as: attachment) : $0.isSameInterface(as: attachment)
     }
     if let known { return .update(known.identifier) }
     return sessions.first.map { .share($0.identifier) } ?? .new
@@ -112,7 +115,7 @@ enum HandoffDecision: Hashable, Sendable {
     guard let oldest = sessions.first else { return .new }
     let attachment = request.attachment
     let here =
-      sessions.first { $0.attachment == attachment }
+      sessions.first { $0.attachment.isSamePlace(as: attachment) }
       ?? sessions.first { $0.attachment.isAmbiguous(with: attachment) }
     let elsewhere = sessions.filter { $0.attachment.isSameInterface(as: attachment) }
     let partner = request.prefixes.isEmpty ? oldest : sessions.first { $0.prefixes == request.prefixes }

@@ -71,21 +71,22 @@ extension LMAConfiguration {
       if let first = names.updateValue(index, forKey: gateway.name) {
         problems.add("\(key).name", "'\(gateway.name)' is the name of gateways[\(first)] already; choose another")
       }
-      if !gateway.address.isRoutableUnicast {
-        problems.add("\(key).address", "\(gateway.address) is not a routable unicast address")
-      }
-      if let first = places.updateValue(index, forKey: gateway.address) {
-        problems.add("\(key).address", "\(gateway.address) is the address of gateways[\(first)] already")
-      }
-      if addresses.contains(gateway.address) {
-        problems.add("\(key).address", "\(gateway.address) is an address of this anchor; expected the Proxy-CoA")
+      let uplinks = gateway.uplinks.enumerated().map { ("\(key).uplinks[\($0.offset)]", $0.element) }
+      for (key, address) in [("\(key).address", gateway.address)] + uplinks {
+        if !address.isRoutableUnicast { problems.add(key, "\(address) is not a routable unicast address") }
+        if let first = places.updateValue(index, forKey: address) {
+          problems.add(key, "\(address) is the address of gateways[\(first)] already")
+        }
+        if addresses.contains(address) {
+          problems.add(key, "\(address) is an address of this anchor; expected the Proxy-CoA")
+        }
       }
       problems.list += gateway.heartbeat.problems(at: "\(key).heartbeat")
     }
   }
 
   private func checkPools(_ problems: inout Problems) {
-    let infrastructure = addresses + gateways.map(\.address)
+    let infrastructure = addresses + gateways.flatMap(\.addresses)
     for (index, pool) in prefixPools.enumerated() {
       let key = "prefix-pools[\(index)]"
       if !pool.prefix.address.isRoutableUnicast {

@@ -64,6 +64,9 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public enum Ordering: String, Hashable, Sendable, Codable {
     /// A Timestamp option is judged by RFC 5213 section 5.5; a request without one by its sequence number.
     case timestamp
+    /// The same, but it is the node's clock, and not compared with ours (MobileNodeGeneratedTimestampInUse, RFC 5213
+    /// section 9.3).
+    case nodeTimestamp = "node-timestamp"
     /// Timestamps are echoed but not judged; sequence numbers of RFC 6275 section 9.5.1 are.
     case sequence
   }
@@ -71,6 +74,8 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
   public var name: String
   public var address: IPv6Address
   public var ordering: Ordering
+  /// Further Proxy-CoAs of a gateway that registers each of its uplinks (RFC 8278). Empty: such requests get status 180.
+  public var uplinks: [IPv6Address]
   /// Of `PeerDeviation.ofGateways`.
   public var tolerated = PeerDeviations.none
   /// Off unless configured.
@@ -90,11 +95,17 @@ public struct GatewayPolicy: Hashable, Sendable, Codable {
     case remove
   }
 
-  public init(name: String, address: IPv6Address, ordering: Ordering = .timestamp) {
+  public init(
+    name: String, address: IPv6Address, ordering: Ordering = .timestamp, uplinks: [IPv6Address] = []
+  ) {
     self.name = name
     self.address = address
     self.ordering = ordering
+    self.uplinks = uplinks
   }
+
+  /// All Proxy-CoAs.
+  public var addresses: [IPv6Address] { [address] + uplinks }
 }
 
 /// Home network prefixes to give out.

@@ -31,6 +31,7 @@ public struct LMACounters: Hashable, Sendable {
     case rejectedPrefixSetDoesNotMatch = "rejected-prefix-set-does-not-match"
     case rejectedMissingIdentifier = "rejected-missing-mobile-node-identifier-option"
     case rejectedMissingHandoffIndicator = "rejected-missing-handoff-indicator-option"
+    case rejectedMultipathBinding = "rejected-multipath-binding"
     case rejectedMissingAccessTechnology = "rejected-missing-access-technology-type-option"
 
     // Why status 128 or 130 was given.
@@ -82,6 +83,9 @@ public struct LMACounters: Hashable, Sendable {
     case bindingsRevived = "bindings-revived"
     case operatorDeletionsUnknown = "operator-deletions-unknown"
     case defaultAttachmentsMoved = "default-attachments-moved"
+    /// Paths of a gateway with several uplinks, RFC 8278.
+    case pathsReplaced = "paths-replaced"
+    case pathsRefreshedInBulk = "paths-refreshed-in-bulk"
     case offLinkPrefixesLeftOut = "off-link-prefixes-left-out"
 
     // Update Notifications (RFC 7077), Flow Mobility Initiates (RFC 7864) among them.
@@ -92,6 +96,8 @@ public struct LMACounters: Hashable, Sendable {
     case notificationsRefused = "update-notifications-refused"
     /// Given up after MAX_UPDATE_NOTIFICATION_RETRANSMIT_COUNT.
     case notificationsUnanswered = "update-notifications-unanswered"
+    /// Binding Error status 2 came instead of an acknowledgement.
+    case notificationsUnsupported = "update-notifications-unsupported"
     /// No outstanding notification of that number, gateway and node.
     case unmatchedNotificationAcknowledgements = "unmatched-update-notification-acknowledgements"
     case limitOutstandingNotifications = "limit-outstanding-notifications"

@@ -101,6 +101,8 @@ public struct GatewaySummary: Hashable, Sendable, Codable {
 
 public enum RemovalCause: String, Hashable, Sendable, Codable {
   case deregistered, expired, operatorRequest = "operator-request"
+  /// Another path of the same attachment has taken its place (RFC 8278).
+  case replaced
   /// Its gateway has lost its sessions (RFC 5847 section 3.2).
   case gatewayRestarted = "gateway-restarted"
   /// Its gateway does not answer heartbeats, and the configuration says not to wait.
@@ -130,6 +132,8 @@ public struct BindingSummary: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
   public var accessTechnology: AccessTechnologyType
+  /// nil: the gateway has one uplink.
+  public var path: GatewayPath?
   public var proxyCareOfAddress: IPv6Address
   /// Configured name of the gateway, else its address.
   public var gatewayName: String
@@ -150,6 +154,7 @@ public struct BindingSummary: Hashable, Sendable, Codable {
   public init(
     identifier: BindingIdentifier, node: MobileNodeIdentifier, kind: TerminalKind,
     linkLayerIdentifier: MobileNodeLinkLayerIdentifier?, accessTechnology: AccessTechnologyType,
+    path: GatewayPath? = nil,
     proxyCareOfAddress: IPv6Address, gatewayName: String, anchorAddress: IPv6Address, tunnel: TunnelIdentifier,
     prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], isDefault: Bool, state: State, lifetime: Duration,
     expiresAt: Duration, registeredAt: NTPTimestamp, lastUpdate: NTPTimestamp
@@ -159,6 +164,7 @@ public struct BindingSummary: Hashable, Sendable, Codable {
     self.kind = kind
     self.linkLayerIdentifier = linkLayerIdentifier
     self.accessTechnology = accessTechnology
+    self.path = path
     self.proxyCareOfAddress = proxyCareOfAddress
     self.gatewayName = gatewayName
     self.anchorAddress = anchorAddress
@@ -186,6 +192,8 @@ public struct BindingRecord: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
   public var accessTechnology: AccessTechnologyType
+  /// nil: the gateway has one uplink.
+  public var path: GatewayPath?
   public var proxyCareOfAddress: IPv6Address
   public var anchorAddress: IPv6Address
   public var gatewayLinkLocalAddress: IPv6Address?
@@ -205,6 +213,7 @@ public struct BindingRecord: Hashable, Sendable, Codable {
   public init(
     identifier: BindingIdentifier, node: MobileNodeIdentifier, kind: TerminalKind,
     linkLayerIdentifier: MobileNodeLinkLayerIdentifier?, accessTechnology: AccessTechnologyType,
+    path: GatewayPath? = nil,
     proxyCareOfAddress: IPv6Address, anchorAddress: IPv6Address, gatewayLinkLocalAddress: IPv6Address?,
     tunnel: TunnelIdentifier, prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], isDefault: Bool,
     sequence: UInt16, timestamp: NTPTimestamp?, lifetime: BindingLifetime, expiresAt: NTPTimestamp,
@@ -215,6 +224,7 @@ public struct BindingRecord: Hashable, Sendable, Codable {
     self.kind = kind
     self.linkLayerIdentifier = linkLayerIdentifier
     self.accessTechnology = accessTechnology
+    self.path = path
     self.proxyCareOfAddress = proxyCareOfAddress
     self.anchorAddress = anchorAddress
     self.gatewayLinkLocalAddress = gatewayLinkLocalAddress

@@ -181,6 +181,7 @@ extension LocalMobilityAnchor {
     for tunnel in gone { turn.notify(.tunnelRemoved(tunnel)) }
     turn.persist(.store(entry.record(at: turn.now)))
     startHeartbeats(with: entry.attachment.proxyCareOfAddress, at: turn.now.monotonic)
+    settlePaths(of: entry, previous, request, &turn)
     if let previous { revokeAfterHandover(previous, entry, &turn) }
   }
 

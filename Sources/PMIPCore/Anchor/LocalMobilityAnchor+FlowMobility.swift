@@ -85,6 +85,8 @@ extension LocalMobilityAnchor {
   private mutating func initiate(
     _ question: Question, _ entry: BindingCacheEntry, _ turn: inout Turn
   ) throws(ServiceRefusal) {
+    let gateway = entry.attachment.proxyCareOfAddress
+    guard !gatewaysWithoutNotifications.contains(gateway) else { throw Self.unsupported(by: gatewayName(gateway)) }
     let prefixes = otherPrefixes(for: entry).intersection(entry.offLinkPrefixes + question.prefixes).sorted()
     guard entry.prefixes.count + prefixes.count <= ProtocolConstants.maximumPrefixesPerAcknowledgement else {
       counters.count(.offLinkPrefixesLeftOut)
@@ -96,7 +98,7 @@ extension LocalMobilityAnchor {
       sessionIdentity(of: entry) + prefixes.map { .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true)) }
     let sequence = sendNotification(
       .flowMobility, flags: .acknowledge, options: options, for: .flowMobility(entry.identifier),
-      from: entry.anchorAddress, to: entry.attachment.proxyCareOfAddress, &turn)
+      from: entry.anchorAddress, to: gateway, &turn)
     guard let sequence else {
       throw ServiceRefusal(
         reason: .limitReached,
@@ -115,8 +117,12 @@ extension LocalMobilityAnchor {
     if let acknowledgement, acknowledgement.status.isAccepted {
       served(exchange, at: binding, acknowledgement, &turn)
     } else {
-      let gateway = cache[binding].map { gatewayName($0.attachment.proxyCareOfAddress) } ?? "the gateway"
-      refuse(exchange.questions, Self.refusal(by: gateway, acknowledgement?.status), &turn)
+      let address = cache[binding]?.attachment.proxyCareOfAddress
+      let gateway = address.map(gatewayName) ?? "the gateway"
+      let isUnsupported = address.map(gatewaysWithoutNotifications.contains) ?? false
+      refuse(
+        exchange.questions,
+        isUnsupported ? Self.unsupported(by: gateway) : Self.refusal(by: gateway, acknowledgement?.status), &turn)
     }
     for question in exchange.queued { ask(question, about: binding, &turn) }
   }
@@ -147,6 +153,13 @@ extension LocalMobilityAnchor {
       }
     }
     turn.persist(.store(entry.record(at: turn.now)))
+  }
+
+  private static func unsupported(by gateway: String) -> ServiceRefusal {
+    ServiceRefusal(
+      reason: .gatewayRefused,
+      message: "\(gateway) does not know Update Notifications (it answered with Binding Error status 2); choose "
+        + "flow-mobility.mode paper, or notify it again with `lmad notify` when it does")
   }
 
   private static func refusal(by gateway: String, _ status: UpdateNotificationStatus?) -> ServiceRefusal {

@@ -20,7 +20,7 @@ struct GroupRemoval: Sendable {
   let gateway: IPv6Address
   let rule: Rule
   /// Those of the gateway when the removal began; some may be gone or elsewhere by now.
-  var remaining: ArraySlice<BindingIdentifier>
+  var remaining: Slice<SegmentedArray<BindingIdentifier>>
 
   /// Bindings at a time, and the time between.
   static let slice = 128

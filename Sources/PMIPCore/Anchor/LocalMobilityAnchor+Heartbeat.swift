@@ -52,6 +52,8 @@ extension LocalMobilityAnchor {
       peerDeadlines.cancel(.heartbeat(source))
     } else if revocationUnrecognized(by: source, &turn) {
       counters.count(.revocationsUnsupported)
+    } else {
+      notificationsUnsupported(by: source, &turn)
     }
   }
 
@@ -75,14 +77,14 @@ extension LocalMobilityAnchor {
     switch change {
     case .failed:
       counters.count(.gatewayPathsFailed)
-      turn.notify(.gatewayChanged(summary(policy), .unreachable))
+      turn.notify(.gatewayChanged(summary(policy, at: gateway), .unreachable))
       if policy.pathFailure == .remove { removeGroup(at: gateway, by: .unreachable, &turn) }
     case .recovered:
       counters.count(.gatewayPathsRecovered)
-      turn.notify(.gatewayChanged(summary(policy), .reachable))
+      turn.notify(.gatewayChanged(summary(policy, at: gateway), .reachable))
     case .restarted(let confirmed):
       counters.count(.gatewaysRestarted)
-      turn.notify(.gatewayChanged(summary(policy), .restarted))
+      turn.notify(.gatewayChanged(summary(policy, at: gateway), .restarted))
       removeGroup(at: gateway, by: .restarted(confirmed: confirmed), &turn)
     }
   }
@@ -100,10 +102,10 @@ extension LocalMobilityAnchor {
   /// One gateway after the other.
   mutating func startHeartbeats(afterRestore now: Duration) {
     var start = now
-    for gateway in configuration.gateways {
-      guard let binding = cache.bindings(at: gateway.address).first, let entry = cache[binding] else { continue }
-      peers[gateway.address] = GatewayPeer(anchorAddress: entry.anchorAddress)
-      startHeartbeats(with: gateway.address, at: start)
+    for address in configuration.gateways.flatMap(\.addresses) {
+      guard let binding = cache.bindings(at: address).first, let entry = cache[binding] else { continue }
+      peers[address] = GatewayPeer(anchorAddress: entry.anchorAddress)
+      startHeartbeats(with: address, at: start)
       start += ProtocolConstants.pacing
     }
   }
@@ -133,11 +135,11 @@ extension LocalMobilityAnchor {
     }
   }
 
-  func summary(_ gateway: GatewayPolicy) -> GatewaySummary {
-    let heartbeat = peers[gateway.address]?.heartbeat
+  func summary(_ gateway: GatewayPolicy, at address: IPv6Address) -> GatewaySummary {
+    let heartbeat = peers[address]?.heartbeat
     return GatewaySummary(
-      name: gateway.name, address: gateway.address, ordering: gateway.ordering, path: heartbeat?.path ?? .unknown,
+      name: gateway.name, address: address, ordering: gateway.ordering, path: heartbeat?.path ?? .unknown,
       restartCounter: heartbeat?.restartCounter, missedHeartbeats: heartbeat?.missing ?? 0,
-      bindings: cache.count(at: gateway.address))
+      bindings: cache.count(at: address))
   }
 }

@@ -3,7 +3,7 @@ import NetTypes
 
 // Update Notifications: RFC 7077 section 5.
 extension LocalMobilityAnchor {
-  /// What the operator wants, for every gateway that has the node.
+  /// What the operator wants, for every gateway that has the node, also for those that did not know notifications.
   mutating func notify(_ node: MobileNodeIdentifier, _ request: NotificationRequest, _ turn: inout Turn) {
     let sessions = cache.bindings(of: node).filter(\.isActive)
     switch request {
@@ -72,6 +72,8 @@ extension LocalMobilityAnchor {
       counters.count(.limitOutstandingNotifications)
       return nil
     }
+    // Initiates to such a gateway are refused before: this is an operator who tries again.
+    gatewaysWithoutNotifications.remove(gateway)
     let message = UpdateNotification(
       sequence: notifications.nextSequence(), reason: reason, flags: flags, options: options)
     let notification = OutstandingNotification(
@@ -125,6 +127,20 @@ extension LocalMobilityAnchor {
       turn.notify(.notificationFailed(failure(of: notification, status: acknowledgement.status)))
     }
     ended(notification, acknowledgement, &turn)
+  }
+
+  /// RFC 7077 section 5.2: what waits for that gateway has failed, and nothing more is sent there until an operator
+  /// notifies it or changes the configuration.
+  mutating func notificationsUnsupported(by gateway: IPv6Address, _ turn: inout Turn) {
+    let outstanding = notifications.all(to: gateway)
+    guard !outstanding.isEmpty else { return }
+    counters.count(.notificationsUnsupported)
+    gatewaysWithoutNotifications.insert(gateway)
+    for notification in outstanding {
+      cancelNotification(notification.message.sequence)
+      turn.notify(.notificationFailed(failure(of: notification, status: nil)))
+      ended(notification, nil, &turn)
+    }
   }
 
   mutating func cancelNotification(_ sequence: UInt16) {

@@ -30,7 +30,8 @@ extension LocalMobilityAnchor {
     do throws(Refusal) {
       let (node, gateway) = try admit(update, proxyCareOfAddress: proxyCareOfAddress)
       let request = RegistrationRequest(
-        update, source: source, destination: destination, at: turn.now, node: node, gateway: gateway)
+        update, source: source, destination: destination, at: turn.now, node: node, gateway: gateway,
+        proxyCareOfAddress: proxyCareOfAddress)
       for deviation in request.deviations.list { count(tolerated: deviation) }
       arrive(request, &turn)
     } catch {
@@ -155,7 +156,10 @@ extension LocalMobilityAnchor {
   private func decide(_ request: RegistrationRequest, _ sessions: [BindingCacheEntry]) -> HandoffDecision {
     HandoffDecision.decide(
       request, kind: kind(of: request, sessions), sessions: sessions,
-      heldByAnotherNode: request.prefixes.contains { cache.isHeld($0, byOtherThan: request.node) },
+      heldByAnotherNode: request.prefixes.contains { prefix in
+        // A prefix of the node's own is nobody else's.
+        !sessions.contains { $0.prefixes.contains(prefix) } && cache.isHeld(prefix, byOtherThan: request.node)
+      },
       shared: configuration.sharedPrefixesIndicator)
   }
 
@@ -209,6 +213,7 @@ extension LocalMobilityAnchor {
 
   /// Steps 10 to 12, and what the option rules of RFC 5213 section 8.1 ask of the prefixes.
   private func checkOptions(of request: RegistrationRequest) throws(Refusal) {
+    try checkMultipath(of: request)
     let options = request.update.options
     let prefixes = options.homeNetworkPrefixes
     guard !prefixes.isEmpty else { throw Refusal(.missingHomeNetworkPrefixOption) }
@@ -297,6 +302,7 @@ extension LMACounters.Name {
   fileprivate init?(rejection status: BindingStatus) {
     switch status {
     case .reasonUnspecified: self = .rejectedReasonUnspecified
+    case .multipathBindingRefused: self = .rejectedMultipathBinding
     case .insufficientResources: self = .rejectedInsufficientResources
     case .sequenceNumberOutOfWindow: self = .rejectedSequenceNumberOutOfWindow
     case .proxyRegistrationNotEnabled: self = .rejectedProxyRegistrationNotEnabled

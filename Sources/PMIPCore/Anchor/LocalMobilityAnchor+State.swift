@@ -12,16 +12,32 @@ extension LocalMobilityAnchor {
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
     reconfigureHeartbeats(at: turn.now.monotonic)
-    guard gateways.mapValues(\.name) != old.mapValues(\.name) else { return }
-    // Subscribers know gateways by name.
-    for entry in cache.all.sorted(by: { $0.identifier < $1.identifier }) {
-      let gateway = entry.attachment.proxyCareOfAddress
-      if gateways[gateway]?.name != old[gateway]?.name { turn.notify(.bindingChanged(summary(entry))) }
+    gatewaysWithoutNotifications = []
+    let renamed = Set(old.keys).union(gateways.keys).filter { old[$0]?.name != gateways[$0]?.name }
+    guard !renamed.isEmpty else { return }
+    renaming = Renaming(
+      gateways: renamed.union(renaming?.gateways ?? []), unvisited: cache.count, since: turn.now.monotonic)
+    announceRenamed(&turn)
+  }
+
+  /// Subscribers know gateways by name: a part of the bindings is announced anew.
+  mutating func announceRenamed(_ turn: inout Turn) {
+    guard let renaming else { return }
+    // From the end: an entry that fills a gap has been visited, or is younger than the new names.
+    let unvisited = cache.all.prefix(renaming.unvisited)
+    for entry in unvisited.suffix(Self.announcementsPerCall).reversed()
+    where renaming.gateways.contains(entry.attachment.proxyCareOfAddress) {
+      turn.notify(.bindingChanged(summary(entry)))
     }
+    let left = unvisited.count - Self.announcementsPerCall
+    self.renaming?.unvisited = left
+    if left <= 0 { self.renaming = nil }
   }
 
   mutating func indexConfiguration() {
-    gateways = Dictionary(configuration.gateways.map { ($0.address, $0) }) { first, _ in first }
+    gateways = Dictionary(
+      configuration.gateways.flatMap { gateway in gateway.addresses.map { ($0, gateway) } }
+    ) { first, _ in first }
     policies = Dictionary(configuration.nodes.map { ($0.identifier, $0) }) { first, _ in first }
   }
 
@@ -86,7 +102,7 @@ extension BindingCacheEntry {
       identifier: record.identifier, node: record.node, kind: record.kind, seniority: seniority,
       attachment: RegistrationRequest.Attachment(
         proxyCareOfAddress: record.proxyCareOfAddress, accessTechnology: record.accessTechnology,
-        linkLayerIdentifier: record.linkLayerIdentifier),
+        linkLayerIdentifier: record.linkLayerIdentifier, path: record.path),
       anchorAddress: record.anchorAddress, gatewayLinkLocalAddress: record.gatewayLinkLocalAddress, tunnel: tunnel,
       prefixes: record.prefixes.sorted(), offLinkPrefixes: record.offLinkPrefixes, isDefault: record.isDefault,
       lifetime: record.lifetime, expiresAt: now.monotonic + remaining,

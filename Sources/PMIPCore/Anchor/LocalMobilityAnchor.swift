@@ -26,7 +26,7 @@ import NetTypes
 ///
 /// No call is long: of many deadlines that are due together each `deadlineReached` takes a few, and `nextDeadline` stays
 /// in the past until all are done. So that this cannot be seen, what is due for a node comes before anything else that
-/// happens to it.
+/// happens to it. Likewise nothing is allocated for all bindings at once, except for the list that `restore` brings.
 ///
 /// A gateway learns of the prefixes of other interfaces by its acknowledgements, and before a flow moves to it by a Flow
 /// Mobility Initiate (`+FlowMobility`), which is one of the Update Notifications of RFC 7077 (`+Notifications`).
@@ -49,6 +49,8 @@ public struct LocalMobilityAnchor: Sendable {
   var deadlines = DeadlineTable<Deadline>()
   /// Update Notifications that wait for an answer.
   var notifications: OutstandingNotifications
+  /// They have answered a notification with Binding Error status 2.
+  var gatewaysWithoutNotifications: Set<IPv6Address> = []
   /// Flow Mobility Initiates among them, by session.
   var exchanges: [BindingIdentifier: FlowMobilityExchange] = [:]
   var peerDeadlines = DeadlineTable<PeerDeadline>()
@@ -61,6 +63,8 @@ public struct LocalMobilityAnchor: Sendable {
   /// Grows when we lose our sessions (RFC 5847 section 3.4).
   var restartCounter: UInt32 = 0
 
+  var renaming: Renaming?
+
   var nextEffect: UInt64 = 1
   var nextBinding: UInt32
   var nextSeniority: UInt64 = 1
@@ -69,6 +73,17 @@ public struct LocalMobilityAnchor: Sendable {
   /// Deadlines that one call takes, so that a hundred thousand lifetimes that end together hold up nobody. With their
   /// netlink messages these are a few milliseconds.
   static let deadlinesPerCall = 64
+
+  /// Bindings that one call announces anew when gateways have other names.
+  static let announcementsPerCall = 64
+
+  /// Gateways have other names, and not all bindings have been announced with them.
+  struct Renaming: Sendable {
+    var gateways: Set<IPv6Address>
+    /// Entries at the beginning of the cache.
+    var unvisited: Int
+    var since: Duration
+  }
 
   /// Who owns a deadline; it is cancelled when its owner goes away.
   enum Deadline: Hashable, Sendable {
@@ -144,6 +159,7 @@ public struct LocalMobilityAnchor: Sendable {
   }
 
   private mutating func reachDeadlines(_ turn: inout Turn) {
+    announceRenamed(&turn)
     for _ in 0..<Self.deadlinesPerCall {
       guard let deadline = peerDeadlines.popDue(at: turn.now.monotonic) else { break }
       reach(deadline, &turn)
@@ -201,11 +217,10 @@ public struct LocalMobilityAnchor: Sendable {
 extension LocalMobilityAnchor {
   /// Monotonic; the earliest time at which something happens by itself.
   public var nextDeadline: Duration? {
-    guard let binding = deadlines.next, let peer = peerDeadlines.next else {
-      return deadlines.next ?? peerDeadlines.next
-    }
-    return min(binding, peer)
+    [deadlines.next, peerDeadlines.next, renaming?.since].compactMap(\.self).min()
   }
+
+  public var bindingCount: Int { cache.count }
 
   /// By number.
   public var bindings: [BindingSummary] { cache.all.map(summary).sorted { $0.identifier < $1.identifier } }
@@ -215,8 +230,10 @@ extension LocalMobilityAnchor {
 
   public func binding(_ identifier: BindingIdentifier) -> BindingSummary? { cache[identifier].map(summary) }
 
-  /// The configured gateways, in the order of the configuration.
-  public var gatewaySummaries: [GatewaySummary] { configuration.gateways.map(summary) }
+  /// The configured gateways, in the order of the configuration, with each of their addresses.
+  public var gatewaySummaries: [GatewaySummary] {
+    configuration.gateways.flatMap { gateway in gateway.addresses.map { summary(gateway, at: $0) } }
+  }
 
   /// What the heartbeats say about the path to a gateway.
   public func path(to gateway: IPv6Address) -> PeerPath { peers[gateway]?.heartbeat.path ?? .unknown }
@@ -243,7 +260,11 @@ struct Turn {
   let now: Moment
   var effects: [LMAEffect] = []
 
-  init(now: Moment) { self.now = now }
+  init(now: Moment) {
+    self.now = now
+    // What a refresh gives: its answer, a notification, a record.
+    effects.reserveCapacity(3)
+  }
 
   mutating func notify(_ notification: LMANotification) { effects.append(.notify(notification)) }
   mutating func persist(_ change: PersistenceChange) { effects.append(.persist(change)) }

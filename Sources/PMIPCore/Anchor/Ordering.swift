@@ -28,13 +28,15 @@ enum Ordering {
     window: Duration
   ) -> BindingStatus? {
     switch (policy, timestamp) {
-    case (.timestamp, .some(let timestamp)):
+    case (.timestamp, .some(let timestamp)), (.nodeTimestamp, .some(let timestamp)):
       if let previous = last?.timestamp, timestamp < previous { return .timestampLowerThanPreviousAccepted }
-      guard timestamp.distance(to: clock) <= NTPTimestamp.units(window) else { return .timestampMismatch }
+      guard policy == .nodeTimestamp || timestamp.distance(to: clock) <= NTPTimestamp.units(window) else {
+        return .timestampMismatch
+      }
       // Equal is not lower, but it is not "greater than all accepted before" either.
       if timestamp == last?.timestamp { return .timestampMismatch }
       return nil
-    case (.timestamp, .none), (.sequence, _):
+    case (.timestamp, .none), (.nodeTimestamp, .none), (.sequence, _):
       if let last, !isGreater(sequence, than: last.sequence) { return .sequenceNumberOutOfWindow }
       return nil
     }

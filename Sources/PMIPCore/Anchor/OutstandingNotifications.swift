@@ -36,6 +36,11 @@ struct OutstandingNotifications: Sendable {
 
   subscript(sequence: UInt16) -> OutstandingNotification? { notifications[sequence] }
 
+  /// By sequence number.
+  func all(to gateway: IPv6Address) -> [OutstandingNotification] {
+    notifications.values.filter { $0.destination == gateway }.sorted { $0.message.sequence < $1.message.sequence }
+  }
+
   /// Ends only because `limits.outstanding-notifications` is far below 2^16.
   mutating func nextSequence() -> UInt16 {
     while notifications[next] != nil { next &+= 1 }

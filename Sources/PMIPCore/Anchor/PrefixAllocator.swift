@@ -15,6 +15,8 @@ struct PrefixAllocator: Sendable {
     var cursor: UInt64 = 0
     /// Free again at that time.
     var released = DeadlineTable<IPv6Prefix>()
+    /// Last owner of a released prefix: the only one who may have it back during quarantine.
+    var formerOwners = SegmentedDictionary<IPv6Prefix, MobileNodeIdentifier>()
 
     func holds(_ prefix: IPv6Prefix) -> Bool {
       prefix.length == configuration.assignedLength && configuration.prefix.contains(prefix)
@@ -25,8 +27,6 @@ struct PrefixAllocator: Sendable {
   private var owners = SegmentedDictionary<IPv6Prefix, MobileNodeIdentifier>()
   private var reservations: [IPv6Prefix: MobileNodeIdentifier] = [:]
   private var reservedPrefixes: [MobileNodeIdentifier: [IPv6Prefix]] = [:]
-  /// Last owner of a released prefix: the only one who may have it back during quarantine.
-  private var formerOwners = SegmentedDictionary<IPv6Prefix, MobileNodeIdentifier>()
 
   init(pools: [PrefixPool], nodes: [NodePolicy]) { reconfigure(pools: pools, nodes: nodes) }
 
@@ -47,7 +47,7 @@ struct PrefixAllocator: Sendable {
       guard reservedFor == node else { return false }
     } else {
       guard let pool = pools.first(where: { $0.holds(prefix) }) else { return false }
-      if let end = pool.released.deadline(of: prefix), end > now, formerOwners[prefix] != node { return false }
+      if let end = pool.released.deadline(of: prefix), end > now, pool.formerOwners[prefix] != node { return false }
     }
     assign(prefix, to: node)
     return true
@@ -61,7 +61,7 @@ struct PrefixAllocator: Sendable {
     guard let node = owners.removeValue(forKey: prefix), reservations[prefix] == nil else { return }
     guard let index = pools.firstIndex(where: { $0.holds(prefix) }) else { return }
     pools[index].released.set(prefix, to: now + pools[index].configuration.quarantine)
-    formerOwners[prefix] = node
+    pools[index].formerOwners[prefix] = node
   }
 
   /// The prefix was assigned but never told to anybody: no quarantine.
@@ -91,8 +91,6 @@ struct PrefixAllocator: Sendable {
       pool.configuration = configuration
       return pool
     }
-    let homeless = formerOwners.elements.map(\.key).filter { prefix in !pools.contains { $0.holds(prefix) } }
-    for prefix in homeless { formerOwners[prefix] = nil }
     // The cursor has passed over what was reserved; without the reservation it is free.
     for prefix in oldReservations.keys.sorted() where reservations[prefix] == nil && owners[prefix] == nil {
       guard let index = pools.firstIndex(where: { $0.holds(prefix) }) else { continue }
@@ -102,14 +100,16 @@ struct PrefixAllocator: Sendable {
 
   private mutating func assign(_ prefix: IPv6Prefix, to node: MobileNodeIdentifier) {
     owners[prefix] = node
-    formerOwners[prefix] = nil
-    for index in pools.indices where pools[index].holds(prefix) { pools[index].released.cancel(prefix) }
+    for index in pools.indices where pools[index].holds(prefix) {
+      pools[index].released.cancel(prefix)
+      pools[index].formerOwners[prefix] = nil
+    }
   }
 
   private mutating func takeFromPools(at now: Duration) -> IPv6Prefix? {
     for index in pools.indices {
       while let prefix = pools[index].released.popDue(at: now) {
-        formerOwners[prefix] = nil
+        pools[index].formerOwners[prefix] = nil
         if isFree(prefix) { return prefix }
       }
       let configuration = pools[index].configuration

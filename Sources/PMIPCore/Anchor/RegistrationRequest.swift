@@ -8,10 +8,17 @@ struct RegistrationRequest: Hashable, Sendable {
     var proxyCareOfAddress: IPv6Address
     var accessTechnology: AccessTechnologyType
     var linkLayerIdentifier: MobileNodeLinkLayerIdentifier?
+    /// Of a gateway that registers each of its uplinks (RFC 8278).
+    var path: GatewayPath?
 
     /// Same interface, wherever it is attached.
     func isSameInterface(as other: Attachment) -> Bool {
       accessTechnology == other.accessTechnology && linkLayerIdentifier == other.linkLayerIdentifier
+    }
+
+    /// Same interface at the same Proxy-CoA, whatever the gateway calls the path.
+    func isSamePlace(as other: Attachment) -> Bool {
+      proxyCareOfAddress == other.proxyCareOfAddress && isSameInterface(as: other)
     }
   }
 
@@ -41,7 +48,7 @@ struct RegistrationRequest: Hashable, Sendable {
 
   init(
     _ update: BindingUpdate, source: IPv6Address, destination: IPv6Address, at arrival: Moment,
-    node: MobileNodeIdentifier, gateway: GatewayPolicy
+    node: MobileNodeIdentifier, gateway: GatewayPolicy, proxyCareOfAddress: IPv6Address
   ) {
     let tolerated = gateway.tolerated
     var deviations = PeerDeviations.none
@@ -55,8 +62,8 @@ struct RegistrationRequest: Hashable, Sendable {
     // An identifier of zero octets is how RFC 5213 section 5.1 writes "unknown".
     let linkLayer = options.linkLayerIdentifier.flatMap { $0.identifier.allSatisfy { $0 == 0 } ? nil : $0 }
     attachment = Attachment(
-      proxyCareOfAddress: gateway.address, accessTechnology: options.accessTechnologyType ?? .reserved,
-      linkLayerIdentifier: linkLayer)
+      proxyCareOfAddress: proxyCareOfAddress, accessTechnology: options.accessTechnologyType ?? .reserved,
+      linkLayerIdentifier: linkLayer, path: GatewayPath(options))
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
     let named = options.homeNetworkPrefixes.compactMap { option in
@@ -97,7 +104,8 @@ struct RegistrationRequest: Hashable, Sendable {
   /// A retransmission differs from the original in its sequence number and timestamp only (RFC 5213 section 6.9.4).
   func isRetransmission(of other: RegistrationRequest) -> Bool {
     node == other.node && attachment == other.attachment && source == other.source && destination == other.destination
-      && handoff == other.handoff && offersRedirect == other.offersRedirect && prefixes == other.prefixes
+      && handoff == other.handoff && offersRedirect == other.offersRedirect
+      && update.options.magMultipathBinding == other.update.options.magMultipathBinding && prefixes == other.prefixes
       && update.lifetime == other.update.lifetime
   }
 
@@ -113,6 +121,6 @@ struct RegistrationRequest: Hashable, Sendable {
   /// What a session remembers of it, or would.
   var orderingMark: Ordering.Mark {
     Ordering.Mark(
-      sequence: update.sequence, timestamp: ordering == .timestamp ? timestamp : nil)
+      sequence: update.sequence, timestamp: ordering == .sequence ? nil : timestamp)
   }
 }

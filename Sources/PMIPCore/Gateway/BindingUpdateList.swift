@@ -7,7 +7,7 @@ struct BindingUpdateList: Sendable {
   private var entries: [AttachmentKey: BindingUpdateListEntry] = [:]
   /// A node has few interfaces: a sorted array each.
   private var keysOfNode: [MobileNodeIdentifier: [AttachmentKey]] = [:]
-  private var addressesOnLink: [String: Set<LinkLayerAddress>] = [:]
+  private var keysOnLink: [String: Set<AttachmentKey>] = [:]
   /// Bindings with each anchor that has some.
   private var bindingsAtAnchor: [IPv6Address: Int] = [:]
 
@@ -35,7 +35,7 @@ struct BindingUpdateList: Sendable {
 
   /// Attachments on a link, sorted.
   func keys(onLink link: String) -> [AttachmentKey] {
-    (addressesOnLink[link] ?? []).sorted().map { AttachmentKey(link: link, linkLayerAddress: $0) }
+    (keysOnLink[link] ?? []).sorted()
   }
 
   /// Bindings with an anchor.
@@ -56,15 +56,14 @@ struct BindingUpdateList: Sendable {
     var keys = keysOfNode[entry.identity.node] ?? []
     keys.insert(entry.key, at: keys.firstIndex { entry.key < $0 } ?? keys.endIndex)
     keysOfNode[entry.identity.node] = keys
-    addressesOnLink[entry.key.link, default: []].insert(entry.key.linkLayerAddress)
+    keysOnLink[entry.key.link, default: []].insert(entry.key)
   }
 
   private mutating func unindex(_ entry: BindingUpdateListEntry) {
     var keys = keysOfNode[entry.identity.node] ?? []
     keys.removeAll { $0 == entry.key }
     keysOfNode[entry.identity.node] = keys.isEmpty ? nil : keys
-    var addresses = addressesOnLink[entry.key.link] ?? []
-    addresses.remove(entry.key.linkLayerAddress)
-    addressesOnLink[entry.key.link] = addresses.isEmpty ? nil : addresses
+    keysOnLink[entry.key.link]?.remove(entry.key)
+    if keysOnLink[entry.key.link]?.isEmpty == true { keysOnLink[entry.key.link] = nil }
   }
 }

@@ -2,13 +2,15 @@ import DatapathModel
 import MobilityWire
 import NetTypes
 
-/// Names an attachment at this gateway: one interface of one node on one access link.
+/// Names an attachment at this gateway: one interface of one node on one access link, over one uplink.
 struct AttachmentKey: Hashable, Sendable, Comparable {
   var link: String
   var linkLayerAddress: LinkLayerAddress
+  /// Position in `MAGConfiguration.uplinks`; 0 when there is one way to the anchor only.
+  var uplink = 0
 
   static func < (a: Self, b: Self) -> Bool {
-    a.link == b.link ? a.linkLayerAddress < b.linkLayerAddress : a.link < b.link
+    (a.link, a.linkLayerAddress, a.uplink) < (b.link, b.linkLayerAddress, b.uplink)
   }
 }
 
@@ -53,7 +55,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     var registeredAt: Duration
     /// Monotonic. Counted from the transmission that was answered, so never later than the anchor's own idea.
     var expiresAt: Duration
-    /// Rises with each registration; among attachments that claim one prefix on-link the highest has it.
+    /// Rises with each registration, the same for all paths of an attachment; among attachments that claim one prefix
+    /// on-link the highest has it.
     var claim: UInt64
   }
 
@@ -92,6 +95,9 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   var departure: Departure?
   var binding: Binding?
   var lastStatus: BindingStatus?
+  /// The options that the anchor has accepted (RFC 8278); nil: this is the only path.
+  var multipath: OutstandingRequest.Multipath?
+  var isPath: Bool { multipath != nil }
   /// The anchor that the configured one has assigned to this session (RFC 6463).
   var assignedAnchorAddress: IPv6Address?
   /// A request may have reached the anchor and was not refused: leaving needs a de-registration.
@@ -144,6 +150,7 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   var summary: AttachmentSummary {
     AttachmentSummary(
       node: identity.node, kind: identity.kind, link: key.link, linkLayerAddress: key.linkLayerAddress,
+      uplink: key.uplink,
       linkLocalAddress: linkLocalAddress, accessTechnology: accessTechnology, trigger: trigger, state: state,
       anchorAddress: anchorAddress, tunnel: binding?.tunnel, prefixes: binding?.prefixes ?? [],
       offLinkPrefixes: binding?.offLinkPrefixes ?? [], lastStatus: lastStatus, lifetime: binding?.lifetime.duration,
@@ -157,5 +164,6 @@ struct BindingUpdateListEntry: Hashable, Sendable {
   func isSameSession(as other: Self) -> Bool {
     identity.node == other.identity.node && identity.anchorAddress == other.identity.anchorAddress
       && accessTechnology == other.accessTechnology && key.linkLayerAddress == other.key.linkLayerAddress
+      && key.uplink == other.key.uplink
   }
 }

@@ -4,8 +4,8 @@ import NetTypes
 extension MAGConfiguration {
   /// Everything that a gateway must not start with; empty: usable. Key paths as in the configuration file.
   public func problems() -> [ConfigurationProblem] {
-    addressProblems() + linkProblems() + nodeProblems() + timerProblems() + heartbeat.problems(at: "heartbeat")
-      + revocation.problems(at: "revocation")
+    addressProblems() + uplinkProblems() + linkProblems() + nodeProblems() + timerProblems()
+      + heartbeat.problems(at: "heartbeat") + revocation.problems(at: "revocation")
       + protocolProblems()
   }
 
@@ -63,6 +63,32 @@ extension MAGConfiguration {
     return address == proxyCareOfAddress
       ? [.init(keyPath: keyPath, message: "\(address) is also the proxy-care-of-address; anchor and gateway need two")]
       : []
+  }
+
+  private func uplinkProblems() -> [ConfigurationProblem] {
+    guard let first = uplinks.first else { return [] }
+    var problems: [ConfigurationProblem] = []
+    if uplinks.count > GatewayPath.bindings.count {
+      problems.append(.init(keyPath: "uplinks", message: "\(uplinks.count) uplinks; expected at most 254"))
+    }
+    if first.address != proxyCareOfAddress {
+      problems.append(
+        .init(
+          keyPath: "uplinks[0].address",
+          message: "\(first.address) is not the proxy-care-of-address; the preferred uplink has that one"))
+    }
+    for (index, uplink) in uplinks.enumerated() {
+      let keyPath = "uplinks[\(index)]"
+      if !uplink.address.isRoutableUnicast {
+        problems.append(
+          .init(keyPath: "\(keyPath).address", message: "\(uplink.address) is no routable unicast address"))
+      }
+      if uplinks[..<index].contains(where: { $0.address == uplink.address || $0.interface == uplink.interface }) {
+        problems.append(
+          .init(keyPath: keyPath, message: "interface or address stand twice; each uplink has its own"))
+      }
+    }
+    return problems
   }
 
   private func linkProblems() -> [ConfigurationProblem] {

@@ -19,12 +19,15 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var codePoints: CodePoints
   public var timers: MAGTimers
   public var limits: MAGLimits
+  /// Several ways to the anchors (RFC 8278), the preferred one first: its address is the `proxyCareOfAddress`. Empty:
+  /// one way.
+  public var uplinks: [Uplink] = []
   /// What is known about single anchors; for all others the defaults hold.
   public var anchors: [AnchorPolicy] = []
   /// With the anchors; off unless configured.
   public var heartbeat = HeartbeatSettings()
   public var revocation = RevocationTimers()
-  /// NAI of this gateway where a message names it (RFC 5846 section 9.2); nil: its Proxy-CoA as text.
+  /// NAI of this gateway where a message names it (RFC 5846 section 9.2, RFC 8278 section 4.2); nil: its Proxy-CoA as text.
   public var identity: String?
   /// EnableLMARedirectFunction, RFC 6463 section 7: the anchor may send new sessions to another anchor.
   public var acceptsRedirect = false

@@ -45,6 +45,10 @@ public struct MAGCounters: Hashable, Sendable {
     case acknowledgementsWithoutTimestamp = "acknowledgements-without-timestamp"
     /// Accepted, but without a usable on-link prefix or with lifetime 0.
     case uselessAcceptances = "useless-acceptances"
+    /// Acceptances of one of several paths (RFC 8278).
+    case pathsAccepted = "paths-accepted"
+    /// The anchor has answered the multipath option with status 180, or not at all.
+    case multipathUnsupported = "multipath-unsupported"
     /// Sessions that the anchor has sent to another anchor (RFC 6463).
     case redirectsFollowed = "redirects-followed"
     /// Redirect options that we had not asked for, or to an address that cannot be an anchor.
@@ -136,6 +140,8 @@ public struct MAGCounters: Hashable, Sendable {
     case advertisementsSent = "advertisements-sent"
     case withdrawalsSent = "withdrawals-sent"
     case probesSent = "probes-sent"
+    case uplinksLost = "uplinks-lost"
+    case uplinksReturned = "uplinks-returned"
   }
 
   private var values = [UInt64](repeating: 0, count: Counter.allCases.count)

@@ -36,6 +36,8 @@ public enum DetachmentCause: String, Hashable, Sendable, Codable {
   case rejected, revoked, shutdown
   /// The same interface is now registered on another access link of this gateway.
   case moved
+  /// One of several paths; others of the attachment go on or begin.
+  case pathEnded = "path-ended"
 }
 
 /// Everything that can happen to a mobile access gateway.
@@ -50,6 +52,8 @@ public enum MAGEvent: Codable, Sendable {
   case message(MobilityMessage, source: IPv6Address, destination: IPv6Address)
   case deadlineReached
   case datapathOutcome(EffectID, DatapathOutcome)
+  /// An interface towards the anchors has lost or got back its carrier; of interest if it is one of several uplinks.
+  case uplinkChanged(String, isUp: Bool)
   /// The MTU to advertise on a link has changed: min(access link MTU, tunnel MTU), octets.
   case linkMTU(String, UInt32)
   case configurationChanged(MAGConfiguration)
@@ -151,6 +155,8 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   public var link: String
   public var linkLayerAddress: LinkLayerAddress
+  /// Position in `MAGConfiguration.uplinks`.
+  public var uplink: Int
   public var linkLocalAddress: IPv6Address?
   public var accessTechnology: AccessTechnologyType
   public var trigger: Attachment.Trigger
@@ -168,14 +174,16 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
 
   public init(
     node: MobileNodeIdentifier, kind: TerminalKind, link: String, linkLayerAddress: LinkLayerAddress,
-    linkLocalAddress: IPv6Address?, accessTechnology: AccessTechnologyType, trigger: Attachment.Trigger, state: State,
-    anchorAddress: IPv6Address, tunnel: TunnelIdentifier?, prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix],
-    lastStatus: BindingStatus?, lifetime: Duration?, expiresAt: Duration?, attachedAt: NTPTimestamp
+    uplink: Int = 0, linkLocalAddress: IPv6Address?, accessTechnology: AccessTechnologyType,
+    trigger: Attachment.Trigger, state: State, anchorAddress: IPv6Address, tunnel: TunnelIdentifier?,
+    prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix], lastStatus: BindingStatus?, lifetime: Duration?,
+    expiresAt: Duration?, attachedAt: NTPTimestamp
   ) {
     self.node = node
     self.kind = kind
     self.link = link
     self.linkLayerAddress = linkLayerAddress
+    self.uplink = uplink
     self.linkLocalAddress = linkLocalAddress
     self.accessTechnology = accessTechnology
     self.trigger = trigger
@@ -193,7 +201,7 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
 
 public enum AttachmentPersistenceChange: Hashable, Sendable, Codable {
   case store(AttachmentRecord)
-  case remove(link: String, LinkLayerAddress)
+  case remove(link: String, LinkLayerAddress, uplink: Int)
 }
 
 /// What must survive a restart of the gateway.
@@ -202,12 +210,16 @@ public struct AttachmentRecord: Hashable, Sendable, Codable {
   public var kind: TerminalKind
   public var link: String
   public var linkLayerAddress: LinkLayerAddress
+  /// Position in `MAGConfiguration.uplinks`.
+  public var uplink: Int
   public var linkLocalAddress: IPv6Address?
   public var accessTechnology: AccessTechnologyType
   public var trigger: Attachment.Trigger
   public var anchorAddress: IPv6Address
   /// Where `anchorAddress` has sent the session (RFC 6463).
   public var assignedAnchorAddress: IPv6Address?
+  /// One of several paths (RFC 8278).
+  public var isPath: Bool
   public var tunnel: TunnelIdentifier
   public var prefixes: [IPv6Prefix]
   public var offLinkPrefixes: [IPv6Prefix]
@@ -219,8 +231,10 @@ public struct AttachmentRecord: Hashable, Sendable, Codable {
 
   public init(
     node: MobileNodeIdentifier, kind: TerminalKind, link: String, linkLayerAddress: LinkLayerAddress,
-    linkLocalAddress: IPv6Address?, accessTechnology: AccessTechnologyType, trigger: Attachment.Trigger,
-    anchorAddress: IPv6Address, assignedAnchorAddress: IPv6Address? = nil, tunnel: TunnelIdentifier,
+    uplink: Int = 0, linkLocalAddress: IPv6Address?, accessTechnology: AccessTechnologyType,
+    trigger: Attachment.Trigger,
+    anchorAddress: IPv6Address, assignedAnchorAddress: IPv6Address? = nil, isPath: Bool = false,
+    tunnel: TunnelIdentifier,
     prefixes: [IPv6Prefix], offLinkPrefixes: [IPv6Prefix],
     gatewayLinkLocalAddress: IPv6Address, sequence: UInt16, lifetime: BindingLifetime, expiresAt: NTPTimestamp,
     attachedAt: NTPTimestamp
@@ -229,11 +243,13 @@ public struct AttachmentRecord: Hashable, Sendable, Codable {
     self.kind = kind
     self.link = link
     self.linkLayerAddress = linkLayerAddress
+    self.uplink = uplink
     self.linkLocalAddress = linkLocalAddress
     self.accessTechnology = accessTechnology
     self.trigger = trigger
     self.anchorAddress = anchorAddress
     self.assignedAnchorAddress = assignedAnchorAddress
+    self.isPath = isPath
     self.tunnel = tunnel
     self.prefixes = prefixes
     self.offLinkPrefixes = offLinkPrefixes

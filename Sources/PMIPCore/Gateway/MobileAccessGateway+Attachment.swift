@@ -12,10 +12,13 @@ extension MobileAccessGateway {
       counters.count(.invalidAddressesIgnored)
       return
     }
-    let key = AttachmentKey(link: attachment.link, linkLayerAddress: attachment.linkLayerAddress)
-    if let entry = list[key] {
-      attachedAgain(entry, attachment, &turn)
-    } else {
+    let known = paths(on: attachment.link, attachment.linkLayerAddress)
+    for key in known {
+      if let entry = list[key] { attachedAgain(entry, attachment, &turn) }
+    }
+    if known.isEmpty {
+      let key = AttachmentKey(
+        link: attachment.link, linkLayerAddress: attachment.linkLayerAddress, uplink: firstUplink)
       begin(key, attachment, &turn)
     }
   }
@@ -50,7 +53,9 @@ extension MobileAccessGateway {
   ) {
     var entry = known
     if let named = attachment.identifier, named != entry.identity.node {
-      depart(entry, .attachAgain(attachment), &turn)
+      // One path begins the new session, and the others follow.
+      let isFirst = paths(on: entry.key.link, entry.key.linkLayerAddress).first == entry.key
+      depart(entry, isFirst ? .attachAgain(attachment) : .remove(.pathEnded), &turn)
       return
     }
     entry.lastSeen = nextSign()
@@ -68,10 +73,10 @@ extension MobileAccessGateway {
       advertise(entry, &turn)
     case .deregistering:
       switch entry.departure {
+      // The first two end in another try by themselves, the third has left its place to other paths.
+      case .attachAgain, .refuse, .remove(.pathEnded): break
       case .remove, nil: register(entry, naming: [], &turn)
       case .revoke: if attachment.trigger.isArrival { register(entry, naming: [], &turn) }
-      // Both end in another try by themselves.
-      case .attachAgain, .refuse: break
       }
     case .refused:
       guard attachment.trigger == .operatorRequest else { return }
@@ -82,11 +87,11 @@ extension MobileAccessGateway {
   }
 
   mutating func detached(_ key: AttachmentKey, _ cause: DetachmentCause, _ turn: inout Turn) {
-    guard let entry = list[key] else {
-      counters.count(.unknownDetachmentsIgnored)
-      return
+    let known = paths(on: key.link, key.linkLayerAddress)
+    if known.isEmpty { counters.count(.unknownDetachmentsIgnored) }
+    for key in known {
+      if let entry = list[key] { depart(entry, .remove(cause), &turn) }
     }
-    depart(entry, .remove(cause), &turn)
   }
 
   /// Ends a session at the anchor, then does what `departure` says. Without a de-registration if the anchor has no
@@ -118,9 +123,18 @@ extension MobileAccessGateway {
     switch entry.departure {
     case .remove(let cause):
       remove(entry, cause, tellingNode: false, &turn)
+      // The uplink may have come back meanwhile.
+      for path in paths(on: entry.key.link, entry.key.linkLayerAddress) { extendPaths(of: path, &turn) }
     case .attachAgain(let attachment):
       remove(entry, .operatorRequest, tellingNode: true, &turn)
-      begin(entry.key, attachment, &turn)
+      var key = entry.key
+      key.uplink = firstUplink
+      if list[key] == nil {
+        begin(key, attachment, &turn)
+      } else {
+        // Another path of the old session, whose end is not answered yet.
+        list[key]?.departure = .attachAgain(attachment)
+      }
     case .revoke: revoked(entry, &turn)
     case .refuse, nil:
       entry.departure = nil
@@ -156,6 +170,7 @@ extension MobileAccessGateway {
     dropBinding(of: &entry, tellingNode: tellingNode, &turn)
     cancelTimers([.request, .retry, .probe], of: entry.key)
     list[entry.key] = nil
+    if let path = paths(beside: entry).first { startProbing(path, &turn) }
     counters.count(.attachmentsRemoved)
     turn.perform(.notify(.attachmentRemoved(summary, cause)))
   }

@@ -11,12 +11,12 @@ extension MobileAccessGateway {
     var deadline = now.monotonic
     // Older sessions first: the newest one has a prefix that several claim.
     let ordered = records.sorted { a, b in
-      (a.attachedAt, a.link, a.linkLayerAddress) < (b.attachedAt, b.link, b.linkLayerAddress)
+      (a.attachedAt, a.link, a.linkLayerAddress, a.uplink) < (b.attachedAt, b.link, b.linkLayerAddress, b.uplink)
     }
     for record in ordered {
       guard let entry = restored(record, at: now) else {
         counters.count(.recordsDropped)
-        turn.perform(.persist(.remove(link: record.link, record.linkLayerAddress)))
+        turn.perform(.persist(.remove(link: record.link, record.linkLayerAddress, uplink: record.uplink)))
         continue
       }
       counters.count(.attachmentsRestored)
@@ -32,8 +32,9 @@ extension MobileAccessGateway {
 
   /// nil: expired, on a link that is no access link any more, the second of its kind, or too many.
   private mutating func restored(_ record: AttachmentRecord, at now: Moment) -> BindingUpdateListEntry? {
-    let key = AttachmentKey(link: record.link, linkLayerAddress: record.linkLayerAddress)
+    let key = AttachmentKey(link: record.link, linkLayerAddress: record.linkLayerAddress, uplink: record.uplink)
     guard record.expiresAt > now.wallClock, list[key] == nil, !record.prefixes.isEmpty,
+      record.uplink < max(1, configuration.uplinks.count),
       list.count < configuration.limits.attachments,
       directory.accessTechnology(of: record.link) == record.accessTechnology
     else { return nil }
@@ -51,17 +52,22 @@ extension MobileAccessGateway {
       accessTechnology: record.accessTechnology, trigger: record.trigger, linkLocalAddress: record.linkLocalAddress,
       attachedAt: record.attachedAt, lastSeen: nextSign(), sequence: record.sequence)
     let (tunnel, added) = tunnels.acquire(
-      local: configuration.proxyCareOfAddress, remote: record.assignedAnchorAddress ?? record.anchorAddress,
+      local: careOfAddress(of: key), remote: record.assignedAnchorAddress ?? record.anchorAddress,
       preferring: record.tunnel)
     let binding = BindingUpdateListEntry.Binding(
       prefixes: record.prefixes, offLinkPrefixes: record.offLinkPrefixes, tunnel: tunnel, lifetime: record.lifetime,
-      registeredAt: now.monotonic, expiresAt: now.monotonic + remaining, claim: nextClaim())
+      registeredAt: now.monotonic, expiresAt: now.monotonic + remaining,
+      claim: paths(beside: entry).compactMap(\.binding?.claim).max() ?? nextClaim())
     entry.state = .registered
     entry.assignedAnchorAddress = record.assignedAnchorAddress
     entry.binding = binding
     entry.anchorMayHoldBinding = true
     entry.isPersisted = true
-    entry.isAdvertised = true
+    if record.isPath {
+      multipathSupport[entry.anchorAddress] = .supported
+      entry.multipath = multipathOptions(for: entry, .registration)
+    }
+    entry.isAdvertised = !paths(beside: entry).contains { $0.isAdvertised }
     if configuration.anchorChoosesLinkLocalAddress { entry.gatewayLinkLocalAddress = record.gatewayLinkLocalAddress }
     if let added { desiredDatapath.apply(.addTunnel(added)) }
     for change in routeChanges(from: nil, to: binding, of: entry) { desiredDatapath.apply(change) }
@@ -77,6 +83,11 @@ extension MobileAccessGateway {
     configuration = new
     directory = NodeDirectory(new)
     deniedNodes.removeAll()
+    multipathSupport.removeAll()
+    if old.uplinks != new.uplinks || !new.uplinks.isEmpty && old.identifier != new.identifier {
+      failedUplinks.removeAll()
+      return restartSessions(&turn)
+    }
     var kept: [AttachmentKey] = []
     for key in list.sortedKeys {
       guard let entry = list[key] else { continue }
@@ -97,6 +108,23 @@ extension MobileAccessGateway {
     }
   }
 
+  /// The uplinks are others now, or what names them to the anchor: every attachment begins anew.
+  private mutating func restartSessions(_ turn: inout Turn) {
+    var restarted: Set<AttachmentKey> = []
+    for key in list.sortedKeys {
+      guard let entry = list[key] else { continue }
+      let isFirst = restarted.insert(AttachmentKey(link: key.link, linkLayerAddress: key.linkLayerAddress)).inserted
+      depart(entry, isFirst ? .attachAgain(attachment(of: entry)) : .remove(.pathEnded), &turn)
+    }
+  }
+
+  /// As it would be seen now.
+  private func attachment(of entry: BindingUpdateListEntry) -> Attachment {
+    Attachment(
+      link: entry.key.link, linkLayerAddress: entry.key.linkLayerAddress, linkLocalAddress: entry.linkLocalAddress,
+      trigger: entry.trigger, identifier: entry.identity.isNamedByOperator ? entry.identity.node : nil)
+  }
+
   /// What the configuration now says against this session; nil: nothing.
   private func departure(of entry: BindingUpdateListEntry) -> BindingUpdateListEntry.Departure? {
     guard directory.accessTechnology(of: entry.key.link) != nil else { return .remove(.linkDown) }
@@ -107,10 +135,9 @@ extension MobileAccessGateway {
     if identity == entry.identity, directory.accessTechnology(of: entry.key.link) == entry.accessTechnology {
       return nil
     }
-    return .attachAgain(
-      Attachment(
-        link: entry.key.link, linkLayerAddress: entry.key.linkLayerAddress, linkLocalAddress: entry.linkLocalAddress,
-        trigger: entry.trigger, identifier: named))
+    // One path begins the new session, and the others follow.
+    let isFirst = paths(on: entry.key.link, entry.key.linkLayerAddress).first == entry.key
+    return isFirst ? .attachAgain(attachment(of: entry)) : .remove(.pathEnded)
   }
 
   /// Everything that was asked under the old parameters is asked again.

@@ -20,8 +20,10 @@ extension MobileAccessGateway {
     }
     var entry = known
     let old = entry.binding
-    let (tunnel, added) = tunnels.acquire(local: request.source, remote: entry.anchorAddress)
+    let (tunnel, added) = tunnels.acquire(
+      local: request.alternateCareOfAddress ?? request.source, remote: entry.anchorAddress)
     let keptClaim = request.purpose == .refresh ? old?.claim : nil
+    let sharedClaim = paths(beside: known).compactMap(\.binding?.claim).max()
     let isExtended = request.handoffIndicator == .noChange
     var offLink = granted.offLink
     if let old, let list = entry.newestPrefixList, transmission.sentAt <= list.receivedAt {
@@ -32,7 +34,7 @@ extension MobileAccessGateway {
     let binding = BindingUpdateListEntry.Binding(
       prefixes: granted.onLink, offLinkPrefixes: offLink, tunnel: tunnel, lifetime: lifetime,
       registeredAt: isExtended ? old?.registeredAt ?? transmission.sentAt : transmission.sentAt,
-      expiresAt: transmission.sentAt + lifetime.duration, claim: keptClaim ?? nextClaim())
+      expiresAt: transmission.sentAt + lifetime.duration, claim: keptClaim ?? sharedClaim ?? nextClaim())
 
     entry.state = .registered
     entry.lastStatus = acknowledgement.status
@@ -183,7 +185,12 @@ extension MobileAccessGateway {
   /// Removes routes and, with the last binding, the tunnel. The node is told if it has been told anything before.
   mutating func dropBinding(of entry: inout BindingUpdateListEntry, tellingNode: Bool, _ turn: inout Turn) {
     guard let binding = entry.binding else { return }
-    if tellingNode, entry.isAdvertised {
+    let heir = entry.isAdvertised ? paths(beside: entry).first { $0.isServed } : nil
+    if let heir {
+      // The node keeps its prefixes: another path of the attachment goes on advertising them.
+      list[heir.key]?.isAdvertised = true
+      setTimer(.advertisement, of: heir.key, to: turn.now.monotonic + configuration.timers.advertisementInterval)
+    } else if tellingNode, entry.isAdvertised {
       counters.count(.withdrawalsSent)
       turn.perform(.advertise(advertisementBuilder(for: entry).withdrawal(for: entry)))
     }
@@ -208,6 +215,10 @@ extension MobileAccessGateway {
     var entry = known
     guard entry.isServed else {
       list[entry.key]?.needsAdvertisement = true
+      return
+    }
+    guard !paths(beside: entry).contains(where: { $0.isAdvertised }) else {
+      list[entry.key]?.needsAdvertisement = false
       return
     }
     counters.count(.advertisementsSent)
@@ -246,7 +257,10 @@ extension MobileAccessGateway {
   /// that the node is still attached.
   mutating func startProbing(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
     guard configuration.timers.probeInterval > .zero,
-      timers.deadline(of: .attachment(Timer(key: entry.key, kind: .probe))) == nil
+      timers.deadline(of: .attachment(Timer(key: entry.key, kind: .probe))) == nil,
+      !paths(beside: entry).contains(where: {
+        timers.deadline(of: .attachment(Timer(key: $0.key, kind: .probe))) != nil
+      })
     else { return }
     setTimer(.probe, of: entry.key, to: turn.now.monotonic + configuration.timers.probeInterval)
   }
@@ -266,9 +280,10 @@ extension MobileAccessGateway {
     entry.isPersisted = true
     let record = AttachmentRecord(
       node: entry.identity.node, kind: entry.identity.kind, link: entry.key.link,
-      linkLayerAddress: entry.key.linkLayerAddress, linkLocalAddress: entry.linkLocalAddress,
-      accessTechnology: entry.accessTechnology, trigger: entry.trigger, anchorAddress: entry.identity.anchorAddress,
-      assignedAnchorAddress: entry.assignedAnchorAddress,
+      linkLayerAddress: entry.key.linkLayerAddress, uplink: entry.key.uplink,
+      linkLocalAddress: entry.linkLocalAddress, accessTechnology: entry.accessTechnology, trigger: entry.trigger,
+      anchorAddress: entry.identity.anchorAddress,
+      assignedAnchorAddress: entry.assignedAnchorAddress, isPath: entry.isPath,
       tunnel: binding.tunnel, prefixes: binding.prefixes, offLinkPrefixes: binding.offLinkPrefixes,
       gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress ?? configuration.gatewayLinkLocalAddress,
       sequence: entry.sequence, lifetime: binding.lifetime,
@@ -281,6 +296,6 @@ extension MobileAccessGateway {
   func forget(_ entry: inout BindingUpdateListEntry, _ turn: inout Turn) {
     guard entry.isPersisted else { return }
     entry.isPersisted = false
-    turn.perform(.persist(.remove(link: entry.key.link, entry.key.linkLayerAddress)))
+    turn.perform(.persist(.remove(link: entry.key.link, entry.key.linkLayerAddress, uplink: entry.key.uplink)))
   }
 }

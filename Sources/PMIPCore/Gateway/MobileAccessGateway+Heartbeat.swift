@@ -15,7 +15,7 @@ extension MobileAccessGateway {
   /// A request is answered with or without bindings (RFC 5847 section 3.1), of an anchor that we know.
   mutating func receive(_ heartbeat: Heartbeat, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn) {
     guard directory.anchors.contains(source) || list.bindings(at: source) > 0,
-      destination == configuration.proxyCareOfAddress
+      isOwn(destination)
     else {
       counters.count(.heartbeatsFromStrangers)
       return
@@ -23,7 +23,9 @@ extension MobileAccessGateway {
     guard heartbeat.isResponse else {
       counters.count(.heartbeatRequestsReceived)
       peers[source]?.assumeSupport()
-      send(.heartbeatResponsesSent, .response(to: heartbeat, restartCounter: restartCounter), to: source, &turn)
+      send(
+        .heartbeatResponsesSent, .response(to: heartbeat, restartCounter: restartCounter), from: destination,
+        to: source, &turn)
       return
     }
     var exchange = peers[source] ?? HeartbeatExchange()
@@ -97,10 +99,11 @@ extension MobileAccessGateway {
   }
 
   private mutating func send(
-    _ counter: MAGCounters.Counter, _ heartbeat: Heartbeat, to anchor: IPv6Address, _ turn: inout Turn
+    _ counter: MAGCounters.Counter, _ heartbeat: Heartbeat, from address: IPv6Address? = nil,
+    to anchor: IPv6Address, _ turn: inout Turn
   ) {
     counters.count(counter)
-    turn.perform(.send(.heartbeat(heartbeat), source: configuration.proxyCareOfAddress, destination: anchor))
+    turn.perform(.send(.heartbeat(heartbeat), source: address ?? preferredAddress, destination: anchor))
   }
 
   // MARK: When

@@ -32,7 +32,9 @@ extension MobileAccessGateway {
       guard !pendingNotifications.values.contains(where: { $0.notification.isSame(as: notification) }) else { return }
     }
     guard let node else { return notifiedAboutGroup(notification, &turn) }
-    let entries = list.keys(of: node).compactMap { list[$0] }.filter { $0.anchorAddress == source }
+    let entries = list.keys(of: node).compactMap { list[$0] }.filter {
+      $0.anchorAddress == source && (!isMultipath || careOfAddress(of: $0.key) == destination)
+    }
     switch message.reason {
     case .forceReregistration: reregister(entries, notification, &turn)
     case .updateSessionParameters: updateSession(entries, notification, &turn)

@@ -26,7 +26,10 @@ extension MobileAccessGateway {
   // MARK: Requests
 
   /// Asks for a binding. `prefixes` empty: whatever the anchor assigns, or the node map has for an anchor that cannot.
-  mutating func register(_ known: BindingUpdateListEntry, naming prefixes: [IPv6Prefix], _ turn: inout Turn) {
+  mutating func register(
+    _ known: BindingUpdateListEntry, naming prefixes: [IPv6Prefix], handoffIndicator: HandoffIndicator? = nil,
+    _ turn: inout Turn
+  ) {
     var entry = known
     entry.state = .registering
     entry.departure = nil
@@ -35,7 +38,8 @@ extension MobileAccessGateway {
     let proposed = prefixes.isEmpty ? entry.identity.proposedPrefixes : prefixes
     if proposed != prefixes { counters.count(.toleratedNoDynamicPrefix) }
     entry.request = request(
-      .registration, for: entry, handoffIndicator: handoffIndicator(of: entry.identity), prefixes: proposed,
+      .registration, for: entry, handoffIndicator: handoffIndicator ?? self.handoffIndicator(of: entry.identity),
+      prefixes: proposed,
       retransmission: Retransmission(
         initial: configuration.timers.initialBindackTimeoutFirstRegistration,
         maximum: configuration.timers.maxBindackTimeout))
@@ -55,7 +59,7 @@ extension MobileAccessGateway {
     var entry = known
     entry.state = .refreshing
     cancelTimers([.refresh], of: entry.key)
-    let isHere = desiredDatapath.tunnels[binding.tunnel]?.local == configuration.proxyCareOfAddress
+    let isHere = desiredDatapath.tunnels[binding.tunnel]?.local == careOfAddress(of: entry.key)
     let lost = entry.isLostByAnchor ? handoffIndicator(of: entry.identity) : nil
     entry.isLostByAnchor = false
     entry.request = request(
@@ -89,15 +93,17 @@ extension MobileAccessGateway {
   ) -> OutstandingRequest {
     // A de-registration goes where the binding is, even if our address was changed since.
     let bound = purpose == .deregistration ? entry.binding.flatMap { desiredDatapath.tunnels[$0.tunnel]?.local } : nil
+    let route = route(purpose, about: bound ?? careOfAddress(of: entry.key), of: entry.key)
     let asksForLinkLocal = purpose != .deregistration && configuration.anchorChoosesLinkLocalAddress
     return OutstandingRequest(
-      purpose: purpose, source: bound ?? configuration.proxyCareOfAddress,
+      purpose: purpose, source: route.source,
       anchorAddress: entry.anchorAddress, handoffIndicator: handoffIndicator, prefixes: prefixes,
       lifetime: purpose == .deregistration ? .zero : BindingLifetime(configuration.timers.lifetime),
       linkLocalAddress: asksForLinkLocal ? entry.proposedLinkLocalAddress ?? .unspecified : nil,
       accessNetwork: namingAccessNetwork ? directory.accessNetwork(of: entry.key.link) : nil,
       offersRedirect: configuration.acceptsRedirect && purpose == .registration
         && entry.assignedAnchorAddress == nil,
+      multipath: multipathOptions(for: entry, purpose), alternateCareOfAddress: route.alternate,
       retransmission: retransmission)
   }
 
@@ -228,8 +234,8 @@ extension MobileAccessGateway {
   }
 
   /// By MN-ID, sequence number and addresses; the link-layer identifier and the access technology tell the interfaces
-  /// of one node apart, and the echoed timestamp of an acceptance tells two requests with one number apart. Status 135
-  /// carries the number that the anchor accepted last instead of ours.
+  /// of one node apart, BID the paths of an interface, and the echoed timestamp of an acceptance two requests with one
+  /// number. Status 135 carries the number that the anchor accepted last instead of ours.
   ///
   /// A contradiction silences a session until an operator acts, so it must be none that a late answer to another
   /// request of ours could cause: a number comes round again, or was adopted from the anchor.
@@ -251,10 +257,11 @@ extension MobileAccessGateway {
         candidates.append((entry, request, transmission))
       }
     }
-    let exact = candidates.first { entry, _, _ in
+    let exact = candidates.first { entry, request, _ in
       let sent = MobileNodeLinkLayerIdentifier(entry.key.linkLayerAddress)
       return (options.linkLayerIdentifier ?? sent) == sent
         && (options.accessTechnologyType ?? entry.accessTechnology) == entry.accessTechnology
+        && options.magMultipathBinding.map { $0.binding == request.multipath?.binding.binding } ?? true
     }
     guard let (entry, request, transmission) = exact ?? (candidates.count == 1 ? candidates[0] : nil) else {
       return .none
@@ -300,7 +307,9 @@ extension MobileAccessGateway {
     }
     var entry = entry
     if let redirect = acknowledgement.options.redirect { follow(redirect, answering: request, &entry) }
+    learnMultipath(request, acknowledgement, &entry)
     bind(entry, request, transmission, granted, lifetime, acknowledgement, &turn)
+    if entry.isPath { extendPaths(of: entry.key, &turn) } else { dropPaths(beside: entry, &turn) }
   }
 
   /// The prefixes of an acceptance. On-link ones stand in HNP options; those of the node's other interfaces in HNP
@@ -349,6 +358,8 @@ extension MobileAccessGateway {
       // Somebody must set a clock first; the retransmission timer runs on and paces the next try.
       list[entry.key] = entry
       turn.perform(.notify(.attachmentChanged(entry.summary)))
+    case .multipathBindingRefused where request.multipath != nil && request.purpose != .deregistration:
+      multipathRefused(entry, &turn)
     default:
       // A named prefix is not ours (any more): once more, and the anchor may choose.
       let namedPrefixesRefused = status == .notAuthorizedForHomeNetworkPrefix || status == .prefixSetDoesNotMatch

@@ -27,7 +27,7 @@ extension MobileAccessGateway {
     _ revocation: BindingRevocation, source: IPv6Address, destination: IPv6Address, _ turn: inout Turn
   ) {
     guard directory.anchors.contains(source) || list.bindings(at: source) > 0,
-      destination == configuration.proxyCareOfAddress
+      isOwn(destination)
     else {
       counters.count(.revocationsFromStrangers)
       return
@@ -66,7 +66,7 @@ extension MobileAccessGateway {
     guard indication.flags.contains(.proxyBinding) else { return Judgement(status: .functionNotSupported) }
     // There are no IPv4 bindings, and no bindings for another address of this gateway.
     guard !indication.flags.contains(.ipv4HomeAddressBinding),
-      options.alternateCareOfAddress ?? configuration.proxyCareOfAddress == configuration.proxyCareOfAddress
+      isOwn(options.alternateCareOfAddress ?? configuration.proxyCareOfAddress)
     else { return Judgement(status: .bindingDoesNotExist) }
     if let group = options.mobileNodeGroupIdentifier {
       // RFC 6602 section 4: a group, and no single session beside it.

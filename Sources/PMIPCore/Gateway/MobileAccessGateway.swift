@@ -86,6 +86,10 @@ public struct MobileAccessGateway: Sendable {
   /// Nodes refused with status 152: not tried again until an operator attaches them (RFC 5213 section 6.9.1.2) or the
   /// configuration changes.
   var deniedNodes: Set<MobileNodeIdentifier> = []
+  /// By address; not there: unknown.
+  var multipathSupport: [IPv6Address: MultipathSupport] = [:]
+  /// Positions in `configuration.uplinks`.
+  var failedUplinks: Set<Int> = []
   var pendingInstalls: [EffectID: PendingInstall] = [:]
   /// Update Notifications that the kernel must answer first.
   var pendingNotifications: [EffectID: PendingNotification] = [:]
@@ -130,11 +134,14 @@ public struct MobileAccessGateway: Sendable {
     case .detached(let link, let address, let cause):
       detached(AttachmentKey(link: link, linkLayerAddress: address), cause, &turn)
     case .linkDown(let link):
-      for key in list.keys(onLink: link) { detached(key, .linkDown, &turn) }
+      for key in list.keys(onLink: link) {
+        if let entry = list[key] { depart(entry, .remove(.linkDown), &turn) }
+      }
     case .message(let message, let source, let destination):
       receive(message, source: source, destination: destination, &turn)
     case .deadlineReached: break
     case .datapathOutcome(let identifier, let outcome): datapathAnswered(identifier, outcome, &turn)
+    case .uplinkChanged(let interface, let isUp): uplinkChanged(interface, isUp: isUp, &turn)
     case .linkMTU(let link, let mtu): linkMTUChanged(link, mtu, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
     case .restore(let records): restore(records, &turn)
@@ -173,7 +180,7 @@ public struct MobileAccessGateway: Sendable {
   public var attachments: [AttachmentSummary] { list.sortedKeys.compactMap { list[$0]?.summary } }
 
   public func attachment(of address: LinkLayerAddress, onLink link: String) -> AttachmentSummary? {
-    list[AttachmentKey(link: link, linkLayerAddress: address)]?.summary
+    paths(on: link, address).first.flatMap { list[$0]?.summary }
   }
 
   /// Bindings that use a tunnel.

@@ -25,6 +25,12 @@ struct OutstandingRequest: Hashable, Sendable {
     var sentAt: Duration
   }
 
+  /// Options 63 and 64 of RFC 8278.
+  struct Multipath: Hashable, Sendable {
+    var binding: MAGMultipathBinding
+    var gateway: MAGIdentifier
+  }
+
   /// Older transmissions are forgotten. At doubling intervals from 1 s the eighth is sent a minute after the first.
   static let maximumTransmissions = 8
   /// After an answer that asks for another try at once (135, 157). With the transmission that the timer paced these are
@@ -45,6 +51,9 @@ struct OutstandingRequest: Hashable, Sendable {
   let accessNetwork: AccessNetworkSubOption?
   /// Redirect-Capability option (RFC 6463): the anchor may assign another one.
   let offersRedirect: Bool
+  let multipath: Multipath?
+  /// The Proxy-CoA, when the message leaves from another address.
+  let alternateCareOfAddress: IPv6Address?
 
   private(set) var transmissions: [Transmission] = []
   var retransmission: Retransmission
@@ -53,8 +62,8 @@ struct OutstandingRequest: Hashable, Sendable {
   init(
     purpose: Purpose, source: IPv6Address, anchorAddress: IPv6Address, handoffIndicator: HandoffIndicator,
     prefixes: [IPv6Prefix], lifetime: BindingLifetime, linkLocalAddress: IPv6Address?,
-    accessNetwork: AccessNetworkSubOption? = nil, offersRedirect: Bool,
-    retransmission: Retransmission
+    accessNetwork: AccessNetworkSubOption? = nil, offersRedirect: Bool, multipath: Multipath?,
+    alternateCareOfAddress: IPv6Address?, retransmission: Retransmission
   ) {
     self.purpose = purpose
     self.source = source
@@ -65,6 +74,8 @@ struct OutstandingRequest: Hashable, Sendable {
     self.linkLocalAddress = linkLocalAddress
     self.accessNetwork = accessNetwork
     self.offersRedirect = offersRedirect
+    self.multipath = multipath
+    self.alternateCareOfAddress = alternateCareOfAddress
     self.retransmission = retransmission
   }
 
@@ -111,8 +122,13 @@ struct OutstandingRequest: Hashable, Sendable {
     if let timestamp { options.append(.timestamp(timestamp)) }
     options.append(.mobileNodeLinkLayerIdentifier(MobileNodeLinkLayerIdentifier(linkLayerAddress)))
     if let linkLocalAddress { options.append(.linkLocalAddress(linkLocalAddress)) }
+    if let alternateCareOfAddress { options.append(.alternateCareOfAddress(alternateCareOfAddress)) }
     if let accessNetwork { options.append(.accessNetworkIdentifier([accessNetwork])) }
     if offersRedirect { options.append(.redirectCapability) }
+    if let multipath {
+      options.append(.magMultipathBinding(multipath.binding))
+      options.append(.magIdentifier(multipath.gateway))
+    }
     return BindingUpdate(
       sequence: sequence, flags: [.acknowledge, .proxyRegistration], lifetime: lifetime,
       options: MobilityOptions(options))

@@ -4,7 +4,7 @@ import NetTypes
 /// Which attachment a prefix is routed to when several claim it. That happens when two interfaces of one node are on
 /// this gateway: the prefix of the one is served off-link through the other. On-link wins, because only there the
 /// node has configured the addresses; among equals the newest registration wins, because that is where the anchor's
-/// binding is.
+/// binding is. The paths of one attachment have one number, and the first uplink comes first.
 struct PrefixClaims: Sendable {
   struct Claim: Hashable, Sendable {
     var key: AttachmentKey
@@ -16,7 +16,8 @@ struct PrefixClaims: Sendable {
     var via: IPv6Address?
 
     func precedes(_ other: Claim) -> Bool {
-      isOnLink == other.isOnLink ? number > other.number : isOnLink
+      guard isOnLink == other.isOnLink else { return isOnLink }
+      return number == other.number ? key.uplink < other.key.uplink : number > other.number
     }
   }
 

@@ -14,8 +14,10 @@ struct HashIndex: Sendable {
   /// Places in use on average before one segment is divided; none holds many times as much.
   private static let load = 64
 
-  private var segments = [Segment()]
+  private var segments = SegmentedArray<Segment>()
   private(set) var count = 0
+
+  init() { segments.append(Segment()) }
 
   static func hash(_ key: some Hashable) -> Hash {
     var hasher = Hasher()
