@@ -1,4 +1,5 @@
-// fuzz TARGET [LIBFUZZER-ARGUMENT...]: `testbed/fuzz` calls it.
+// FLOWMOB_FUZZ_TARGET=TARGET fuzz [LIBFUZZER-ARGUMENT...]: `testbed/fuzz` calls it. The target is no argument, because
+// libFuzzer starts the program again with those that it knows.
 // FLOWMOB_FUZZ_TRACE=1 prints what happens, for one input.
 import CLibFuzzer
 import FuzzTargets
@@ -9,11 +10,11 @@ private func complain(_ text: String) {
   write(STDERR_FILENO, octets, octets.count)
 }
 
-private let names = FuzzTarget.allCases.map(\.rawValue)
-
 private let target: FuzzTarget = {
-  guard CommandLine.arguments.count > 1, let target = FuzzTarget(rawValue: CommandLine.arguments[1]) else {
-    complain("fuzz: the first argument must be one of \(names.joined(separator: ", "))")
+  let name = getenv("FLOWMOB_FUZZ_TARGET").map { String(cString: $0) } ?? ""
+  guard let target = FuzzTarget(rawValue: name) else {
+    let names = FuzzTarget.allCases.map(\.rawValue).joined(separator: ", ")
+    complain("fuzz: FLOWMOB_FUZZ_TARGET is '\(name)'; set it to one of \(names)")
     exit(2)
   }
   return target
@@ -21,9 +22,7 @@ private let target: FuzzTarget = {
 
 private let trace: ((String) -> Void)? = getenv("FLOWMOB_FUZZ_TRACE") == nil ? nil : { complain($0) }
 
-// libFuzzer must not see the name of the target: what is no option is a corpus to it.
-var arguments: [UnsafeMutablePointer<CChar>?] =
-  ([CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(2)).map { strdup($0) } + [nil]
+var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
 _ = target
 
 let status = arguments.withUnsafeMutableBufferPointer { buffer in

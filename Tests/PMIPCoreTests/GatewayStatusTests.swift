@@ -109,6 +109,14 @@ struct GatewayStatusTests {
     #expect(ladder.datapath == DatapathSnapshot())
   }
 
+  @Test("A clock at the end of the range of timestamps stops nothing")
+  func lastTimestamp() {
+    var ladder = Ladder()
+    ladder.wallClock = NTPTimestamp(rawValue: .max)
+    ladder.attach()
+    #expect(ladder.answer(.timestampLowerThanPreviousAccepted).updates.count == 1)
+  }
+
   @Test("157: again at once with a fresh timestamp, twice; then the timer paces")
   func timestampTooLow() {
     var ladder = Ladder()

@@ -152,7 +152,7 @@ extension MobileAccessGateway {
     if wallClock <= entry.lastTimestamp,
       wallClock.distance(to: entry.lastTimestamp) < NTPTimestamp.units(Self.maximumTimestampLead)
     {
-      timestamp = NTPTimestamp(rawValue: entry.lastTimestamp.rawValue + 1)
+      timestamp = NTPTimestamp(rawValue: entry.lastTimestamp.rawValue &+ 1)
     }
     entry.lastTimestamp = timestamp
     return timestamp
