@@ -8,13 +8,18 @@ struct AppendedFile: ~Copyable {
   /// In octets.
   private(set) var length = 0
 
+  private init(path: String, descriptor: consuming FileDescriptor) {
+    self.path = path
+    self.descriptor = descriptor
+  }
+
   /// Makes the file anew with that content.
-  init(path: String, _ content: [UInt8]) throws(LinuxError) {
+  static func create(_ path: String, _ content: [UInt8]) throws(LinuxError) -> AppendedFile {
     let number = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
     guard number >= 0 else { throw LinuxError("create", path, advice: "check state-directory and its owner") }
-    self.path = path
-    descriptor = FileDescriptor(owning: number)
-    try append(content)
+    var file = AppendedFile(path: path, descriptor: FileDescriptor(owning: number))
+    try file.append(content)
+    return file
   }
 
   mutating func append(_ content: [UInt8]) throws(LinuxError) {

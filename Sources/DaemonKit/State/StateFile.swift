@@ -224,7 +224,7 @@ public final class StateFile<Record: Codable> {
   }
 
   private func beginNextJournal() throws(LinuxError) {
-    let next = try AppendedFile(path: nextJournalPath, Self.header(generation + 1, nextJournalPath))
+    let next = try AppendedFile.create(nextJournalPath, Self.header(generation + 1, nextJournalPath))
     if durability == .powerLoss {
       try next.synchronize()
       try synchronizeDirectory()
@@ -236,7 +236,7 @@ public final class StateFile<Record: Codable> {
 
   private func writeSnapshotFurther() throws(LinuxError) {
     if newSnapshot == nil {
-      newSnapshot = try AppendedFile(path: newSnapshotPath, Self.header(generation, newSnapshotPath))
+      newSnapshot = try AppendedFile.create(newSnapshotPath, Self.header(generation, newSnapshotPath))
       nextShard = 0
     }
     guard nextShard == Self.shardCount else {
@@ -259,13 +259,13 @@ public final class StateFile<Record: Codable> {
     compaction = .none
     newSnapshot = nil
     let header = try Self.header(generation + 1, snapshotPath)
-    var snapshot = try AppendedFile(path: newSnapshotPath, header)
+    var snapshot = try AppendedFile.create(newSnapshotPath, header)
     for shard in shards { try snapshot.append(Array(shard.values.joined())) }
     try snapshot.synchronize()
     try AppendedFile.rename(newSnapshotPath, to: snapshotPath)
     generation += 1
     let newJournalPath = "\(journalPath).new"
-    let new = try AppendedFile(path: newJournalPath, header)
+    let new = try AppendedFile.create(newJournalPath, header)
     if durability == .powerLoss { try new.synchronize() }
     try AppendedFile.rename(newJournalPath, to: journalPath)
     // Older than the snapshot, like what stood under the journal's name.
