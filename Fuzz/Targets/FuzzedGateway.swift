@@ -9,6 +9,7 @@ struct FuzzedGateway {
   private struct Place: Hashable {
     var link: String
     var address: LinkLayerAddress
+    var uplink: Int
   }
 
   private var gateway: MobileAccessGateway
@@ -203,7 +204,7 @@ struct FuzzedGateway {
     let configuration = variant & 2 == 2 ? Self.configuration(&input) : gateway.configuration
     if variant & 4 == 4, var record = input.chooseIfAny(stored) {
       corrupt(&record)
-      records[Place(link: record.link, address: record.linkLayerAddress)] = record
+      records[Place(link: record.link, address: record.linkLayerAddress, uplink: record.uplink)] = record
     }
     let stored = self.stored
     trace?("restart with \(stored.map { "\($0.link) \($0.linkLayerAddress)" })")
@@ -262,8 +263,9 @@ struct FuzzedGateway {
       case .advertise(let plan): try checkAdvertised(plan)
       case .probe, .notify: break
       case .persist(.store(let record)):
-        records[Place(link: record.link, address: record.linkLayerAddress)] = record
-      case .persist(.remove(let link, let address)): records[Place(link: link, address: address)] = nil
+        records[Place(link: record.link, address: record.linkLayerAddress, uplink: record.uplink)] = record
+      case .persist(.remove(let link, let address, let uplink)):
+        records[Place(link: link, address: address, uplink: uplink)] = nil
       }
     }
   }
@@ -307,7 +309,7 @@ struct FuzzedGateway {
     try require(
       claimed == Set(datapath.downlinks.keys) && claimed == Set(datapath.uplinks.keys),
       "the routes are not those of the attachments")
-    let held = Set(gateway.attachments.map { Place(link: $0.link, address: $0.linkLayerAddress) })
+    let held = Set(gateway.attachments.map { Place(link: $0.link, address: $0.linkLayerAddress, uplink: $0.uplink) })
     try require(Set(records.keys).isSubset(of: held), "an attachment is stored that is not there")
   }
 }
