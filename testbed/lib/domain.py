@@ -147,10 +147,12 @@ class Domain(Topology):
         return capture
 
     def trace_accesses(self) -> Trace:
-        return Trace({interface: self.capture("mn", interface, "tcp or udp") for interface in ACCESSES})
+        """Begins before the traffic."""
+        return Trace({interface: self.capture("mn", interface, "tcp or udp", quiet=True) for interface in ACCESSES})
 
     def trace_correspondent(self) -> Trace:
-        return Trace({"eth0": self.capture("cn", "eth0", "tcp or udp")})
+        """Begins before the traffic."""
+        return Trace({"eth0": self.capture("cn", "eth0", "tcp or udp", quiet=True)})
 
     def kernel_state(self, role: str) -> dict[str, str]:
         """Everything a daemon could leave in the kernel of one namespace, but for what changes by itself."""
