@@ -14,6 +14,12 @@ public struct PlacementCandidate: Hashable, Sendable {
   public var isAnswering: Bool
   /// Unmarked packets to the prefix take this binding.
   public var isDefault: Bool
+  /// More is sent into the tunnel than it carries.
+  public var isCongested = false
+  /// To the gateway and back, by the anchor's heartbeats; nil: not measured.
+  public var roundTrip: Duration?
+  /// Why the gateway does not serve the prefix though it was asked to, a short while ago.
+  public var refusal: String?
 
   /// Packets can go there now, and probably arrive.
   public var isUsable: Bool { servesPrefix && isAnswering }
