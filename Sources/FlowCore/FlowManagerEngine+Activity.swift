@@ -13,7 +13,9 @@ extension FlowManagerEngine {
       } else if now.monotonicSeconds &- flow.lastActive >= idleSeconds {
         counters.flowsRemovedIdle += 1
         remove(slot, cause: .idle, command: nil, &work)
+        continue
       }
+      lookAgain(slot, &work)
     }
   }
 }

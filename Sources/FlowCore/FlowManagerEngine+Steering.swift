@@ -21,13 +21,13 @@ extension FlowManagerEngine {
 
   /// The policy's placement of a flow; nil: nothing carries it.
   mutating func placeByPolicy(
-    _ facts: @autoclosure () -> FlowFacts, _ owner: (prefix: IPv6Prefix, node: NodeIndex),
+    _ facts: FlowFacts, _ owner: (prefix: IPv6Prefix, node: NodeIndex),
     _ candidates: [PlacementCandidate], _ work: inout Work
   ) -> Placement? {
     guard !steering.policy.rules.isEmpty else {
       return candidates.fallback.map { Placement(tunnel: $0, placer: .defaultBinding) }
     }
-    let decision = steering.policy.decide(facts(), candidates)
+    let decision = steering.policy.decide(facts, candidates)
     steering.hit(decision.rule)
     if let wish = decision.wish { ask(PrefixWish(binding: wish, prefix: owner.prefix), &work) }
     return Placement(decision)
@@ -112,8 +112,9 @@ extension FlowManagerEngine {
     guard steering.policy.looksAtTime, work.now.localTime != steering.localTime else { return }
     let before = (steering.policy, steering.localTime)
     steering.localTime = work.now.localTime
-    let matches = steering.policy.rules.filter(\.match.looksAtTime).map(\.match)
-    let changes = matches.contains { $0.holds(at: before.1) != $0.holds(at: work.now.localTime) }
+    let changes = steering.policy.rules.contains {
+      $0.match.holds(at: before.1) != $0.match.holds(at: work.now.localTime)
+    }
     if changes { compareAll(with: before, &work) }
   }
 
@@ -165,15 +166,21 @@ extension FlowManagerEngine {
   }
 
   /// Hold-downs begin for an access that was not there before, and end for one that goes.
-  mutating func noticeAccess(
-    _ binding: UInt32, before: TunnelIdentifier?, _ now: FlowMoment
-  ) {
+  mutating func noticeAccess(_ binding: UInt32, before: TunnelIdentifier?, _ now: FlowMoment) {
     let after = usableTunnel(mirror.bindings[binding])
     guard before != after else { return }
     if after == nil {
       steering.holdDowns.left(binding)
     } else {
       steering.holdDowns.arrived(binding, at: now.monotonic)
+    }
+  }
+
+  /// The gateway of these tunnels has begun or ceased to answer.
+  mutating func noticeAccesses(on tunnels: Set<TunnelIdentifier>, _ now: FlowMoment) {
+    guard !tunnels.isEmpty else { return }
+    for binding in mirror.bindings.values.sorted(by: { $0.id < $1.id }) where tunnels.contains(binding.tunnel) {
+      noticeAccess(binding.id, before: mirror.isAnswering(binding.tunnel) ? nil : binding.tunnel, now)
     }
   }
 
@@ -254,6 +261,11 @@ extension FlowManagerEngine {
   var steeringDeadline: Duration? {
     [steering.walk?.deadline, steering.holdDowns.nextDeadline, steering.nextWishDeadline].compactMap { $0 }.min()
   }
+}
+
+extension Flow {
+  /// Octets a second; nil: not measured yet.
+  var knownRate: UInt32? { nil }
 }
 
 extension Placement {

@@ -21,15 +21,12 @@ struct SteeringState: Sendable {
   }
 
   /// A running comparison of all flows under what was valid before with what is valid now.
-  struct Walk: Hashable, Sendable {
+  struct Walk: Sendable {
     /// nil: it is not known what was valid for each flow.
     var before: (policy: FlowPolicy, time: LocalTime?)?
     /// Of the flow table's slab.
     var next = 0
     var deadline: Duration
-
-    static func == (a: Self, b: Self) -> Bool { a.next == b.next && a.deadline == b.deadline }
-    func hash(into hasher: inout Hasher) { hasher.combine(next) }
   }
 
   private(set) var policy = FlowPolicy()

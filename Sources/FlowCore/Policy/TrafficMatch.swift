@@ -79,12 +79,16 @@ public struct TrafficMatch: Hashable, Sendable {
       if rateFrom != nil || rateBelow != nil, !Self.holds(rateFrom, rateBelow, bits) { return .rate }
       if sizeFrom != nil || sizeBelow != nil, !Self.holds(sizeFrom, sizeBelow, facts.octets) { return .size }
     }
-    if looksAtTime {
-      guard let time = facts.time else { return .time }
-      if !weekdays.isEmpty, !weekdays.contains(time.weekday) { return .time }
-      if !hours.isEmpty, !hours.contains(where: { $0.contains(time.minute) }) { return .time }
-    }
+    if !holds(at: facts.time) { return .time }
     return nil
+  }
+
+  /// Whether hours and weekdays hold.
+  func holds(at time: LocalTime?) -> Bool {
+    guard looksAtTime else { return true }
+    guard let time else { return false }
+    return (weekdays.isEmpty || weekdays.contains(time.weekday))
+      && (hours.isEmpty || hours.contains { $0.contains(time.minute) })
   }
 
   private static func holds(_ ranges: [PortRange], _ port: UInt16, _ transport: TransportProtocol) -> Bool {
