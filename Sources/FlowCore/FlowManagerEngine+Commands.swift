@@ -31,12 +31,22 @@ extension FlowManagerEngine {
           work.effects.append(.reply(token, .success(.flow(flow))))
         } else {
           counters.flowsMovedByOperator += 1
-          move(slot, to: tunnel, cause: .operatorRequest, command: token, &work)
+          let placement = Placement(tunnel: tunnel, placer: .operatorRequest)
+          move(slot, to: placement, cause: .operatorRequest, command: token, &work)
         }
       case .remove(let reference):
         let slot = try find(reference)
         counters.flowsRemovedByOperator += 1
         remove(slot, cause: .operatorRequest, command: token, &work)
+      case .pin(let reference, let isPinned):
+        let slot = try find(reference)
+        let was = table[slot].isPinned
+        guard was != isPinned else { return work.effects.append(.reply(token, .success(.flow(table[slot])))) }
+        table.setPinned(isPinned, of: slot)
+        work.steps.append(
+          Step(
+            change: .set(kernelFlow(table[slot]), replacing: true),
+            consequence: .pin(table[slot].identifier, was: was, command: token)))
       case .removeSelector(let identifier):
         guard let index = selectors.firstIndex(where: { $0.identifier == identifier }) else {
           throw FlowRefusal(
@@ -62,8 +72,8 @@ extension FlowManagerEngine {
     let tunnel = try choose(target, owner.prefix, owner.node, current: nil).get()
     guard
       let slot = table.insert(
-        tuple, tunnel: tunnel, node: owner.node, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
-        count: .zero)
+        tuple, Placement(tunnel: tunnel, placer: .operatorRequest), node: owner.node, createdAt: now.secondsSince1970,
+        lastActive: now.monotonicSeconds, count: .zero)
     else {
       throw FlowRefusal(
         reason: .limitReached,
