@@ -90,7 +90,7 @@ extension FlowManagerEngine {
       let slot = table.insert(
         Flow(
           identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, node: nil, createdAt: flow.createdAt,
-          lastActive: now.monotonicSeconds, count: flow.count))
+          lastActive: now.monotonicSeconds, count: flow.count, readAt: now.milliseconds))
       if slot == nil {
         counters.restoredFlowsRefused += 1
         work.change(.remove(flow.tuple))

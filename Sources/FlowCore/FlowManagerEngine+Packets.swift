@@ -59,8 +59,8 @@ extension FlowManagerEngine {
     }
     guard
       let slot = table.insert(
-        tuple, tunnel: tunnel, node: owner.node, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
-        count: TrafficCount(packets: 1, octets: UInt64(packet.length)))
+        tuple, tunnel: tunnel, node: owner.node, count: TrafficCount(packets: 1, octets: UInt64(packet.length)), at: now
+      )
     else {
       counters.refusedTableFull += 1
       work.effects.append(.verdict(packet.token, mark: nil))

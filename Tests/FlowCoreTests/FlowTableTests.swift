@@ -11,6 +11,8 @@ import Testing
       flowLabel: UInt32(number), transport: .tcp, sourcePort: UInt16(number & 0xffff), destinationPort: 80)
   }
 
+  static let start = FlowMoment(monotonic: .zero, secondsSince1970: 0)
+
   @Test("Agrees with a dictionary through 50,000 random changes") func model() {
     var generator = SeededGenerator(state: 2026)
     var table = FlowTable(maximum: 500)
@@ -32,8 +34,7 @@ import Testing
           model[tuple]?.2 = node
         }
       } else {
-        let slot = table.insert(
-          tuple, tunnel: tunnel, node: node, createdAt: 0, lastActive: 0, count: .zero)
+        let slot = table.insert(tuple, tunnel: tunnel, node: node, count: .zero, at: Self.start)
         #expect((slot == nil) == (model.count == 500))
         if let slot { model[tuple] = (table[slot].identifier, tunnel, node) }
       }
@@ -68,7 +69,7 @@ import Testing
     #expect(table.insert(flow(.max, Self.tuple(2))) != nil)
     #expect(table.insert(flow(7, Self.tuple(3))) == nil, "the identifier is taken")
     #expect(table.insert(flow(8, Self.tuple(1))) == nil, "the tuple is taken")
-    let slot = table.insert(Self.tuple(4), tunnel: tunnel, node: nil, createdAt: 0, lastActive: 0, count: .zero)
+    let slot = table.insert(Self.tuple(4), tunnel: tunnel, node: nil, count: .zero, at: Self.start)
     #expect(slot.map { table[$0].identifier.rawValue } == 1, "after the greatest number comes 1")
   }
 }
