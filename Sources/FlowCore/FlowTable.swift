@@ -32,6 +32,7 @@ public struct TrafficCount: Hashable, Sendable, Codable {
 public struct Flow: Hashable, Sendable {
   public var identifier: FlowIdentifier
   public var tuple: FlowSixTuple
+  public var placer: FlowPlacer
   public var tunnel: TunnelIdentifier
   /// Index of the node in the mirror of the anchor; nil when no binding covers the destination (yet).
   var node: NodeIndex?
@@ -47,6 +48,8 @@ public struct Flow: Hashable, Sendable {
   public var rate: UInt32 = 0
   /// When the counter was last read: milliseconds on the monotonic clock, modulo 2^32.
   var readAt: UInt32 = 0
+
+  var placement: Placement { Placement(tunnel: tunnel, placer: placer) }
 }
 
 /// All flows: a slab of records, found by identifier or 6-tuple, and chained by tunnel and by node.
@@ -161,7 +164,7 @@ public struct FlowTable: Sendable {
 
   /// A new flow with a new identifier; nil when the table is full or has the tuple.
   mutating func insert(
-    _ tuple: FlowSixTuple, tunnel: TunnelIdentifier, node: NodeIndex?, count: TrafficCount, at now: FlowMoment
+    _ tuple: FlowSixTuple, _ placement: Placement, node: NodeIndex?, count: TrafficCount, at now: FlowMoment
   ) -> Slot? {
     var identifier: FlowIdentifier
     repeat {
@@ -170,8 +173,8 @@ public struct FlowTable: Sendable {
     } while slot(of: identifier) != nil
     return insert(
       Flow(
-        identifier: identifier, tuple: tuple, tunnel: tunnel, node: node, createdAt: now.secondsSince1970,
-        lastActive: now.monotonicSeconds, count: count, readAt: now.milliseconds))
+        identifier: identifier, tuple: tuple, placer: placement.placer, tunnel: placement.tunnel, node: node,
+        createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds, count: count, readAt: now.milliseconds))
   }
 
   /// A flow that has its identifier already; nil when the table is full or has the tuple or the identifier.
@@ -209,9 +212,10 @@ public struct FlowTable: Sendable {
     return flow
   }
 
-  mutating func setTunnel(_ tunnel: TunnelIdentifier, of slot: Slot) {
+  mutating func setPlacement(_ placement: Placement, of slot: Slot) {
     unlinkTunnel(slot)
-    records[Int(slot)].flow.tunnel = tunnel
+    records[Int(slot)].flow.tunnel = placement.tunnel
+    records[Int(slot)].flow.placer = placement.placer
     linkTunnel(slot)
   }
 

@@ -13,7 +13,7 @@ import Testing
 
     init() throws {
       let inserted = table.insert(
-        FlowWorld.tuple(1), tunnel: FlowWorld.one, node: nil, count: .zero,
+        FlowWorld.tuple(1), Placement(tunnel: FlowWorld.one, placer: .unknown), node: nil, count: .zero,
         at: FlowMoment(monotonic: .zero, secondsSince1970: 0))
       slot = try #require(inserted)
     }
