@@ -38,6 +38,15 @@ extension FlowManagerEngine {
         let slot = try find(reference)
         counters.flowsRemovedByOperator += 1
         remove(slot, cause: .operatorRequest, command: token, &work)
+      case .pin(let reference, let isPinned):
+        let slot = try find(reference)
+        let was = table[slot].isPinned
+        guard was != isPinned else { return work.effects.append(.reply(token, .success(.flow(table[slot])))) }
+        table.setPinned(isPinned, of: slot)
+        work.steps.append(
+          Step(
+            change: .set(kernelFlow(table[slot]), replacing: true),
+            consequence: .pin(table[slot].identifier, was: was, command: token)))
       case .removeSelector(let identifier):
         guard let index = selectors.firstIndex(where: { $0.identifier == identifier }) else {
           throw FlowRefusal(

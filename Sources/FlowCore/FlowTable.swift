@@ -36,6 +36,8 @@ public struct Flow: Hashable, Sendable {
   public var tunnel: TunnelIdentifier
   /// Index of the node in the mirror of the anchor; nil when no binding covers the destination (yet).
   var node: NodeIndex?
+  /// Only an operator, or an outage of its tunnel, moves it.
+  public internal(set) var isPinned = false
   /// Seconds since 1970.
   public var createdAt: UInt32
   /// Seconds on the monotonic clock; when a packet was last seen, to the grain of the counter poll.
@@ -224,6 +226,8 @@ public struct FlowTable: Sendable {
     records[Int(slot)].flow.node = node
     linkNode(slot)
   }
+
+  mutating func setPinned(_ isPinned: Bool, of slot: Slot) { records[Int(slot)].flow.isPinned = isPinned }
 
   mutating func setCount(_ count: TrafficCount, lastActive: UInt32, of slot: Slot) {
     records[Int(slot)].flow.count = count
