@@ -264,8 +264,8 @@ extension FlowManagerEngine {
 }
 
 extension Flow {
-  /// Octets a second; nil: not measured yet.
-  var knownRate: UInt32? { nil }
+  /// Octets a second; nil: not measured yet, nothing but the first packet was counted.
+  var knownRate: UInt32? { rate > 0 || count.packets > 1 ? rate : nil }
 }
 
 extension Placement {

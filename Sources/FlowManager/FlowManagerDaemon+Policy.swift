@@ -20,7 +20,7 @@ extension FlowManagerDaemon {
     control.handle("explain", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       refreshCounters()
       do throws(FlowRefusal) {
-        let now = Self.now
+        let now = moment
         let explanation = try engine.explain(reference(arguments.flow, arguments.selector), at: now)
         return ExplanationDocument(explanation, in: engine, now: now)
       } catch {
@@ -57,8 +57,18 @@ extension FlowManagerDaemon {
     }
   }
 
+  /// The clocks, with what the policy asks of them.
+  var moment: FlowMoment {
+    var now = Self.now
+    guard engine.policy.looksAtTime else { return now }
+    let start = now.secondsSince1970 / 60 * 60
+    if minute?.secondsSince1970 != start { minute = Self.localTime(at: start).map { (start, $0) } }
+    now.localTime = minute?.local
+    return now
+  }
+
   /// The minute of the week where the anchor stands.
-  static func localTime(at secondsSince1970: UInt32) -> LocalTime? {
+  private static func localTime(at secondsSince1970: UInt32) -> LocalTime? {
     var time = time_t(secondsSince1970)
     var parts = tm()
     guard localtime_r(&time, &parts) != nil else { return nil }

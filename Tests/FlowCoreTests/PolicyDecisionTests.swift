@@ -347,7 +347,7 @@ import Testing
       switch decision.way {
       case .tunnel(let tunnel): #expect(ways.contains { $0.tunnel == tunnel && $0.servesPrefix }, "seed \(seed)")
       case .drop: #expect(decision.rule.map { rules[$0].action } == .drop)
-      case .none: #expect(!ways.contains(where: \.servesPrefix), "seed \(seed)")
+      case .none: #expect(!ways.contains { $0.servesPrefix }, "seed \(seed)")
       }
       if let wish = decision.wish { #expect(ways.contains { $0.binding == wish && !$0.servesPrefix }) }
       if let rule = decision.rule { #expect(rules[rule].match.holds(for: facts)) }
