@@ -95,8 +95,10 @@ extension SemanticProblem {
 }
 
 extension MAGDaemonConfiguration {
-  /// Senders with an allowance of their own for refused messages: the anchors.
-  var peers: Set<IPv6Address> { Set(core.nodes.compactMap(\.anchorAddress)).union([core.anchorAddress]) }
+  /// Senders with an allowance of their own for refused messages: the anchors, those that a redirect may name as well.
+  var peers: Set<IPv6Address> {
+    Set(core.nodes.compactMap(\.anchorAddress)).union(core.anchors.map(\.address)).union([core.anchorAddress])
+  }
 
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
