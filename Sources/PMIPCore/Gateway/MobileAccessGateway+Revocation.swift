@@ -6,6 +6,7 @@ struct GroupDeparture: Sendable {
   let anchor: IPv6Address
   /// Those registered later are not meant.
   let before: Duration
+  let revocation: BindingUpdateListEntry.Revocation
   /// Those of the anchor when it began; some may be gone or registered anew by now.
   var remaining: ArraySlice<AttachmentKey>
 
@@ -20,6 +21,17 @@ struct GroupDeparture: Sendable {
 // attaches anew (a Router Solicitation, a link event, the operator), not because a neighbour entry shows that it is
 // still there. Where a registration of ours may cross the revocation, a de-registration follows it, so that the anchor
 // does not keep a binding that nobody serves.
+//
+// After a handover the anchor may be wrong: a gateway that the node has left without a word may have registered it
+// late, with a timestamp newer than ours. So the node is probed, and if it is still on our link it is registered again:
+//
+//   gateway A (node present)    anchor                    gateway B (node gone, not noticed yet)
+//        |                        |<----- PBU HI 1 -------------| retry or retransmission
+//        |<--- BRI trigger 2 -----|------ PBA 0 --------------->|
+//        |---- BRA 0 ------------>|                             |
+//        | probe: node answers    |                             | probe: no answer
+//        |---- PBU HI 1 --------->|<----- PBU lifetime 0 -------|
+//        |<--- PBA 0 -------------|------ BRI trigger 2 ------->|
 extension MobileAccessGateway {
   // MARK: Indications of the anchor
 
@@ -43,7 +55,9 @@ extension MobileAccessGateway {
       counters.count(.revocationAcknowledgementsSent)
       turn.perform(.send(.bindingRevocation(answer), source: destination, destination: source))
       guard let judgement, judgement.status.isAccepted else { return }
-      revoke(judgement.attachments, at: source, before: turn.now.monotonic, &turn)
+      revoke(
+        judgement.attachments, at: source, before: turn.now.monotonic, trigger.isHandover ? .handover : .administrative,
+        &turn)
     }
   }
 
@@ -129,11 +143,13 @@ extension MobileAccessGateway {
 
   /// Ends these attachments, a few at a time.
   private mutating func revoke(
-    _ attachments: [AttachmentKey], at anchor: IPv6Address, before: Duration, _ turn: inout Turn
+    _ attachments: [AttachmentKey], at anchor: IPv6Address, before: Duration,
+    _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
   ) {
     let number = nextGroupDeparture
     nextGroupDeparture += 1
-    groupDepartures[number] = GroupDeparture(anchor: anchor, before: before, remaining: attachments[...])
+    groupDepartures[number] = GroupDeparture(
+      anchor: anchor, before: before, revocation: revocation, remaining: attachments[...])
     continueGroupDeparture(number, &turn)
   }
 
@@ -147,26 +163,30 @@ extension MobileAccessGateway {
     }
     for key in slice where isBound(key, to: group.anchor) {
       guard let entry = list[key], entry.binding.map({ $0.registeredAt <= group.before }) ?? true else { continue }
-      revoke(entry, &turn)
+      revoke(entry, group.revocation, &turn)
     }
   }
 
-  private mutating func revoke(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
+  private mutating func revoke(
+    _ entry: BindingUpdateListEntry, _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
+  ) {
     counters.count(.bindingsRevoked)
     switch entry.state {
     // Leaving already.
     case .deregistering: break
     case .registering, .registered, .refreshing, .refused, .revoked:
       if mayCrossRevocation(entry, at: turn.now.monotonic) {
-        depart(entry, .revoke, &turn)
+        depart(entry, .revoke(revocation), &turn)
       } else {
-        revoked(entry, &turn)
+        revoked(entry, revocation, &turn)
       }
     }
   }
 
   /// The anchor has no binding any more, and the node no prefixes from here.
-  mutating func revoked(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
+  mutating func revoked(
+    _ known: BindingUpdateListEntry, _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
+  ) {
     var entry = known
     dropBinding(of: &entry, tellingNode: true, &turn)
     entry.state = .revoked
@@ -176,9 +196,21 @@ extension MobileAccessGateway {
     entry.isLostByAnchor = false
     cancelTimers([.request, .retry], of: entry.key)
     list[entry.key] = entry
+    switch revocation {
     // Goes on until the node leaves.
-    startProbing(entry, &turn)
+    case .administrative: startProbing(entry, &turn)
+    case .handover: questionHandover(of: entry, &turn)
+    }
     turn.perform(.notify(.attachmentChanged(entry.summary)))
+  }
+
+  /// A node that has left is noticed, and forgotten, before the retry. Without probes nothing speaks for its presence.
+  private mutating func questionHandover(of entry: BindingUpdateListEntry, _ turn: inout Turn) {
+    guard configuration.timers.probeInterval > .zero, entry.linkLocalAddress != nil else {
+      return startProbing(entry, &turn)
+    }
+    probe(entry, &turn)
+    setTimer(.retry, of: entry.key, to: turn.now.monotonic + ProtocolConstants.presenceCheck)
   }
 
   // MARK: By the operator of the gateway
@@ -238,7 +270,7 @@ extension MobileAccessGateway {
   }
 
   private mutating func revokeAll(at anchor: IPv6Address, before: Duration, _ turn: inout Turn) {
-    revoke(list.sortedKeys.filter { isBound($0, to: anchor) }, at: anchor, before: before, &turn)
+    revoke(list.sortedKeys.filter { isBound($0, to: anchor) }, at: anchor, before: before, .administrative, &turn)
   }
 
   /// A Binding Error "unrecognized MH type" that does not mean heartbeats; true if it means our revocations.
