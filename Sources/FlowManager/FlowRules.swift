@@ -176,28 +176,33 @@ struct RulesetTag: Hashable {
   var comment: String { "\(Self.start) \(map) \(rules)" }
 }
 
-/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it.
+/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it: `flow 7 since
+/// 1700000000`, and words after that for what else must survive a restart. Unknown words are ignored.
 struct FlowElementTag: Hashable {
   var flow: FlowIdentifier
   /// Seconds since 1970.
   var createdAt: UInt32
+  var isPinned: Bool
 
-  init(flow: FlowIdentifier, createdAt: UInt32) {
+  init(flow: FlowIdentifier, createdAt: UInt32, isPinned: Bool) {
     self.flow = flow
     self.createdAt = createdAt
+    self.isPinned = isPinned
   }
 
   init?(userData: [UInt8]) {
     guard userData.count > 2, userData[0] == 0 else { return nil }
     let parts = String(decoding: userData[2...].prefix { $0 != 0 }, as: UTF8.self).split(separator: " ")
-    guard parts.count == 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
+    guard parts.count >= 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
       let createdAt = UInt32(parts[3])
     else { return nil }
-    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt)
+    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt, isPinned: parts[4...].contains(Self.pinned))
   }
 
+  private static let pinned: Substring = "pinned"
+
   var userData: [UInt8] {
-    let text = Array("flow \(flow) since \(createdAt)".utf8) + [0]
+    let text = Array("flow \(flow) since \(createdAt)\(isPinned ? " \(Self.pinned)" : "")".utf8) + [0]
     return [0, UInt8(text.count)] + text
   }
 }

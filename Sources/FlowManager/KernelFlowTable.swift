@@ -167,7 +167,7 @@ final class KernelFlowTable {
   private func element(_ flow: KernelFlow) -> NftElement {
     NftElement(
       key: rules.key.key(of: flow.tuple), value: .verdict(.goTo(FlowRules.chainName(flow.tunnel))),
-      userData: FlowElementTag(flow: flow.identifier, createdAt: flow.createdAt).userData,
+      userData: FlowElementTag(flow: flow.identifier, createdAt: flow.createdAt, isPinned: flow.isPinned).userData,
       counter: NftCounter(packets: flow.count.packets, octets: flow.count.octets))
   }
 
@@ -186,7 +186,7 @@ final class KernelFlowTable {
     else { return nil }
     let counter = element.counter ?? NftCounter()
     return KernelFlow(
-      identifier: tag.flow, tuple: tuple, tunnel: tunnel, createdAt: tag.createdAt,
+      identifier: tag.flow, tuple: tuple, tunnel: tunnel, createdAt: tag.createdAt, isPinned: tag.isPinned,
       count: TrafficCount(packets: counter.packets, octets: counter.octets))
   }
 }

@@ -1,0 +1,95 @@
+import DatapathModel
+import NetTypes
+
+// What the anchor tells.
+extension FlowManagerEngine {
+  mutating func takeSnapshot(_ snapshot: AnchorSnapshot, _ work: inout Work) {
+    counters.anchorSnapshots += 1
+    mirror.replace(with: snapshot)
+    let wanted = FlowRuleset(markMask: mirror.markMask, homePrefixes: mirror.homePrefixes)
+    if ruleset != wanted {
+      if ruleset?.markMask != wanted.markMask { for tunnel in chains.keys { chains.updateValue(nil, forKey: tunnel) } }
+      ruleset = wanted
+      work.change(.ruleset(wanted))
+    }
+    for tunnel in mirror.tunnels.values.sorted(by: { $0.id < $1.id }) { setChain(tunnel, &work) }
+    var slots: [FlowTable.Slot] = []
+    table.forEachSlot { slots.append($0) }
+    reconsider(slots, &work)
+    mirror.forgetNodesWithoutBindings()
+    for tunnel in chains.keys.sorted() where mirror.tunnels[tunnel] == nil { removeChain(tunnel, &work) }
+  }
+
+  mutating func take(_ event: AnchorEvent, _ work: inout Work) {
+    counters.anchorEvents += 1
+    switch event {
+    case .tunnelAdded(let tunnel):
+      mirror.set(tunnel)
+      setChain(tunnel, &work)
+    case .tunnelRemoved(let tunnel):
+      mirror.remove(tunnel: tunnel.id)
+      reconsider(table.slots(on: tunnel.id), &work)
+      removeChain(tunnel.id, &work)
+    case .bindingChanged(let change):
+      // Its node may be another than before.
+      let before = mirror.bindings[change.binding.id].flatMap { mirror.node(named: $0.node) }
+      mirror.set(change.binding)
+      let after = mirror.node(named: change.binding.node)
+      reconsider(table.slots(ofNode: after), &work)
+      guard let before, before != after else { return }
+      reconsider(table.slots(ofNode: before), &work)
+      mirror.forgetIfWithoutBindings(before)
+    case .bindingRemoved(let change):
+      let node = mirror.node(named: change.binding.node)
+      mirror.remove(binding: change.binding.id)
+      guard let node else { return }
+      reconsider(table.slots(ofNode: node), &work)
+      mirror.forgetIfWithoutBindings(node)
+    case .gatewayChanged(let gateway):
+      for tunnel in mirror.set(gateway) where !mirror.isAnswering(tunnel) {
+        reconsider(table.slots(on: tunnel), &work)
+      }
+    }
+  }
+
+  mutating func setChain(_ tunnel: AnchorTunnel, _ work: inout Work) {
+    guard chains[tunnel.id] != .some(.some(tunnel.mark)) else { return }
+    chains[tunnel.id] = .some(tunnel.mark)
+    work.change(.setTunnelChain(tunnel.id, mark: tunnel.mark, mask: mirror.markMask))
+  }
+
+  mutating func removeChain(_ tunnel: TunnelIdentifier, _ work: inout Work) {
+    guard chains.removeValue(forKey: tunnel) != nil else { return }
+    work.change(.removeTunnelChain(tunnel))
+  }
+
+  /// Bindings have changed: flows that their tunnel cannot carry any more are placed anew, all in one transaction, or
+  /// lose their element when nothing can carry them. Flows to a gateway that does not answer move as well, if another
+  /// one can carry them; they do not come back by themselves.
+  mutating func reconsider(_ slots: [FlowTable.Slot], _ work: inout Work) {
+    for slot in slots {
+      let flow = table[slot]
+      guard let owner = mirror.owner(of: flow.tuple.destination) else {
+        counters.flowsRemovedWithoutTunnel += 1
+        remove(slot, cause: .bindingLost, command: nil, &work)
+        continue
+      }
+      if flow.node != owner.node { table.setNode(owner.node, of: slot) }
+      let candidates = candidates(for: owner.prefix, of: owner.node)
+      let isCarried = candidates.carry(flow.tunnel)
+      if isCarried, mirror.isAnswering(flow.tunnel) { continue }
+      let placement = placeRunning(flow, owner, candidates)
+      if isCarried {
+        guard let placement, mirror.isAnswering(placement.tunnel) else { continue }
+        counters.flowsMovedByOutage += 1
+        move(slot, to: placement, cause: .gatewayUnreachable, command: nil, &work)
+      } else if let placement {
+        counters.flowsMovedByBinding += 1
+        move(slot, to: placement, cause: .bindingLost, command: nil, &work)
+      } else {
+        counters.flowsRemovedWithoutTunnel += 1
+        remove(slot, cause: .bindingLost, command: nil, &work)
+      }
+    }
+  }
+}
