@@ -1,18 +1,12 @@
 import MobilityWire
 import NetTypes
 
-/// Attachments that end together because their bindings were revoked, a few at a time.
+/// Attachments that end together because their bindings were revoked.
 struct GroupDeparture: Sendable {
   let anchor: IPv6Address
   /// Those registered later are not meant.
   let before: Duration
   let revocation: BindingUpdateListEntry.Revocation
-  /// Those of the anchor when it began; some may be gone or registered anew by now.
-  var remaining: ArraySlice<AttachmentKey>
-
-  /// Attachments at a time, and the time between.
-  static let slice = 128
-  static let pause: Duration = .milliseconds(10)
 }
 
 // Binding revocation: RFC 5846, sections 9 (gateway) and 6 (both sides).
@@ -141,27 +135,21 @@ extension MobileAccessGateway {
 
   // MARK: Departures
 
+  typealias GroupDepartures = PacedGroups<GroupDeparture, ArraySlice<AttachmentKey>>
+
   /// Ends these attachments, a few at a time.
   private mutating func revoke(
     _ attachments: [AttachmentKey], at anchor: IPv6Address, before: Duration,
     _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
   ) {
-    let number = nextGroupDeparture
-    nextGroupDeparture += 1
-    groupDepartures[number] = GroupDeparture(
-      anchor: anchor, before: before, revocation: revocation, remaining: attachments[...])
-    continueGroupDeparture(number, &turn)
+    let group = GroupDeparture(anchor: anchor, before: before, revocation: revocation)
+    continueGroupDeparture(groupDepartures.begin(group, attachments[...]), &turn)
   }
 
   mutating func continueGroupDeparture(_ number: UInt64, _ turn: inout Turn) {
-    guard var group = groupDepartures.removeValue(forKey: number) else { return }
-    let slice = group.remaining.prefix(GroupDeparture.slice)
-    group.remaining = group.remaining.dropFirst(GroupDeparture.slice)
-    if !group.remaining.isEmpty {
-      groupDepartures[number] = group
-      timers.set(.groupDeparture(number), to: turn.now.monotonic + GroupDeparture.pause)
-    }
-    for key in slice where isBound(key, to: group.anchor) {
+    guard let (group, attachments, continues) = groupDepartures.next(of: number) else { return }
+    if continues { timers.set(.groupDeparture(number), to: turn.now.monotonic + GroupDepartures.pause) }
+    for key in attachments where isBound(key, to: group.anchor) {
       guard let entry = list[key], entry.binding.map({ $0.registeredAt <= group.before }) ?? true else { continue }
       revoke(entry, group.revocation, &turn)
     }
@@ -225,7 +213,8 @@ extension MobileAccessGateway {
       }
       let (indication, deadline) = revocations.begin(
         .perPeerPolicy, flags: .global, options: MobilityOptions([.mobileNodeIdentifier(configuration.identifier)]),
-        from: configuration.proxyCareOfAddress, to: anchor, for: .all, timers: configuration.revocation, at: turn.now)
+        from: configuration.proxyCareOfAddress, to: anchor, for: RevocationOfAll(), timers: configuration.revocation,
+        at: turn.now)
       counters.count(.revocationIndicationsSent)
       turn.perform(
         .send(.bindingRevocation(indication), source: configuration.proxyCareOfAddress, destination: anchor))
@@ -275,7 +264,7 @@ extension MobileAccessGateway {
 
   /// A Binding Error "unrecognized MH type" that does not mean heartbeats; true if it means our revocations.
   mutating func revocationUnrecognized(by anchor: IPv6Address, _ turn: inout Turn) -> Bool {
-    let sequences = revocations.sequences(to: anchor).sorted()
+    let sequences = revocations.sequences(to: anchor)
     guard !sequences.isEmpty else { return false }
     anchorsWithoutRevocation.insert(anchor)
     for sequence in sequences { endRevocation(sequence, status: nil, &turn) }
@@ -283,10 +272,8 @@ extension MobileAccessGateway {
   }
 }
 
-/// Why an indication was sent.
-enum GatewayRevocation: Hashable, Sendable {
-  case all
-}
+/// Why an indication was sent: the operator ends all bindings with the anchor. A gateway has no other reason.
+struct RevocationOfAll: Hashable, Sendable {}
 
 extension MobileNodeIdentifier {
   /// What follows the "@" of a NAI; nil without one.
