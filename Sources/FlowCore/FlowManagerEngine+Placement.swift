@@ -64,6 +64,7 @@ extension FlowManagerEngine {
         binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
         accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
         isAnswering: mirror.isAnswering(binding.tunnel), isDefault: binding.id == standard,
+        roundTrip: mirror.tunnels[binding.tunnel]?.roundTripMicroseconds.map { .microseconds($0) },
         refusal: refusal(PrefixWish(binding: binding.id, prefix: prefix)))
     }
   }

@@ -131,12 +131,6 @@ struct ExplanationDocument: Codable {
   }
 }
 
-extension Duration {
-  fileprivate var microseconds: Int64 {
-    components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
-  }
-}
-
 // MARK: Text
 
 extension PolicyDocument {

@@ -83,7 +83,7 @@ struct PolicyFile: Hashable, Sendable {
       let action = rule.action.rawValue
       switch rule.action {
       case .activeStandby, .priority, .loadBalance:
-        if rule.to.isEmpty { report(".action", "\(action) needs `to`, a list of access types or gateways") }
+        if rule.to.isEmpty { report(".to", "\(action) needs `to`, a list of access types or gateways") }
       case .smallestDelay: break
       case .stick, .drop:
         if !rule.to.isEmpty { report(".to", "\(action) has no targets; leave `to` out") }
@@ -113,7 +113,7 @@ struct PolicyFile: Hashable, Sendable {
 extension PolicyFile.Rule {
   fileprivate var rule: PolicyRule {
     let action: SteeringAction =
-      switch action {
+      switch self.action {
       case .activeStandby: .activeStandby(to)
       case .priority: .priority(to)
       case .loadBalance: .loadBalance(to, weights: weights)

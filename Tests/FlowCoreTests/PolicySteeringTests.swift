@@ -102,6 +102,22 @@ import Testing
     #expect(world.engine.counters.flowsMovedByBinding == 1)
   }
 
+  @Test("smallest-delay follows what the anchor's heartbeats measure") func delay() {
+    var world = Self.world([Self.rule("all", .smallestDelay([]))])
+    func measured(_ number: UInt32, _ microseconds: Int64) {
+      var gateway = World.gateway(number, path: "reachable")
+      gateway.change = "delay"
+      gateway.roundTripMicroseconds = microseconds
+      world.handle(.anchorEvent(.gatewayChanged(gateway)))
+    }
+    #expect(world.packet(.flow(World.tuple(80))) == 0x1_0000, "nothing is known: the default binding")
+    measured(1, 30_000)
+    measured(2, 20_000)
+    #expect(world.packet(.flow(World.tuple(81))) == 0x2_0000)
+    measured(1, 10_000)
+    #expect(world.packet(.flow(World.tuple(82))) == 0x1_0000)
+  }
+
   // MARK: Reload
 
   @Test("A reload moves the flows whose decision has changed, and no other") func reload() {

@@ -100,7 +100,7 @@ extension FlowManagerEngine {
 extension PlacementCandidate {
   /// The name of its access type, else the number.
   public var accessName: String {
-    SteeringTarget.accessTypes.first { $0.types == accessTechnology...accessTechnology }?.name ?? "\(accessTechnology)"
+    SteeringTarget.accessTypes.first { $0.types == [accessTechnology] }?.name ?? "\(accessTechnology)"
   }
 
   /// In words, what keeps flows from going there.

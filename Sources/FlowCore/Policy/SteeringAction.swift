@@ -4,11 +4,13 @@ public enum SteeringTarget: Hashable, Sendable {
   case access(String)
   case gateway(String)
 
-  /// Names as in the registry, and the words that operators use for several of them.
-  public static let accessTypes: [(name: String, types: ClosedRange<UInt8>)] = [
-    ("virtual", 1...1), ("ppp", 2...2), ("ethernet", 3...3), ("wlan", 4...4), ("wimax", 5...5), ("geran", 6...6),
-    ("utran", 7...7), ("eutran", 8...8), ("lte", 8...8), ("3gpp", 6...8), ("ehrpd", 9...9), ("hrpd", 10...10),
-    ("1xrtt", 11...11), ("umb", 12...12), ("3gpp2", 9...12),
+  /// The words of operators first, then the names that magd's configuration has for the same.
+  public static let accessTypes: [(name: String, types: [UInt8])] = [
+    ("virtual", [1]), ("ppp", [2]), ("ethernet", [3]), ("wlan", [4]), ("wimax", [5]), ("geran", [6]), ("utran", [7]),
+    ("lte", [8]), ("ehrpd", [9]), ("hrpd", [10]), ("1xrtt", [11]), ("umb", [12]), ("nb-iot", [13]), ("e-utran", [8]),
+    ("3gpp", [6, 7, 8, 13]), ("3gpp2", [9, 10, 11, 12]), ("ieee-802.3", [3]), ("ieee-802.11", [4]),
+    ("ieee-802.16e", [5]), ("3gpp-geran", [6]), ("3gpp-utran", [7]), ("3gpp-e-utran", [8]), ("3gpp2-ehrpd", [9]),
+    ("3gpp2-hrpd", [10]), ("3gpp2-1xrtt", [11]), ("3gpp2-umb", [12]), ("3gpp-nb-iot", [13]),
   ]
   private static let gatewayMark = "gateway:"
 
