@@ -50,6 +50,9 @@ public struct AnchorMirror: Sendable {
       $0.remote == gateway.address && $0.isUnreachable ?? false != isUnreachable
     }
     for tunnel in changed { tunnels[tunnel.id]?.isUnreachable = isUnreachable }
+    for tunnel in tunnels.values where tunnel.remote == gateway.address {
+      tunnels[tunnel.id]?.roundTripMicroseconds = gateway.roundTripMicroseconds
+    }
     return changed.map(\.id).sorted()
   }
 
@@ -125,20 +128,6 @@ public struct AnchorMirror: Sendable {
   func activeBindings(of node: NodeIndex) -> [AnchorBinding] {
     (bindingsOfNode[node] ?? []).compactMap { bindings[$0] }.filter(\.isActive)
       .sorted { ($0.tunnel, $0.id) < ($1.tunnel, $1.id) }
-  }
-
-  /// A tunnel can carry a prefix of a node when an active binding of the node on it serves the prefix.
-  func canCarry(_ prefix: IPv6Prefix, of node: NodeIndex, on tunnel: TunnelIdentifier) -> Bool {
-    tunnels[tunnel] != nil && activeBindings(of: node).contains { $0.tunnel == tunnel && $0.serves(prefix) }
-  }
-
-  /// Where flows to `prefix` go by themselves: the default binding's tunnel, else the lowest tunnel that can carry it;
-  /// one to a gateway that does not answer only if there is no other.
-  func preferredTunnel(for prefix: IPv6Prefix, of node: NodeIndex) -> TunnelIdentifier? {
-    let standard = defaultBinding(of: prefix).flatMap { tunnels[$0.tunnel] == nil ? nil : $0.tunnel }
-    if let standard, isAnswering(standard) { return standard }
-    let carriers = activeBindings(of: node).filter { $0.serves(prefix) && tunnels[$0.tunnel] != nil }.map(\.tunnel)
-    return carriers.first(where: isAnswering) ?? standard ?? carriers.first
   }
 
   /// Nothing says that the gateway of the tunnel is away.

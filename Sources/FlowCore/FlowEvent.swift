@@ -6,13 +6,21 @@ public struct FlowMoment: Hashable, Sendable {
   /// Since an arbitrary start; never goes back.
   public var monotonic: Duration
   public var secondsSince1970: UInt32
+  /// For rules of the policy with a time of day; without it they do not match.
+  public var localTime: LocalTime?
 
-  public init(monotonic: Duration, secondsSince1970: UInt32) {
+  public init(monotonic: Duration, secondsSince1970: UInt32, localTime: LocalTime? = nil) {
     self.monotonic = monotonic
     self.secondsSince1970 = secondsSince1970
+    self.localTime = localTime
   }
 
   var monotonicSeconds: UInt32 { UInt32(clamping: monotonic.components.seconds) }
+  /// Modulo 2^32, 49 days: for differences.
+  var milliseconds: UInt32 {
+    let (seconds, attoseconds) = monotonic.components
+    return UInt32(truncatingIfNeeded: seconds &* 1_000 &+ attoseconds / 1_000_000_000_000_000)
+  }
 }
 
 /// Everything that can happen to a Flow Manager.
@@ -29,6 +37,8 @@ public enum FlowEvent: Sendable {
   case anchorAnswer(AnchorQuestion, AnchorAnswer)
   /// `nextDeadline` has come.
   case deadlineReached
+  /// At start and whenever the policy file was read anew.
+  case policy(FlowPolicy)
   /// What one read of the queue brought.
   case queuedPackets([QueuedPacket])
   case command(CommandToken, FlowCommand)
@@ -44,6 +54,8 @@ public enum FlowEffect: Hashable, Sendable {
   case apply(TransactionIdentifier, [FlowMapChange])
   /// Accepts a queued packet, with this mark; nil leaves its mark alone.
   case verdict(PacketToken, mark: UInt32?)
+  /// Drops a queued packet.
+  case drop(PacketToken)
   case reply(CommandToken, Result<FlowReply, FlowRefusal>)
   /// Have the anchor make a gateway serve prefixes; answered by `.anchorAnswer`.
   case askAnchor(AnchorQuestion, ServePrefixesRequest)
@@ -74,12 +86,17 @@ public struct QueuedPacket: Hashable, Sendable {
   public var dissection: Result<Dissection, DissectionError>
   /// Of the whole packet, in octets.
   public var length: Int
+  /// Differentiated services code point (RFC 2474), as `PacketDissector.dscp` reads it.
+  public var dscp: UInt8?
 
-  public init(token: PacketToken, mark: UInt32, dissection: Result<Dissection, DissectionError>, length: Int) {
+  public init(
+    token: PacketToken, mark: UInt32, dissection: Result<Dissection, DissectionError>, length: Int, dscp: UInt8? = nil
+  ) {
     self.token = token
     self.mark = mark
     self.dissection = dissection
     self.length = length
+    self.dscp = dscp
   }
 }
 
@@ -89,15 +106,18 @@ public struct KernelFlow: Hashable, Sendable {
   public var tuple: FlowSixTuple
   public var tunnel: TunnelIdentifier
   public var createdAt: UInt32
+  public var isPinned: Bool
   public var count: TrafficCount
 
   public init(
-    identifier: FlowIdentifier, tuple: FlowSixTuple, tunnel: TunnelIdentifier, createdAt: UInt32, count: TrafficCount
+    identifier: FlowIdentifier, tuple: FlowSixTuple, tunnel: TunnelIdentifier, createdAt: UInt32,
+    isPinned: Bool = false, count: TrafficCount
   ) {
     self.identifier = identifier
     self.tuple = tuple
     self.tunnel = tunnel
     self.createdAt = createdAt
+    self.isPinned = isPinned
     self.count = count
   }
 }
@@ -167,6 +187,8 @@ public enum FlowCommand: Hashable, Sendable {
   case add(FlowSelector, target: String)
   case move(FlowReference, target: String)
   case remove(FlowReference)
+  /// A pinned flow is moved by nothing but an operator or an outage of its tunnel; false undoes it.
+  case pin(FlowReference, Bool)
   case removeSelector(UInt32)
 }
 
@@ -202,6 +224,8 @@ public enum FlowNotification: Hashable, Sendable {
   case flowAdded(Flow)
   case flowMoved(Flow, from: TunnelIdentifier, cause: MoveCause)
   case flowRemoved(Flow, cause: RemovalCause)
+  /// An operator has pinned the flow or undone it.
+  case flowPinned(Flow)
   /// The kernel did not take a change; its words.
   case kernelRefused(String)
 
@@ -211,6 +235,8 @@ public enum FlowNotification: Hashable, Sendable {
     case bindingLost = "binding-lost"
     /// The gateway that carried it does not answer heartbeats any more.
     case gatewayUnreachable = "gateway-unreachable"
+    /// The policy, or what it looks at, has changed.
+    case policy
   }
 
   public enum RemovalCause: String, Hashable, Sendable, Codable {

@@ -32,9 +32,16 @@ public struct TrafficCount: Hashable, Sendable, Codable {
 public struct Flow: Hashable, Sendable {
   public var identifier: FlowIdentifier
   public var tuple: FlowSixTuple
+  public var placer: FlowPlacer
+  /// Differentiated services code point of the first packet; nil: that was not seen.
+  public var dscp: UInt8?
   public var tunnel: TunnelIdentifier
   /// Index of the node in the mirror of the anchor; nil when no binding covers the destination (yet).
   var node: NodeIndex?
+  /// Only an operator, or an outage of its tunnel, moves it.
+  public internal(set) var isPinned = false
+  /// Of the policy, which has decided about it last; `Placement.noRule`: none.
+  var rule = Placement.noRule
   /// Seconds since 1970.
   public var createdAt: UInt32
   /// Seconds on the monotonic clock; when a packet was last seen, to the grain of the counter poll.
@@ -43,13 +50,19 @@ public struct Flow: Hashable, Sendable {
   /// and goes along when the flow moves. Packets that meet the queue although there is an element by now (those that
   /// waited in it) are not in the count.
   public var count: TrafficCount
+  /// Octets a second, averaged over the last seconds before `readAt`.
+  public var rate: UInt32 = 0
+  /// When the counter was last read: milliseconds on the monotonic clock, modulo 2^32.
+  var readAt: UInt32 = 0
+
+  var placement: Placement { Placement(tunnel: tunnel, placer: placer, rule: rule) }
 }
 
 /// All flows: a slab of records, found by identifier or 6-tuple, and chained by tunnel and by node.
 ///
 /// The two chains make a tunnel that goes away cost only the flows on it, and a node that loses a binding only the flows
 /// of that node, whatever else is in the table. All links are 32-bit slots, and the tuple is stored once. A flow takes
-/// 112 octets in the slab and 11 to 22 in each of the two indexes.
+/// 120 octets in the slab and 11 to 22 in each of the two indexes.
 public struct FlowTable: Sendable {
   /// Place of a flow in the slab; valid until the flow is removed.
   typealias Slot = Int32
@@ -113,6 +126,14 @@ public struct FlowTable: Sendable {
     for index in records.indices where !records[index].isFree { body(Slot(index)) }
   }
 
+  /// Places of the slab, free ones too; grows only.
+  var slotCount: Int { records.count }
+
+  /// The flows in a part of the slab.
+  func slots(in range: Range<Int>) -> [Slot] {
+    range.clamped(to: 0..<records.count).filter { !records[$0].isFree }.map { Slot($0) }
+  }
+
   /// Sorted by identifier.
   public var sorted: [Flow] {
     var result: [Flow] = []
@@ -157,8 +178,8 @@ public struct FlowTable: Sendable {
 
   /// A new flow with a new identifier; nil when the table is full or has the tuple.
   mutating func insert(
-    _ tuple: FlowSixTuple, tunnel: TunnelIdentifier, node: NodeIndex?, createdAt: UInt32, lastActive: UInt32,
-    count: TrafficCount
+    _ tuple: FlowSixTuple, _ placement: Placement, dscp: UInt8? = nil, node: NodeIndex?, count: TrafficCount,
+    at now: FlowMoment
   ) -> Slot? {
     var identifier: FlowIdentifier
     repeat {
@@ -167,8 +188,9 @@ public struct FlowTable: Sendable {
     } while slot(of: identifier) != nil
     return insert(
       Flow(
-        identifier: identifier, tuple: tuple, tunnel: tunnel, node: node, createdAt: createdAt, lastActive: lastActive,
-        count: count))
+        identifier: identifier, tuple: tuple, placer: placement.placer, dscp: dscp, tunnel: placement.tunnel,
+        node: node, rule: placement.rule, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
+        count: count, readAt: now.milliseconds))
   }
 
   /// A flow that has its identifier already; nil when the table is full or has the tuple or the identifier.
@@ -206,11 +228,15 @@ public struct FlowTable: Sendable {
     return flow
   }
 
-  mutating func setTunnel(_ tunnel: TunnelIdentifier, of slot: Slot) {
+  mutating func setPlacement(_ placement: Placement, of slot: Slot) {
     unlinkTunnel(slot)
-    records[Int(slot)].flow.tunnel = tunnel
+    records[Int(slot)].flow.tunnel = placement.tunnel
+    records[Int(slot)].flow.placer = placement.placer
+    records[Int(slot)].flow.rule = placement.rule
     linkTunnel(slot)
   }
+
+  mutating func setRule(_ rule: UInt16, of slot: Slot) { records[Int(slot)].flow.rule = rule }
 
   mutating func setNode(_ node: NodeIndex?, of slot: Slot) {
     unlinkNode(slot)
@@ -218,9 +244,29 @@ public struct FlowTable: Sendable {
     linkNode(slot)
   }
 
+  mutating func setPinned(_ isPinned: Bool, of slot: Slot) { records[Int(slot)].flow.isPinned = isPinned }
+
   mutating func setCount(_ count: TrafficCount, lastActive: UInt32, of slot: Slot) {
     records[Int(slot)].flow.count = count
     records[Int(slot)].flow.lastActive = lastActive
+  }
+
+  /// A reading of the counter: count, rate and activity follow from it.
+  ///
+  /// The rate is an exponential average over `FlowRate.span`, weighted by the time between readings, so that readings at
+  /// any distance may be mixed. A counter that goes back was reset by somebody: the rate stays what it was.
+  mutating func setReading(_ count: TrafficCount, at now: FlowMoment, of slot: Slot) {
+    let flow = records[Int(slot)].flow
+    if count.octets >= flow.count.octets {
+      let milliseconds = now.milliseconds &- flow.readAt
+      guard milliseconds > 0 || flow.count != count else { return }
+      records[Int(slot)].flow.rate = FlowRate.average(
+        flow.rate, octets: count.octets - flow.count.octets, milliseconds: milliseconds)
+    }
+    records[Int(slot)].flow.readAt = now.milliseconds
+    guard flow.count != count else { return }
+    records[Int(slot)].flow.count = count
+    records[Int(slot)].flow.lastActive = now.monotonicSeconds
   }
 
   private mutating func linkTunnel(_ slot: Slot) {

@@ -16,36 +16,40 @@ import NetTypes
 /// Order at start: read the table (flows keep their tunnels all the while), then open the queue, then serve. The rules
 /// are written when the anchor has told its mark mask and home prefixes; those of an earlier run are valid until then.
 final class FlowManagerDaemon {
-  private let configuration: FlowManagerConfiguration
-  private let log: Logger
-  private let loop: EventLoop
-  private let kernel: KernelFlowTable
-  private let queue: PacketQueue
-  private let anchor: ControlSubscriber<AnchorSnapshot>
-  private let control: ControlServer
-  private var engine: FlowManagerEngine
+  let configuration: FlowManagerConfiguration
+  let log: Logger
+  let loop: EventLoop
+  let kernel: KernelFlowTable
+  let queue: PacketQueue
+  let anchor: ControlSubscriber<AnchorSnapshot>
+  let control: ControlServer
+  var engine: FlowManagerEngine
 
-  private var nextPoll: Duration
-  private var nextTableCheck: Duration
+  var nextPoll: Duration
+  var nextTableCheck: Duration
   /// When counters were last read, and how long that took.
-  private var lastReading = (end: Duration.zero, length: Duration.zero)
+  var lastReading = (end: Duration.zero, length: Duration.zero)
   /// Who waits for the answer to a command.
-  private var clients: [CommandToken: DeferredAnswer<ChangeDocument>] = [:]
-  private var nextCommand: UInt64 = 1
+  var clients: [CommandToken: DeferredAnswer<ChangeDocument>] = [:]
+  var nextCommand: UInt64 = 1
   /// Of the counter in the kernel, when we began to listen.
-  private var offeredBefore: UInt64 = 0
-  private var anchorEventsNotUnderstood: UInt64 = 0
-  private var queueFailures: UInt64 = 0
-  private var kernelReadFailures: UInt64 = 0
+  var offeredBefore: UInt64 = 0
+  var anchorEventsNotUnderstood: UInt64 = 0
+  var queueFailures: UInt64 = 0
+  var kernelReadFailures: UInt64 = 0
+  var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
+  var policyFilesRefused: UInt64 = 0
+  /// The last minute that a rule of the policy was compared with.
+  var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
-  private static let topic = "flows"
+  static let topic = "flows"
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
-  private static let tableCheckInterval = Duration.seconds(2)
+  static let tableCheckInterval = Duration.seconds(2)
   /// Up to this many flows, every command that shows counters reads them.
-  private static let alwaysReadFlows = 10_000
+  static let alwaysReadFlows = 10_000
   /// With more, such reading takes at most one part in this many of our time, so that first packets do not wait because
   /// somebody watches a million flows.
-  private static let readingShare = 10
+  static let readingShare = 10
 
   init(_ configuration: FlowManagerConfiguration, log: Logger) throws {
     self.configuration = configuration
@@ -63,6 +67,7 @@ final class FlowManagerDaemon {
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
+    try loadPolicy()
     handle(.kernelState(flows: found.flows, chains: found.chains))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
@@ -70,10 +75,11 @@ final class FlowManagerDaemon {
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
   func run() throws {
     serve()
+    servePolicy()
     try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
     try loop.handleSignals { [unowned self] signal in
       if signal == SIGHUP {
-        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+        reloadPolicy()
       } else {
         loop.stop()
       }
@@ -85,7 +91,10 @@ final class FlowManagerDaemon {
         metadata: ["bindings": "\(snapshot.bindings.count)", "tunnels": "\(snapshot.tunnels.count)"])
       handle(.anchorSnapshot(snapshot))
     }
-    anchor.onEvent = { [unowned self] event in take(event) }
+    anchor.onEvent = { [unowned self] event in
+      take(event)
+      armTimer()
+    }
     anchor.onDisconnect = { [unowned self] reason in
       guard !engine.mirror.isStale || anchor.failures == 1 else { return }
       log.warning("anchor away, its last word stays valid: \(reason)")
@@ -99,22 +108,23 @@ final class FlowManagerDaemon {
     log.info("stopped; flows stay in the kernel (`flow-manager cleanup` removes them)")
   }
 
-  private static var now: FlowMoment {
+  static var now: FlowMoment {
     FlowMoment(
       monotonic: SystemClock.monotonic, secondsSince1970: UInt32(clamping: SystemClock.wallClock.seconds))
   }
 
   // MARK: Events
 
-  private func handle(_ first: FlowEvent) {
+  func handle(_ first: FlowEvent) {
     var events = [first]
     var next = 0
     while next < events.count {
-      for effect in engine.handle(events[next], at: Self.now) {
+      for effect in engine.handle(events[next], at: moment) {
         switch effect {
         case .apply(let identifier, let changes):
           events.append(.kernelOutcome(identifier, kernel.apply(changes)))
         case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+        case .drop(let token): queue.decide(token.rawValue, .drop)
         case .reply(let token, let result): answer(token, result)
         case .askAnchor(let question, let request): ask(question, request)
         case .notify(let notification): publish(notification)
@@ -124,7 +134,7 @@ final class FlowManagerDaemon {
     }
   }
 
-  private func ask(_ question: AnchorQuestion, _ request: ServePrefixesRequest) {
+  func ask(_ question: AnchorQuestion, _ request: ServePrefixesRequest) {
     anchor.request("serve-prefixes", request) {
       [weak self] (outcome: Result<AnchorBindingChange, ControlClientError>) in
       switch outcome {
@@ -135,7 +145,7 @@ final class FlowManagerDaemon {
     armTimer()
   }
 
-  private func readQueue() {
+  func readQueue() {
     var packets: [FlowCore.QueuedPacket] = []
     do {
       try queue.receive { packet in
@@ -148,7 +158,7 @@ final class FlowManagerDaemon {
         packets.append(
           FlowCore.QueuedPacket(
             token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
-            length: packet.length))
+            length: packet.length, dscp: PacketDissector.dscp(packet.payload.span.bytes)))
       }
     } catch {
       queueFailures += 1
@@ -164,7 +174,7 @@ final class FlowManagerDaemon {
     }
   }
 
-  private func take(_ event: ControlEvent) {
+  func take(_ event: ControlEvent) {
     do throws(ControlClientError) {
       switch AnchorEvent.Name(rawValue: event.name) {
       case .tunnelAdded: handle(.anchorEvent(.tunnelAdded(try event.data())))
@@ -181,7 +191,7 @@ final class FlowManagerDaemon {
     }
   }
 
-  private func publish(_ notification: FlowNotification) {
+  func publish(_ notification: FlowNotification) {
     switch notification {
     case .flowAdded(let flow):
       log.debug("flow \(flow.identifier) added on tunnel \(flow.tunnel): \(flow.tuple)")
@@ -192,11 +202,14 @@ final class FlowManagerDaemon {
     case .flowRemoved(let flow, let cause):
       log.debug("flow \(flow.identifier) removed (\(cause.rawValue)): \(flow.tuple)")
       publish("flow-removed", flow, cause: cause.rawValue)
+    case .flowPinned(let flow):
+      log.info("flow \(flow.identifier) \(flow.isPinned ? "pinned to" : "unpinned from") tunnel \(flow.tunnel)")
+      publish(flow.isPinned ? "flow-pinned" : "flow-unpinned", flow)
     case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
     }
   }
 
-  private func publish(_ event: String, _ flow: Flow, from: TunnelIdentifier? = nil, cause: String? = nil) {
+  func publish(_ event: String, _ flow: Flow, from: TunnelIdentifier? = nil, cause: String? = nil) {
     guard control.subscriberCount(topic: Self.topic) > 0 else { return }
     control.publish(
       event, topic: Self.topic,
@@ -205,7 +218,7 @@ final class FlowManagerDaemon {
 
   // MARK: Time
 
-  private func armTimer() {
+  func armTimer() {
     do {
       try loop.setDeadline(
         min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll, engine.nextDeadline ?? nextPoll))
@@ -215,7 +228,7 @@ final class FlowManagerDaemon {
     }
   }
 
-  private func deadlineReached() {
+  func deadlineReached() {
     anchor.deadlineReached()
     if let deadline = engine.nextDeadline, SystemClock.monotonic >= deadline { handle(.deadlineReached) }
     if SystemClock.monotonic >= nextTableCheck {
@@ -223,13 +236,13 @@ final class FlowManagerDaemon {
       checkTable()
     }
     if SystemClock.monotonic >= nextPoll {
-      nextPoll = SystemClock.monotonic + configuration.pollInterval
       readCounters()
+      nextPoll = SystemClock.monotonic + configuration.pollInterval(after: lastReading.length)
     }
     armTimer()
   }
 
-  private func checkTable() {
+  func checkTable() {
     do throws(LinuxError) {
       guard try kernel.hasBeenLost() else { return }
       log.error("nft table \(configuration.nftTable) was removed by somebody; writing it again")
@@ -241,7 +254,7 @@ final class FlowManagerDaemon {
     }
   }
 
-  private func readCounters() {
+  func readCounters() {
     let start = SystemClock.monotonic
     do throws(LinuxError) {
       handle(.counters(try kernel.counters()))
@@ -254,134 +267,11 @@ final class FlowManagerDaemon {
   }
 
   /// For commands that show counters: as fresh as the share of time allows.
-  private func refreshCounters() {
+  func refreshCounters() {
     guard
       engine.table.count <= Self.alwaysReadFlows
         || SystemClock.monotonic - lastReading.end >= lastReading.length * Self.readingShare
     else { return }
     readCounters()
   }
-
-  // MARK: Control socket
-
-  private func serve() {
-    control.handleSubscription("subscribe", topic: Self.topic, NoArguments.self) { [unowned self] _, _ in flows }
-    control.handle("list", NoArguments.self) { [unowned self] _, _ in
-      refreshCounters()
-      return flows
-    }
-    control.handle("show flow", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
-      refreshCounters()
-      do throws(FlowRefusal) {
-        return FlowDocument(try engine.flow(reference(arguments.flow, arguments.selector)), in: engine, now: Self.now)
-      } catch {
-        throw ControlError(error)
-      }
-    }
-    control.handle("show selectors", NoArguments.self) { [unowned self] _, _ in
-      SelectorsDocument(selectors: engine.selectors.map(SelectorDocument.init))
-    }
-    control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
-    control.handle("show nodes", NoArguments.self) { [unowned self] _, _ in nodes }
-    control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
-    control.handleDeferred("add", AddArguments.self) { [unowned self] arguments, _, answer in
-      carryOut(.add(arguments.selector, target: arguments.to), answer)
-    }
-    control.handleDeferred("move", MoveArguments.self) { [unowned self] arguments, _, answer in
-      // The element's counter goes along, so it should be read as late as possible.
-      refreshCounters()
-      carryOut(.move(reference(arguments.flow, arguments.selector), target: arguments.to), answer)
-    }
-    control.handleDeferred("del", FlowArguments.self) { [unowned self] arguments, _, answer in
-      carryOut(.remove(reference(arguments.flow, arguments.selector)), answer)
-    }
-    control.handleDeferred("del selector", SelectorArguments.self) { [unowned self] arguments, _, answer in
-      carryOut(.removeSelector(arguments.id), answer)
-    }
-  }
-
-  private func reference(_ flow: FlowIdentifier?, _ selector: FlowSelector?) -> FlowReference {
-    flow.map(FlowReference.identifier) ?? .selector(selector ?? FlowSelector())
-  }
-
-  private func carryOut(_ command: FlowCommand, _ answer: DeferredAnswer<ChangeDocument>) {
-    let token = CommandToken(rawValue: nextCommand)
-    nextCommand += 1
-    clients[token] = answer
-    handle(.command(token, command))
-  }
-
-  private func answer(_ token: CommandToken, _ result: Result<FlowReply, FlowRefusal>) {
-    guard let client = clients.removeValue(forKey: token) else { return }
-    switch result {
-    case .success(.flow(let flow)):
-      client(.success(ChangeDocument(flow: FlowDocument(flow, in: engine, now: Self.now), selector: nil)))
-    case .success(.selector(let entry)):
-      client(.success(ChangeDocument(flow: nil, selector: SelectorDocument(entry))))
-    case .failure(let refusal): client(.failure(ControlError(refusal)))
-    }
-  }
-
-  // MARK: Documents
-
-  private var flows: FlowsDocument {
-    let now = Self.now
-    return FlowsDocument(
-      flows: engine.table.sorted.map { FlowDocument($0, in: engine, now: now) },
-      anchorConnected: !engine.mirror.isStale)
-  }
-
-  private var tunnels: TunnelsDocument {
-    let counters = chainCounters()
-    return TunnelsDocument(
-      tunnels: engine.mirror.tunnels.values.sorted { $0.id < $1.id }.map { tunnel in
-        let count = counters.tunnels[tunnel.id] ?? .zero
-        return TunnelsDocument.Tunnel(
-          id: tunnel.id, gateway: tunnel.gateway, local: tunnel.local, remote: tunnel.remote,
-          mark: "0x" + String(tunnel.mark, radix: 16), interface: tunnel.interface,
-          flows: engine.table.count(on: tunnel.id), packets: count.packets, octets: count.octets)
-      }, anchorConnected: !engine.mirror.isStale)
-  }
-
-  private var nodes: NodesDocument {
-    NodesDocument(
-      nodes: engine.mirror.bindingsByNode.map { node, bindings in
-        NodesDocument.Node(
-          node: node, kind: bindings.first?.kind ?? "", flows: engine.flowCount(ofNode: node), bindings: bindings)
-      }, anchorConnected: !engine.mirror.isStale)
-  }
-
-  private func chainCounters() -> KernelFlowTable.ChainCounters {
-    do throws(LinuxError) {
-      return try kernel.chainCounters()
-    } catch {
-      kernelReadFailures += 1
-      log.error("\(error)")
-      return KernelFlowTable.ChainCounters()
-    }
-  }
-
-  private var counters: CountersDocument {
-    var result = engine.counters.named
-    result.merge(control.counters.named) { own, _ in own }
-    let offered = chainCounters().offeredToQueue
-    // The rules may have been written anew since, and their counter with them.
-    let offeredToUs = offered >= offeredBefore ? offered - offeredBefore : offered
-    let waiting = (try? queue.statistics()).flatMap { $0 }?.length ?? 0
-    let taken = engine.counters.queuedPackets + UInt64(waiting)
-    result["packets-offered-to-queue"] = offered
-    result["packets-passed-undecided"] = offeredToUs > taken ? offeredToUs - taken : 0
-    result["queue-overruns"] = queue.overruns
-    result["queue-verdicts-refused"] = queue.refusedVerdicts
-    result["queue-failures"] = queueFailures
-    result["kernel-read-failures"] = kernelReadFailures
-    result["anchor-connect-failures"] = anchor.failures
-    result["anchor-events-not-understood"] = anchorEventsNotUnderstood
-    result["flows"] = UInt64(engine.table.count)
-    return CountersDocument(counters: result)
-  }
-}
-
-extension ControlError {
-  init(_ refusal: FlowRefusal) { self.init(code: refusal.reason.rawValue, message: refusal.message) }
 }

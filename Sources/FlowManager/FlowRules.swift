@@ -12,6 +12,7 @@ import NetTypes
 ///     echo, other  key with the identifier, with nothing: in `flows`? → chain of the tunnel
 ///     unknown      count and queue; passes when nobody listens or the queue is full
 ///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
+///     dropped      (flows that the policy drops) count, drop
 ///     marked       a first fragment leaves its mark for the later ones; accept
 ///
 /// `flows` is a verdict map and not a map to marks, because a rule cannot merge a mark from a map with the foreign bits
@@ -22,14 +23,15 @@ import NetTypes
 /// dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 1
+  private static let version = 2
 
   static let flows = "flows"
   static let fragments = NftFragmentMap(name: "fragments")
   static let prerouting = "prerouting"
   static let unknown = "unknown"
   private static let marked = "marked"
-  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked]
+  private static let dropped = "dropped"
+  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked, dropped]
 
   var key: FlowKeyKind
   var maximumFlows: Int
@@ -81,6 +83,7 @@ struct FlowRules {
     transaction.addRule(chain: Self.unknown, [.counter, queue])
     transaction.addRule(chain: Self.marked, Self.fragments.recordMark(mask: ruleset.markMask))
     transaction.addRule(chain: Self.marked, [.verdict(.accept)])
+    transaction.addRule(chain: Self.dropped, [.counter, .verdict(.drop)])
   }
 
   private func writeClassification(into transaction: inout NftTransaction) {
@@ -143,9 +146,10 @@ struct FlowRules {
 
   // MARK: Names
 
-  static func chainName(_ tunnel: TunnelIdentifier) -> String { "t\(tunnel)" }
+  static func chainName(_ tunnel: TunnelIdentifier) -> String { tunnel == .drop ? dropped : "t\(tunnel)" }
 
   static func tunnel(ofChain name: String) -> TunnelIdentifier? {
+    if name == dropped { return .drop }
     guard name.first == "t", let number = UInt32(name.dropFirst()) else { return nil }
     return TunnelIdentifier(rawValue: number)
   }
@@ -176,28 +180,33 @@ struct RulesetTag: Hashable {
   var comment: String { "\(Self.start) \(map) \(rules)" }
 }
 
-/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it.
+/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it: `flow 7 since
+/// 1700000000`, and words after that for what else must survive a restart. Unknown words are ignored.
 struct FlowElementTag: Hashable {
   var flow: FlowIdentifier
   /// Seconds since 1970.
   var createdAt: UInt32
+  var isPinned: Bool
 
-  init(flow: FlowIdentifier, createdAt: UInt32) {
+  init(flow: FlowIdentifier, createdAt: UInt32, isPinned: Bool) {
     self.flow = flow
     self.createdAt = createdAt
+    self.isPinned = isPinned
   }
 
   init?(userData: [UInt8]) {
     guard userData.count > 2, userData[0] == 0 else { return nil }
     let parts = String(decoding: userData[2...].prefix { $0 != 0 }, as: UTF8.self).split(separator: " ")
-    guard parts.count == 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
+    guard parts.count >= 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
       let createdAt = UInt32(parts[3])
     else { return nil }
-    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt)
+    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt, isPinned: parts[4...].contains(Self.pinned))
   }
 
+  private static let pinned: Substring = "pinned"
+
   var userData: [UInt8] {
-    let text = Array("flow \(flow) since \(createdAt)".utf8) + [0]
+    let text = Array("flow \(flow) since \(createdAt)\(isPinned ? " \(Self.pinned)" : "")".utf8) + [0]
     return [0, UInt8(text.count)] + text
   }
 }

@@ -39,10 +39,12 @@ final class KernelFlowTable {
     guard !chains.isEmpty else { return ([], []) }
     state.tag = try Self.tag(of: table, socket)
     for chain in chains where chain.base == nil {
-      if let tunnel = FlowRules.tunnel(ofChain: chain.name) { state.chains[tunnel] = "" }
+      if let tunnel = FlowRules.tunnel(ofChain: chain.name), tunnel != .drop { state.chains[tunnel] = "" }
     }
     for rule in try socket.rules(of: table) {
-      if let tunnel = FlowRules.tunnel(ofChain: rule.chain) { state.chains[tunnel] = rule.comment ?? "" }
+      if let tunnel = FlowRules.tunnel(ofChain: rule.chain), tunnel != .drop {
+        state.chains[tunnel] = rule.comment ?? ""
+      }
     }
     let flows = try socket.elements(of: FlowRules.flows, in: table).compactMap { flow($0) }
     return (flows, state.chains.keys.sorted())
@@ -167,7 +169,7 @@ final class KernelFlowTable {
   private func element(_ flow: KernelFlow) -> NftElement {
     NftElement(
       key: rules.key.key(of: flow.tuple), value: .verdict(.goTo(FlowRules.chainName(flow.tunnel))),
-      userData: FlowElementTag(flow: flow.identifier, createdAt: flow.createdAt).userData,
+      userData: FlowElementTag(flow: flow.identifier, createdAt: flow.createdAt, isPinned: flow.isPinned).userData,
       counter: NftCounter(packets: flow.count.packets, octets: flow.count.octets))
   }
 
@@ -186,7 +188,7 @@ final class KernelFlowTable {
     else { return nil }
     let counter = element.counter ?? NftCounter()
     return KernelFlow(
-      identifier: tag.flow, tuple: tuple, tunnel: tunnel, createdAt: tag.createdAt,
+      identifier: tag.flow, tuple: tuple, tunnel: tunnel, createdAt: tag.createdAt, isPinned: tag.isPinned,
       count: TrafficCount(packets: counter.packets, octets: counter.octets))
   }
 }

@@ -11,6 +11,8 @@ import Testing
       flowLabel: UInt32(number), transport: .tcp, sourcePort: UInt16(number & 0xffff), destinationPort: 80)
   }
 
+  static let start = FlowMoment(monotonic: .zero, secondsSince1970: 0)
+
   @Test("Agrees with a dictionary through 50,000 random changes") func model() {
     var generator = SeededGenerator(state: 2026)
     var table = FlowTable(maximum: 500)
@@ -25,7 +27,7 @@ import Testing
           table.remove(slot)
           model[tuple] = nil
         case 1:
-          table.setTunnel(tunnel, of: slot)
+          table.setPlacement(Placement(tunnel: tunnel, placer: .unknown), of: slot)
           model[tuple]?.1 = tunnel
         default:
           table.setNode(node, of: slot)
@@ -33,7 +35,7 @@ import Testing
         }
       } else {
         let slot = table.insert(
-          tuple, tunnel: tunnel, node: node, createdAt: 0, lastActive: 0, count: .zero)
+          tuple, Placement(tunnel: tunnel, placer: .unknown), node: node, count: .zero, at: Self.start)
         #expect((slot == nil) == (model.count == 500))
         if let slot { model[tuple] = (table[slot].identifier, tunnel, node) }
       }
@@ -61,14 +63,16 @@ import Testing
     let tunnel = TunnelIdentifier(rawValue: 1)
     func flow(_ number: UInt32, _ tuple: FlowSixTuple) -> Flow {
       Flow(
-        identifier: FlowIdentifier(rawValue: number), tuple: tuple, tunnel: tunnel, node: nil, createdAt: 0,
+        identifier: FlowIdentifier(rawValue: number), tuple: tuple, placer: .unknown, tunnel: tunnel, node: nil,
+        createdAt: 0,
         lastActive: 0, count: .zero)
     }
     #expect(table.insert(flow(7, Self.tuple(1))) != nil)
     #expect(table.insert(flow(.max, Self.tuple(2))) != nil)
     #expect(table.insert(flow(7, Self.tuple(3))) == nil, "the identifier is taken")
     #expect(table.insert(flow(8, Self.tuple(1))) == nil, "the tuple is taken")
-    let slot = table.insert(Self.tuple(4), tunnel: tunnel, node: nil, createdAt: 0, lastActive: 0, count: .zero)
+    let slot = table.insert(
+      Self.tuple(4), Placement(tunnel: tunnel, placer: .unknown), node: nil, count: .zero, at: Self.start)
     #expect(slot.map { table[$0].identifier.rawValue } == 1, "after the greatest number comes 1")
   }
 }

@@ -1,0 +1,108 @@
+import DatapathModel
+import NetTypes
+
+// What the anchor tells.
+extension FlowManagerEngine {
+  mutating func takeSnapshot(_ snapshot: AnchorSnapshot, _ work: inout Work) {
+    counters.anchorSnapshots += 1
+    let before = mirror.bindings
+    let usable = before.mapValues { usableTunnel($0) }
+    mirror.replace(with: snapshot)
+    // The first snapshot tells what there is, not what has come.
+    if !before.isEmpty {
+      for binding in Set(before.keys).union(mirror.bindings.keys).sorted() {
+        noticeAccess(binding, before: usable[binding] ?? nil, work.now)
+      }
+    }
+    let wanted = FlowRuleset(markMask: mirror.markMask, homePrefixes: mirror.homePrefixes)
+    if ruleset != wanted {
+      if ruleset?.markMask != wanted.markMask { for tunnel in chains.keys { chains.updateValue(nil, forKey: tunnel) } }
+      ruleset = wanted
+      work.change(.ruleset(wanted))
+    }
+    for tunnel in mirror.tunnels.values.sorted(by: { $0.id < $1.id }) { setChain(tunnel, &work) }
+    var slots: [FlowTable.Slot] = []
+    table.forEachSlot { slots.append($0) }
+    reconsider(slots, &work)
+    mirror.forgetNodesWithoutBindings()
+    for tunnel in chains.keys.sorted() where mirror.tunnels[tunnel] == nil { removeChain(tunnel, &work) }
+  }
+
+  mutating func take(_ event: AnchorEvent, _ work: inout Work) {
+    counters.anchorEvents += 1
+    switch event {
+    case .tunnelAdded(let tunnel):
+      mirror.set(tunnel)
+      setChain(tunnel, &work)
+    case .tunnelRemoved(let tunnel):
+      mirror.remove(tunnel: tunnel.id)
+      reconsider(table.slots(on: tunnel.id), &work)
+      removeChain(tunnel.id, &work)
+    case .bindingChanged(let change):
+      // Its node may be another than before.
+      let before = mirror.bindings[change.binding.id].flatMap { mirror.node(named: $0.node) }
+      let usable = usableTunnel(mirror.bindings[change.binding.id])
+      mirror.set(change.binding)
+      noticeAccess(change.binding.id, before: usable, work.now)
+      let after = mirror.node(named: change.binding.node)
+      reconsider(table.slots(ofNode: after), &work)
+      guard let before, before != after else { return }
+      reconsider(table.slots(ofNode: before), &work)
+      mirror.forgetIfWithoutBindings(before)
+    case .bindingRemoved(let change):
+      let node = mirror.node(named: change.binding.node)
+      let usable = usableTunnel(mirror.bindings[change.binding.id])
+      mirror.remove(binding: change.binding.id)
+      noticeAccess(change.binding.id, before: usable, work.now)
+      guard let node else { return }
+      reconsider(table.slots(ofNode: node), &work)
+      mirror.forgetIfWithoutBindings(node)
+    case .gatewayChanged(let gateway):
+      let changed = mirror.set(gateway)
+      for tunnel in changed where !mirror.isAnswering(tunnel) { reconsider(table.slots(on: tunnel), &work) }
+      noticeAccesses(on: Set(changed), work.now)
+    }
+  }
+
+  mutating func setChain(_ tunnel: AnchorTunnel, _ work: inout Work) {
+    guard chains[tunnel.id] != .some(.some(tunnel.mark)) else { return }
+    chains[tunnel.id] = .some(tunnel.mark)
+    work.change(.setTunnelChain(tunnel.id, mark: tunnel.mark, mask: mirror.markMask))
+  }
+
+  mutating func removeChain(_ tunnel: TunnelIdentifier, _ work: inout Work) {
+    guard chains.removeValue(forKey: tunnel) != nil else { return }
+    work.change(.removeTunnelChain(tunnel))
+  }
+
+  /// Bindings have changed: flows that their tunnel cannot carry any more are placed anew, all in one transaction, or
+  /// lose their element when nothing can carry them. Flows to a gateway that does not answer move as well, if another
+  /// one can carry them; they do not come back by themselves.
+  mutating func reconsider(_ slots: [FlowTable.Slot], _ work: inout Work) {
+    for slot in slots {
+      let flow = table[slot]
+      guard let owner = mirror.owner(of: flow.tuple.destination) else {
+        counters.flowsRemovedWithoutTunnel += 1
+        remove(slot, cause: .bindingLost, command: nil, &work)
+        continue
+      }
+      if flow.node != owner.node { table.setNode(owner.node, of: slot) }
+      if flow.tunnel == .drop { continue }
+      let candidates = candidates(for: owner.prefix, of: owner.node)
+      let isCarried = candidates.carry(flow.tunnel)
+      if isCarried, mirror.isAnswering(flow.tunnel) { continue }
+      let placement = placeRunning(flow, owner, candidates, &work)
+      if isCarried {
+        guard let placement, mirror.isAnswering(placement.tunnel) else { continue }
+        counters.flowsMovedByOutage += 1
+        move(slot, to: placement, cause: .gatewayUnreachable, command: nil, &work)
+      } else if let placement {
+        counters.flowsMovedByBinding += 1
+        move(slot, to: placement, cause: .bindingLost, command: nil, &work)
+      } else {
+        counters.flowsRemovedWithoutTunnel += 1
+        remove(slot, cause: .bindingLost, command: nil, &work)
+      }
+    }
+  }
+}

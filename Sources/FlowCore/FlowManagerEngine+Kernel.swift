@@ -1,0 +1,127 @@
+import DatapathModel
+import NetTypes
+
+// What the kernel has, and what it answers.
+extension FlowManagerEngine {
+  mutating func submit(_ steps: [Step], _ work: inout Work) {
+    let identifier = TransactionIdentifier(rawValue: nextTransaction)
+    nextTransaction += 1
+    transactions[identifier] = steps
+    work.effects.append(.apply(identifier, steps.map(\.change)))
+  }
+
+  mutating func settle(_ step: Step, _ work: inout Work) {
+    switch step.consequence {
+    case .none: break
+    case .admission(let identifier, let waiting, let command):
+      guard let flow = table.flow(identifier) else {
+        waiting.forEach { work.effects.append(.verdict($0.token, mark: nil)) }
+        return
+      }
+      for packet in waiting { work.effects.append(verdict(packet.token, packet.mark, flow.tunnel)) }
+      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      work.effects.append(.notify(.flowAdded(flow)))
+    case .move(let identifier, let from, let cause, let command):
+      guard let flow = table.flow(identifier) else { return }
+      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      work.effects.append(.notify(.flowMoved(flow, from: from.tunnel, cause: cause)))
+    case .pin(let identifier, _, let command):
+      guard let flow = table.flow(identifier) else { return }
+      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      work.effects.append(.notify(.flowPinned(flow)))
+    case .removal(let flow, let cause, let command):
+      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
+    }
+  }
+
+  mutating func takeRefusal(_ steps: [Step], _ reason: String, _ work: inout Work) {
+    if steps.count > 1 {
+      counters.transactionsSplit += 1
+      for step in steps { submit([step], &work) }
+      return
+    }
+    guard let step = steps.first else { return }
+    counters.refusedByKernel += 1
+    work.effects.append(.notify(.kernelRefused(reason)))
+    switch step.consequence {
+    case .none:
+      // Tried again with the next snapshot.
+      switch step.change {
+      case .ruleset: ruleset = nil
+      case .setTunnelChain(let tunnel, _, _): chains[tunnel] = nil
+      case .removeTunnelChain(let tunnel): chains.updateValue(nil, forKey: tunnel)
+      case .set, .remove: break
+      }
+    case .admission(let identifier, let waiting, let command):
+      waiting.forEach { work.effects.append(.verdict($0.token, mark: nil)) }
+      if let slot = table.slot(of: identifier) { table.remove(slot) }
+      refuse(command, .kernelRefused, "the kernel does not take the flow: \(reason)", &work)
+    case .move(let identifier, let from, let cause, let command):
+      guard let slot = table.slot(of: identifier) else { return }
+      switch cause {
+      case .operatorRequest, .gatewayUnreachable, .policy:
+        table.setPlacement(from, of: slot)
+        refuse(command, .kernelRefused, "the kernel does not take the move, the flow stays: \(reason)", &work)
+      case .bindingLost:
+        // Its old tunnel no longer leads to the node: without an element it takes the default binding.
+        remove(slot, cause: .kernelRefused, command: nil, &work)
+      }
+    case .pin(let identifier, let was, let command):
+      guard let slot = table.slot(of: identifier) else { return }
+      table.setPinned(was, of: slot)
+      refuse(command, .kernelRefused, "the kernel does not take the pin: \(reason)", &work)
+    case .removal(let flow, let cause, let command):
+      // Mostly an element that somebody else has removed; either way the flow is no longer ours.
+      refuse(command, .kernelRefused, "the kernel does not remove the flow's element: \(reason)", &work)
+      work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
+    }
+  }
+
+  /// What becomes of a queued packet of a flow.
+  func verdict(_ packet: PacketToken, _ packetMark: UInt32, _ tunnel: TunnelIdentifier) -> FlowEffect {
+    tunnel == .drop ? .drop(packet) : .verdict(packet, mark: mark(packetMark, tunnel))
+  }
+
+  /// The packet's mark with the tunnel in our bits.
+  func mark(_ packetMark: UInt32, _ tunnel: TunnelIdentifier) -> UInt32? {
+    mirror.tunnels[tunnel].map { packetMark & ~mirror.markMask | $0.mark & mirror.markMask }
+  }
+
+  func kernelFlow(_ flow: Flow) -> KernelFlow {
+    KernelFlow(
+      identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, createdAt: flow.createdAt,
+      isPinned: flow.isPinned, count: flow.count)
+  }
+
+  mutating func restore(
+    _ flows: [KernelFlow], _ kernelChains: [TunnelIdentifier], _ now: FlowMoment, _ work: inout Work
+  ) {
+    for tunnel in kernelChains { chains.updateValue(nil, forKey: tunnel) }
+    for flow in flows {
+      // A dump may show an element twice when the kernel's hash table grows meanwhile.
+      if table.flow(flow.identifier)?.tuple == flow.tuple { continue }
+      let slot = table.insert(
+        Flow(
+          identifier: flow.identifier, tuple: flow.tuple, placer: .unknown, tunnel: flow.tunnel, node: nil,
+          isPinned: flow.isPinned, createdAt: flow.createdAt, lastActive: now.monotonicSeconds, count: flow.count,
+          readAt: now.milliseconds))
+      if slot == nil {
+        counters.restoredFlowsRefused += 1
+        work.change(.remove(flow.tuple))
+      } else {
+        counters.flowsRestored += 1
+      }
+    }
+  }
+
+  /// Somebody has removed our table (a firewall that flushed all rules): everything again, flows included.
+  mutating func writeAgain(_ work: inout Work) {
+    counters.kernelTableLost += 1
+    chains = [:]
+    guard let ruleset else { return }
+    work.change(.ruleset(ruleset))
+    for tunnel in mirror.tunnels.values.sorted(by: { $0.id < $1.id }) { setChain(tunnel, &work) }
+    table.forEach { work.change(.set(kernelFlow($0), replacing: false)) }
+  }
+}
