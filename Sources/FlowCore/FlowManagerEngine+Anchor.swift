@@ -5,7 +5,15 @@ import NetTypes
 extension FlowManagerEngine {
   mutating func takeSnapshot(_ snapshot: AnchorSnapshot, _ work: inout Work) {
     counters.anchorSnapshots += 1
+    let before = mirror.bindings
+    let isFound = counters.anchorSnapshots == 1
     mirror.replace(with: snapshot)
+    for (identifier, binding) in before.sorted(by: { $0.key < $1.key }) where mirror.bindings[identifier] == nil {
+      tell(from: binding, to: nil, cause: nil, isFound: false, &work)
+    }
+    for binding in mirror.bindings.values.sorted(by: { $0.id < $1.id }) {
+      tell(from: before[binding.id], to: binding, cause: nil, isFound: isFound, &work)
+    }
     let wanted = FlowRuleset(markMask: mirror.markMask, homePrefixes: mirror.homePrefixes)
     if ruleset != wanted {
       if ruleset?.markMask != wanted.markMask { for tunnel in chains.keys { chains.updateValue(nil, forKey: tunnel) } }
@@ -32,7 +40,9 @@ extension FlowManagerEngine {
       removeChain(tunnel.id, &work)
     case .bindingChanged(let change):
       // Its node may be another than before.
-      let before = mirror.bindings[change.binding.id].flatMap { mirror.node(named: $0.node) }
+      let old = mirror.bindings[change.binding.id]
+      tell(from: old, to: change.binding, cause: change.cause, isFound: false, &work)
+      let before = old.flatMap { mirror.node(named: $0.node) }
       mirror.set(change.binding)
       let after = mirror.node(named: change.binding.node)
       reconsider(table.slots(ofNode: after), &work)
@@ -41,6 +51,7 @@ extension FlowManagerEngine {
       mirror.forgetIfWithoutBindings(before)
     case .bindingRemoved(let change):
       let node = mirror.node(named: change.binding.node)
+      tell(from: mirror.bindings[change.binding.id], to: nil, cause: change.cause, isFound: false, &work)
       mirror.remove(binding: change.binding.id)
       guard let node else { return }
       reconsider(table.slots(ofNode: node), &work)
@@ -50,6 +61,17 @@ extension FlowManagerEngine {
         reconsider(table.slots(on: tunnel), &work)
       }
     }
+  }
+
+  /// An access attaches when a binding of it begins to carry traffic, and is detached when it ends to do so. A binding
+  /// that goes to another gateway or node is both.
+  private func tell(
+    from old: AnchorBinding?, to new: AnchorBinding?, cause: String?, isFound: Bool, _ work: inout Work
+  ) {
+    let (old, new) = (old.flatMap { $0.isActive ? $0 : nil }, new.flatMap { $0.isActive ? $0 : nil })
+    if let old, let new, old.node == new.node, old.tunnel == new.tunnel { return }
+    if let old { work.effects.append(.notify(.accessDetached(old, cause: cause))) }
+    if let new { work.effects.append(.notify(.accessAttached(new, isFound: isFound))) }
   }
 
   mutating func setChain(_ tunnel: AnchorTunnel, _ work: inout Work) {
