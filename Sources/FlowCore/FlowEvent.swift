@@ -13,6 +13,11 @@ public struct FlowMoment: Hashable, Sendable {
   }
 
   var monotonicSeconds: UInt32 { UInt32(clamping: monotonic.components.seconds) }
+  /// Modulo 2^32, 49 days: for differences.
+  var milliseconds: UInt32 {
+    let (seconds, attoseconds) = monotonic.components
+    return UInt32(truncatingIfNeeded: seconds &* 1_000 &+ attoseconds / 1_000_000_000_000_000)
+  }
 }
 
 /// Everything that can happen to a Flow Manager.

@@ -79,8 +79,7 @@ extension FlowManagerEngine {
     let tunnel = try choose(target, owner.prefix, owner.node, current: nil).get()
     guard
       let slot = table.insert(
-        tuple, Placement(tunnel: tunnel, placer: .operatorRequest), node: owner.node, createdAt: now.secondsSince1970,
-        lastActive: now.monotonicSeconds, count: .zero)
+        tuple, Placement(tunnel: tunnel, placer: .operatorRequest), node: owner.node, count: .zero, at: now)
     else {
       throw FlowRefusal(
         reason: .limitReached,

@@ -101,7 +101,8 @@ extension FlowManagerEngine {
       let slot = table.insert(
         Flow(
           identifier: flow.identifier, tuple: flow.tuple, placer: .unknown, tunnel: flow.tunnel, node: nil,
-          isPinned: flow.isPinned, createdAt: flow.createdAt, lastActive: now.monotonicSeconds, count: flow.count))
+          isPinned: flow.isPinned, createdAt: flow.createdAt, lastActive: now.monotonicSeconds, count: flow.count,
+          readAt: now.milliseconds))
       if slot == nil {
         counters.restoredFlowsRefused += 1
         work.change(.remove(flow.tuple))

@@ -226,8 +226,8 @@ final class FlowManagerDaemon {
       checkTable()
     }
     if SystemClock.monotonic >= nextPoll {
-      nextPoll = SystemClock.monotonic + configuration.pollInterval
       readCounters()
+      nextPoll = SystemClock.monotonic + configuration.pollInterval(after: lastReading.length)
     }
     armTimer()
   }
