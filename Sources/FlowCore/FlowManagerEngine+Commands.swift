@@ -132,30 +132,32 @@ extension FlowManagerEngine {
           reason: .noSuchFlow, message: "there is no flow \(identifier); `flow-manager list` shows those there are")
       }
       return slot
-    case .all(let filter): return try find(.selector(filter.selector ?? FlowSelector()))
+    case .all(let filter): return try only(filter)
     case .selector(let selector):
       if let tuple = selector.exactTuple(configuration.key), let slot = table.slot(of: tuple) { return slot }
-      var found: [Flow] = []
-      var total = 0
-      table.forEach { flow in
-        guard selector.matches(flow.tuple) else { return }
-        total += 1
-        if found.count < Self.ambiguousNamed { found.append(flow) }
-      }
-      guard let first = found.first, let slot = table.slot(of: first.identifier) else {
-        throw FlowRefusal(
-          reason: .noSuchFlow,
-          message: "there is no flow with \(selector); `flow-manager list` shows those there are")
-      }
-      guard total == 1 else {
-        let names = found.map(\.identifier).sorted().map(\.description).joined(separator: ", ")
-        throw FlowRefusal(
-          reason: .ambiguousFlow,
-          message:
-            "\(total) flows have \(selector): \(names)\(total > found.count ? ", ..." : ""); name one by its id, or say --all"
-        )
-      }
-      return slot
+      return try only(FlowFilter(selector: selector))
     }
+  }
+
+  private func only(_ filter: FlowFilter) throws(FlowRefusal) -> FlowTable.Slot {
+    var found: [FlowTable.Slot] = []
+    var total = 0
+    try forEachSlot(of: filter) { slot in
+      total += 1
+      if found.count < Self.ambiguousNamed { found.append(slot) }
+    }
+    let fields = (filter.selector ?? FlowSelector()).description
+    guard let first = found.first else {
+      throw FlowRefusal(
+        reason: .noSuchFlow, message: "there is no flow with \(fields); `flow-manager list` shows those there are")
+    }
+    guard total == 1 else {
+      let names = found.map { table[$0].identifier }.sorted().map(\.description).joined(separator: ", ")
+      throw FlowRefusal(
+        reason: .ambiguousFlow,
+        message: "\(total) flows have \(fields): \(names)\(total > found.count ? ", ..." : ""); name one by its id, or "
+          + "say --all")
+    }
+    return first
   }
 }

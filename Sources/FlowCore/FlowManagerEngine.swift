@@ -120,6 +120,9 @@ public struct FlowManagerEngine: Sendable {
   /// The one flow that `reference` names.
   public func flow(_ reference: FlowReference) throws(FlowRefusal) -> Flow { table[try find(reference)] }
 
+  /// Whether the node has bindings.
+  public func isKnown(node name: String) -> Bool { mirror.node(named: name) != nil }
+
   public func flowCount(ofNode name: String) -> Int {
     mirror.node(named: name).map { table.count(ofNode: $0) } ?? 0
   }

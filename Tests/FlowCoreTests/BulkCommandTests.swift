@@ -191,6 +191,7 @@ import Testing
     world.restart()
     world.handle(.selectors(stored))
     #expect(world.engine.selectors == stored)
+    world.handle(.anchorSnapshot(World.snapshot([World.interfaceBinding(1), World.interfaceBinding(2)])))
     _ = world.command(.add(FlowSelector(transport: .tcp), target: "mag2"))
     #expect(world.engine.selectors.map(\.identifier) == [2, 3])
   }

@@ -1,5 +1,5 @@
 /// The name that a misspelt word most likely meant.
-enum NearestName {
+public enum NearestName {
   /// The candidate with the fewest edits, if they are at most a third of the word (at least one, so that `of` finds
   /// `off`); nil when nothing is that near. Of equally near candidates the first wins.
   static func find(_ word: String, among candidates: some Sequence<String>) -> String? {
@@ -10,6 +10,21 @@ enum NearestName {
       if distance <= bound, distance < (best?.distance ?? .max) { best = (candidate, distance) }
     }
     return best?.name
+  }
+
+  /// At most `count` candidates, those that begin with the word first, then the ones with the fewest edits.
+  public static func list(_ word: String, among candidates: some Sequence<String>, count: Int = 3) -> [String] {
+    let bound = max(1, word.count / 3)
+    var ranked: [(rank: Int, name: String)] = []
+    for candidate in candidates {
+      if !word.isEmpty, candidate.hasPrefix(word) {
+        ranked.append((0, candidate))
+      } else if abs(candidate.count - word.count) <= bound {
+        let distance = editDistance(Array(word.lowercased()), Array(candidate.lowercased()))
+        if distance <= bound { ranked.append((distance, candidate)) }
+      }
+    }
+    return ranked.sorted { ($0.rank, $0.name) < ($1.rank, $1.name) }.prefix(count).map(\.name)
   }
 
   /// Levenshtein distance, with a swap of two neighbours as one edit: the commonest slip of a typist.
