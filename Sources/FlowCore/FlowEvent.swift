@@ -198,7 +198,7 @@ public enum FlowReply: Hashable, Sendable {
 
 /// Why a command was not carried out; the text says what to do next.
 public struct FlowRefusal: Error, Hashable, Sendable {
-  public enum Reason: String, Hashable, Sendable, Codable {
+  public enum Reason: String, Hashable, Sendable, Codable, CaseIterable {
     case noSuchFlow = "no-such-flow"
     case ambiguousFlow = "ambiguous-flow"
     case flowExists = "flow-exists"

@@ -66,8 +66,6 @@ public struct FlowHistory: Sendable {
   /// Of one node, oldest first.
   public func entries(ofNode node: String) -> [Entry] { entries[node]?.map(\.entry) ?? [] }
 
-  public var nodes: some Sequence<String> { entries.keys }
-
   // MARK: Recording
 
   mutating func attached(_ access: Access, of node: String, isFound: Bool, at now: FlowMoment) {

@@ -12,11 +12,10 @@ struct TunnelMeter {
     let octets = Dictionary(tunnels.map { ($0.id, $0.octets) }, uniquingKeysWith: { _, last in last })
     defer { last = (now, octets) }
     guard let last, now > last.at else { return [:] }
-    let (seconds, attoseconds) = (now - last.at).components
-    let milliseconds = max(1, UInt64(seconds) * 1_000 + UInt64(attoseconds) / 1_000_000_000_000_000)
-    return octets.compactMapValues { $0 }.reduce(into: [:]) { rates, entry in
+    let seconds = (now - last.at) / .seconds(1)
+    return octets.reduce(into: [:]) { rates, entry in
       guard let before = last.octets[entry.key], entry.value >= before else { return }
-      rates[entry.key] = (entry.value - before).multipliedReportingOverflow(by: 1_000).partialValue / milliseconds
+      rates[entry.key] = UInt64(min(Double(entry.value - before) / seconds, 1e18))
     }
   }
 }
