@@ -1,3 +1,4 @@
+import FlowCore
 import Foundation
 
 /// Times for people, in the time zone of the machine.
@@ -15,10 +16,7 @@ enum ClockText {
 
 /// Access Technology Types (RFC 5213 section 8.5 and IANA) for people.
 enum AccessText {
-  private static let names: [UInt8: String] = [
-    1: "virtual", 2: "ppp", 3: "ethernet", 4: "wlan", 5: "wimax", 6: "geran", 7: "utran", 8: "eutran", 9: "ehrpd",
-    10: "hrpd", 11: "1xrtt", 12: "umb",
-  ]
-
-  static func name(_ type: UInt8) -> String { names[type] ?? "access type \(type)" }
+  static func name(_ type: UInt8) -> String {
+    SteeringTarget.accessTypes.first { $0.types == type...type }?.name ?? "access type \(type)"
+  }
 }

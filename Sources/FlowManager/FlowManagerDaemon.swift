@@ -40,6 +40,10 @@ final class FlowManagerDaemon {
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
   var selectorWritesFailed: UInt64 = 0
+  var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
+  var policyFilesRefused: UInt64 = 0
+  /// The last minute that a rule of the policy was compared with.
+  var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
   static let topic = "flows"
   /// Bindings whose nodes are compared with a misspelt name.
@@ -70,6 +74,7 @@ final class FlowManagerDaemon {
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
+    try loadPolicy()
     handle(.kernelState(flows: found.flows, chains: found.chains))
     handle(.selectors(selectors.takeRecords()))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
@@ -78,10 +83,11 @@ final class FlowManagerDaemon {
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
   func run() throws {
     serve()
+    servePolicy()
     try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
     try loop.handleSignals { [unowned self] signal in
       if signal == SIGHUP {
-        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+        reloadPolicy()
       } else {
         loop.stop()
       }
@@ -118,11 +124,12 @@ final class FlowManagerDaemon {
     var events = [first]
     var next = 0
     while next < events.count {
-      for effect in engine.handle(events[next], at: Self.now) {
+      for effect in engine.handle(events[next], at: moment) {
         switch effect {
         case .apply(let identifier, let changes):
           events.append(.kernelOutcome(identifier, kernel.apply(changes)))
         case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+        case .drop(let token): queue.decide(token.rawValue, .drop)
         case .reply(let token, let result): answer(token, result)
         case .askAnchor(let question, let request): ask(question, request)
         case .notify(let notification): publish(notification)
@@ -169,7 +176,7 @@ final class FlowManagerDaemon {
         packets.append(
           FlowCore.QueuedPacket(
             token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
-            length: packet.length))
+            length: packet.length, dscp: PacketDissector.dscp(packet.payload.span.bytes)))
       }
     } catch {
       queueFailures += 1
