@@ -6,13 +6,13 @@ extension FlowManagerEngine {
   mutating func takeSnapshot(_ snapshot: AnchorSnapshot, _ work: inout Work) {
     counters.anchorSnapshots += 1
     let before = mirror.bindings
-    let isFound = counters.anchorSnapshots == 1
+    let usable = before.mapValues { usableTunnel($0) }
+    // The first snapshot tells what there is, not what has come.
+    let isFirst = counters.anchorSnapshots == 1
     mirror.replace(with: snapshot)
-    for (identifier, binding) in before.sorted(by: { $0.key < $1.key }) where mirror.bindings[identifier] == nil {
-      tell(from: binding, to: nil, cause: nil, isFound: false, &work)
-    }
-    for binding in mirror.bindings.values.sorted(by: { $0.id < $1.id }) {
-      tell(from: before[binding.id], to: binding, cause: nil, isFound: isFound, &work)
+    for binding in Set(before.keys).union(mirror.bindings.keys).sorted() {
+      tell(from: before[binding], to: mirror.bindings[binding], cause: nil, isFound: isFirst, &work)
+      if !isFirst { noticeAccess(binding, before: usable[binding] ?? nil, work.now) }
     }
     let wanted = FlowRuleset(markMask: mirror.markMask, homePrefixes: mirror.homePrefixes)
     if ruleset != wanted {
