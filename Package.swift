@@ -72,13 +72,25 @@ let package = Package(
     module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
     module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
 
+    // What lmad and magd have in common.
+    module(
+      "SignallingKit",
+      [
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "LinuxNet", "Datapath", "DaemonKit", argumentParser,
+        logging,
+      ]),
+
     // libpcap, for `lmad decode --pcap` only.
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
     // Programs.
     program(
-      "lmad", ["PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore", "CPcap"]),
-    program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+      "lmad",
+      [
+        "SignallingKit", "PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore",
+        "CPcap",
+      ]),
+    program("magd", ["SignallingKit", "PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
