@@ -46,6 +46,7 @@ let package = Package(
   ],
   targets: [
     // Pure: no sockets, no clock, no Foundation.
+    module("SeededRandom"),
     module("NetTypes"),
     module("DatapathModel", ["NetTypes"]),
     module("MobilityWire", ["NetTypes"]),
@@ -60,7 +61,7 @@ let package = Package(
     module(
       "DomainSimulation",
       [
-        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore",
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore", "SeededRandom",
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .executableTarget(
@@ -106,15 +107,20 @@ let package = Package(
     .target(name: "CAllocationMeter"),
     .executableTarget(
       name: "benchmarks",
-      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser],
+      dependencies: [
+        "PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "SeededRandom", "CAllocationMeter", argumentParser,
+      ],
       swiftSettings: settings),
 
+    .target(name: "TestSupport", dependencies: ["SeededRandom"], path: "Tests/TestSupport", swiftSettings: settings),
     tests("ConformanceTests", []),
     tests("NetTypesTests", ["NetTypes"]),
-    tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
-    tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
-    tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
-    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation"]),
+    tests(
+      "MobilityWireTests", ["MobilityWire", "NetTypes", "SeededRandom", "TestSupport"], resources: [.copy("Fixtures")]),
+    tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes", "SeededRandom", "TestSupport"]),
+    tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel", "SeededRandom"]),
+    tests(
+      "PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation", "SeededRandom"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
