@@ -16,8 +16,7 @@ struct AnchorProgram: ParsableCommand {
     version: Program.version,
     subcommands: [
       RunCommand<Self>.self, CheckCommand<Self>.self, Show.self, Delete.self, Revoke.self, Notify.self, Decode.self,
-      RecordCommand<Self>.self,
-      ReplayCommand<Self>.self, Cleanup.self,
+      RecordCommand<Self>.self, ReplayCommand<Self>.self, Cleanup.self,
     ])
 
   static func main() { Program.main(AnchorProgram.self, name: daemon.name) }
