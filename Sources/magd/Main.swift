@@ -16,8 +16,7 @@ struct GatewayProgram: ParsableCommand {
     version: Program.version,
     subcommands: [
       RunCommand<Self>.self, CheckCommand<Self>.self, Show.self, Attach.self, Detach.self, Revoke.self,
-      RecordCommand<Self>.self,
-      ReplayCommand<Self>.self, Cleanup.self,
+      RecordCommand<Self>.self, ReplayCommand<Self>.self, Cleanup.self,
     ])
 
   static func main() { Program.main(GatewayProgram.self, name: daemon.name) }
