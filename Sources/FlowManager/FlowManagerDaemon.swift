@@ -37,6 +37,10 @@ final class FlowManagerDaemon {
   var anchorEventsNotUnderstood: UInt64 = 0
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
+  var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
+  var policyFilesRefused: UInt64 = 0
+  /// The last minute that a rule of the policy was compared with.
+  var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
   static let topic = "flows"
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
@@ -63,6 +67,7 @@ final class FlowManagerDaemon {
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
+    try loadPolicy()
     handle(.kernelState(flows: found.flows, chains: found.chains))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
@@ -70,10 +75,11 @@ final class FlowManagerDaemon {
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
   func run() throws {
     serve()
+    servePolicy()
     try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
     try loop.handleSignals { [unowned self] signal in
       if signal == SIGHUP {
-        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+        reloadPolicy()
       } else {
         loop.stop()
       }
@@ -110,11 +116,12 @@ final class FlowManagerDaemon {
     var events = [first]
     var next = 0
     while next < events.count {
-      for effect in engine.handle(events[next], at: Self.now) {
+      for effect in engine.handle(events[next], at: moment) {
         switch effect {
         case .apply(let identifier, let changes):
           events.append(.kernelOutcome(identifier, kernel.apply(changes)))
         case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+        case .drop(let token): queue.decide(token.rawValue, .drop)
         case .reply(let token, let result): answer(token, result)
         case .askAnchor(let question, let request): ask(question, request)
         case .notify(let notification): publish(notification)
@@ -148,7 +155,7 @@ final class FlowManagerDaemon {
         packets.append(
           FlowCore.QueuedPacket(
             token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
-            length: packet.length))
+            length: packet.length, dscp: PacketDissector.dscp(packet.payload.span.bytes)))
       }
     } catch {
       queueFailures += 1
