@@ -67,7 +67,9 @@ extension FuzzedDaemon {
   }
 
   mutating func answerOfKernel() throws(FuzzFailure) {
-    guard let (effect, outcome) = kernel.answer(&input) else { return }
+    guard !kernel.isIdle else { return }
+    let choice = input.octet()
+    let (effect, outcome) = kernel.answer(choice)
     try handle(.datapathOutcome(effect, outcome))
     // When nothing is under way that an old picture could undo.
     if kernel.isBroken, kernel.isIdle { kernel.reconcile(desiredDatapath) }
