@@ -12,11 +12,13 @@ public struct PlacementCandidate: Hashable, Sendable {
   public var servesPrefix: Bool
   /// Nothing says that the gateway is away.
   public var isAnswering: Bool
+  /// Something outside has called the path bad, see `ExternalTrigger`.
+  public var isDegraded: Bool
   /// Unmarked packets to the prefix take this binding.
   public var isDefault: Bool
 
   /// Packets can go there now, and probably arrive.
-  public var isUsable: Bool { servesPrefix && isAnswering }
+  public var isUsable: Bool { servesPrefix && isAnswering && !isDegraded }
 
   /// By the gateway's name or the tunnel's number.
   func isNamed(_ target: String) -> Bool { gateway == target || tunnel.description == target }
@@ -29,6 +31,8 @@ public enum FlowPlacer: String, Hashable, Sendable, Codable {
   case defaultBinding = "default-binding"
   case standingOrder = "standing-order"
   case operatorRequest = "operator-request"
+  /// Moved away from congestion, bad quality or a degraded path.
+  case trigger
 }
 
 /// Where a flow goes, and who says so.
@@ -47,12 +51,16 @@ extension FlowManagerEngine {
       PlacementCandidate(
         binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
         accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
-        isAnswering: mirror.isAnswering(binding.tunnel), isDefault: binding.id == standard)
+        isAnswering: mirror.isAnswering(binding.tunnel), isDegraded: isDegraded(binding.tunnel, node: node),
+        isDefault: binding.id == standard)
     }
     if knownCandidates.count >= Self.maximumKnownCandidates { knownCandidates.removeAll(keepingCapacity: true) }
     knownCandidates[prefix] = candidates
     return candidates
   }
+
+  /// What candidates are made of has changed, and the mirror has not.
+  mutating func placementChanged() { knownCandidates.removeAll(keepingCapacity: true) }
 
   /// Where a new flow goes: as a standing order says; with the flow that it continues under another label; by the
   /// default binding. nil: nothing serves the prefix.
@@ -101,7 +109,9 @@ extension [PlacementCandidate] {
   /// gateway that does not answer only if there is no other.
   var fallback: TunnelIdentifier? {
     let standard = first(where: \.isDefault)
+    if let standard, standard.isUsable { return standard.tunnel }
+    if let other = first(where: \.isUsable) { return other.tunnel }
     if let standard, standard.isAnswering { return standard.tunnel }
-    return (first(where: \.isUsable) ?? standard ?? first(where: \.servesPrefix))?.tunnel
+    return (first { $0.servesPrefix && $0.isAnswering } ?? standard ?? first(where: \.servesPrefix))?.tunnel
   }
 }

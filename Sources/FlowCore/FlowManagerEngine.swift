@@ -25,6 +25,9 @@ public struct FlowManagerEngine: Sendable {
     /// Changes in one kernel transaction. A transaction is one datagram to the kernel, which must fit a socket buffer;
     /// more changes, such as those of a gateway with very many flows, become several.
     public var maximumChanges = 50_000
+    public var congestion = CongestionSettings()
+    public var quality = QualitySettings()
+    public var moveLimits = MoveLimits()
 
     public init() {}
   }
@@ -63,6 +66,12 @@ public struct FlowManagerEngine: Sendable {
   /// Of prefixes that flows went to since the mirror changed.
   var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
 
+  var triggers = TriggerState()
+  /// Moves in the last minutes, but those that operators ordered.
+  var moves = MoveLog()
+  /// Monotonic time of the event that is handled.
+  var clock = Duration.zero
+
   public init(_ configuration: Configuration) {
     self.configuration = configuration
     table = FlowTable(maximum: configuration.maximumFlows)
@@ -70,6 +79,7 @@ public struct FlowManagerEngine: Sendable {
 
   public mutating func handle(_ event: FlowEvent, at now: FlowMoment) -> [FlowEffect] {
     var work = Work()
+    clock = now.monotonic
     switch event {
     case .kernelState(let flows, let kernelChains): restore(flows, kernelChains, now, &work)
     case .kernelTableLost: writeAgain(&work)
@@ -78,11 +88,13 @@ public struct FlowManagerEngine: Sendable {
     case .anchorLost:
       counters.anchorLost += 1
       mirror.isStale = true
+      forgetTriggerQuestions()
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         giveUp(question, .anchorAway, "the anchor went away before it had answered", &work)
       }
     case .anchorAnswer(let question, let answer): take(answer, to: question, now, &work)
     case .deadlineReached:
+      takeTriggerDeadline(now, &work)
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
         giveUp(
@@ -93,6 +105,8 @@ public struct FlowManagerEngine: Sendable {
     case .queuedPackets(let packets): admit(packets, now, &work)
     case .command(let token, let command): carryOut(command, token, mayAsk: true, now, &work)
     case .counters(let readings): take(readings, now, &work)
+    case .tunnelReadings(let readings): take(readings, now, &work)
+    case .externalTrigger(let trigger): take(trigger, now, &work)
     case .kernelOutcome(let identifier, .applied):
       for step in transactions.removeValue(forKey: identifier) ?? [] { settle(step, &work) }
     case .kernelOutcome(let identifier, .refused(let reason)):
@@ -107,7 +121,9 @@ public struct FlowManagerEngine: Sendable {
   }
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
-  public var nextDeadline: Duration? { waiting.values.map(\.deadline).min() }
+  public var nextDeadline: Duration? {
+    [waiting.values.map(\.deadline).min(), nextTriggerDeadline].compactMap(\.self).min()
+  }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
 
@@ -203,6 +219,9 @@ public struct FlowManagerEngine: Sendable {
     _ work: inout Work
   ) {
     let from = table[slot].placement
+    if cause != .operatorRequest {
+      moves.record(table[slot].identifier, from: from.tunnel, configuration.moveLimits, at: clock)
+    }
     table.setPlacement(placement, of: slot)
     work.steps.append(
       Step(

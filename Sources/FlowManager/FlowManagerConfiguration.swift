@@ -9,6 +9,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   /// Packets that may wait for a verdict at once.
   var queueLength: UInt32 = 8_192
   var flows = FlowManagerEngine.Configuration()
+  var tunnels: [TunnelSettings] = []
   var nftTable = "flowmob"
   var control = ControlSettings(socket: Self.defaultSocket)
   var logLevel = Logger.Level.info
@@ -29,7 +30,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   }
 
   static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<FlowManagerConfiguration> {
-    try table.load(path: path)
+    try table.load(path: path, check: check)
   }
 
   static let table = OptionTable(
@@ -68,6 +69,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
             "key", \.flows.key, .word(["6-tuple": .sixTuple, "5-tuple": .fiveTuple]),
             help: "Whether the flow label tells flows apart. Changing it starts with an empty table."),
         ]),
+    ] + triggerOptions + [
       .option(
         "nft-table", \.nftTable, .text("a table name", maximumLength: 31),
         help: "Name of our nftables table, family ip6. A table of that name which is not ours is left alone."),
