@@ -27,7 +27,7 @@ struct TunnelSettings: Hashable {
       .option(
         "class", \.trafficClass,
         .optional(
-          .text("a class", maximumLength: 9).mapped(
+          OptionType<String>.text("a class", maximumLength: 9).mapped(
             expected: "a class such as 1:10, hexadecimal as tc writes it", { TrafficControlHandle($0) },
             back: { $0.description })),
         help: "The class on that interface which takes its packets; none: the root queueing discipline."),

@@ -1,6 +1,5 @@
 import DatapathModel
 import FlowCore
-import Glibc
 import LinuxNet
 
 /// Reads the queues of tunnels: the root queueing discipline of a tunnel's device, or the class that the operator names.
@@ -54,8 +53,7 @@ final class TunnelQueues {
 
   private func index(of name: String, among present: Set<UInt32>) -> UInt32? {
     if let known = indices[name], present.contains(known) { return known }
-    let index = if_nametoindex(name)
-    indices[name] = index == 0 ? nil : index
+    indices[name] = (try? socket.link(named: name))?.index
     return indices[name]
   }
 }
