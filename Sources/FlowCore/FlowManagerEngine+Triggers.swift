@@ -24,6 +24,10 @@ extension FlowManagerEngine {
     for reading in readings where mirror.tunnels[reading.tunnel] != nil {
       var load = triggers.loads[reading.tunnel] ?? TunnelLoad()
       let before = load.detector.state
+      if let settled = load.settledAt, settled <= now.monotonic {
+        load.settledAt = nil
+        load.detector.forgetDrops()
+      }
       load.configuredCapacity = reading.capacity
       load.detector.take(
         reading.queue, capacity: reading.capacity, configuration.congestion, at: now.monotonic)
@@ -62,6 +66,7 @@ extension FlowManagerEngine {
         counters.flowsMovedByCongestion += 1
         move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .congestion, command: nil, &work)
         load.nextMove = now.monotonic + configuration.congestion.pause
+        load.settledAt = now.monotonic + configuration.congestion.pause / 2
         load.isWithoutWay = false
         load.detector.forgetDrops()
         triggers.loads[tunnel] = load

@@ -33,46 +33,47 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
     try table.load(path: path, check: check)
   }
 
-  static let table = OptionTable(initial: FlowManagerConfiguration(), options + triggerOptions)
-
-  private static let options: [ConfigurationOption<FlowManagerConfiguration>] = [
-    .option(
-      "anchor-socket", \.anchorSocket, .socketPath,
-      help: "Control socket of lmad; its bindings and tunnels come from there."),
-    .section(
-      "queue", help: "How first packets of flows reach us.",
-      [
-        .option(
-          "number", \.queueNumber, .integer(0...UInt16.max), help: "NFQUEUE number; no other program may use it."),
-        .option(
-          "length", \.queueLength, .integer(64...1_048_576),
-          help: "Packets that may wait at once; more pass on the default binding, unmarked and counted."),
-      ]),
-    .section(
-      "flows", help: "The flow table.",
-      [
-        .option(
-          "maximum", \.flows.maximumFlows, .integer(1...4_000_000),
-          help: "Further flows stay on the default binding. The kernel reserves 16 octets for each of these."),
-        .option(
-          "maximum-selectors", \.flows.maximumSelectors, .integer(0...65_536),
-          help: "Standing orders (`add` with an open selector); each new flow is compared with all."),
-        .option(
-          "idle-timeout", \.flows.idleTimeout, .duration(in: .seconds(4) ... .seconds(86_400)),
-          help: "A flow without a packet for this long is forgotten; its next packet is a new flow's first."),
-        .option(
-          "poll-interval", \.pollInterval, .duration(in: .milliseconds(200) ... .seconds(60)),
-          help:
-            "Counters are read this often, for rates and idle flows; less often when reading takes over 1 % of it."
-        ),
-        .option(
-          "key", \.flows.key, .word(["6-tuple": .sixTuple, "5-tuple": .fiveTuple]),
-          help: "Whether the flow label tells flows apart. Changing it starts with an empty table."),
-      ]),
-    .option(
-      "nft-table", \.nftTable, .text("a table name", maximumLength: 31),
-      help: "Name of our nftables table, family ip6. A table of that name which is not ours is left alone."),
-    .control,
-    .logLevel,
-  ]
+  static let table = OptionTable(
+    initial: FlowManagerConfiguration(),
+    [
+      .option(
+        "anchor-socket", \.anchorSocket, .socketPath,
+        help: "Control socket of lmad; its bindings and tunnels come from there."),
+      .section(
+        "queue", help: "How first packets of flows reach us.",
+        [
+          .option(
+            "number", \.queueNumber, .integer(0...UInt16.max), help: "NFQUEUE number; no other program may use it."),
+          .option(
+            "length", \.queueLength, .integer(64...1_048_576),
+            help: "Packets that may wait at once; more pass on the default binding, unmarked and counted."),
+        ]),
+      .section(
+        "flows", help: "The flow table.",
+        [
+          .option(
+            "maximum", \.flows.maximumFlows, .integer(1...4_000_000),
+            help: "Further flows stay on the default binding. The kernel reserves 16 octets for each of these."),
+          .option(
+            "maximum-selectors", \.flows.maximumSelectors, .integer(0...65_536),
+            help: "Standing orders (`add` with an open selector); each new flow is compared with all."),
+          .option(
+            "idle-timeout", \.flows.idleTimeout, .duration(in: .seconds(4) ... .seconds(86_400)),
+            help: "A flow without a packet for this long is forgotten; its next packet is a new flow's first."),
+          .option(
+            "poll-interval", \.pollInterval, .duration(in: .milliseconds(200) ... .seconds(60)),
+            help:
+              "Counters are read this often, for rates and idle flows; less often when reading takes over 1 % of it."
+          ),
+          .option(
+            "key", \.flows.key, .word(["6-tuple": .sixTuple, "5-tuple": .fiveTuple]),
+            help: "Whether the flow label tells flows apart. Changing it starts with an empty table."),
+        ]),
+      congestionOptions, qualityOptions, moveOptions, tunnelOptions,
+      .option(
+        "nft-table", \.nftTable, .text("a table name", maximumLength: 31),
+        help: "Name of our nftables table, family ip6. A table of that name which is not ours is left alone."),
+      .control,
+      .logLevel,
+    ])
 }

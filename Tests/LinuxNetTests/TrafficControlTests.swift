@@ -43,7 +43,7 @@ import Testing
     let records = Self.records(Self.octets(Self.disciplines))
     #expect(records.map(\.kind) == ["noqueue", "tbf", "htb", "pfifo"])
     #expect(records.map(\.interface) == [1, 2, 3, 3])
-    #expect(records.map(\.handle.description) == ["0:", "8001:", "1:", "10:"])
+    #expect(records.map(\.handle.description) == ["0:", "8002:", "1:", "10:"])
     #expect(records.map(\.isCountingRoot) == [false, true, true, false])
     #expect(records.last?.parent.description == "1:10")
     let htb = records[2].statistics

@@ -84,7 +84,7 @@ public struct CongestionDetector: Hashable, Sendable {
   }
 
   /// What was measured so far says nothing about the time after a move.
-  mutating func forgetDrops() { (dropped, offered, dropRatio, isOverloaded) = (0, 0, 0, false) }
+  mutating func forgetDrops() { (dropped, offered, isOverloaded) = (0, 0, false) }
 
   private mutating func judge(_ capacity: UInt64?, _ settings: CongestionSettings, _ now: Duration) {
     let isDropping = dropRatio >= settings.dropRatio

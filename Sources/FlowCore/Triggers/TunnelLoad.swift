@@ -7,6 +7,8 @@ public struct TunnelLoad: Hashable, Sendable {
   public internal(set) var isWithoutWay = false
   /// When the next flow may be moved away.
   var nextMove = Duration.zero
+  /// Until then drops may be from before the last move.
+  var settledAt: Duration?
   /// Octets a second of flows that came since `reservedUntil` less the pause: the measured rate does not hold them yet.
   private(set) var reserved: UInt64 = 0
   private(set) var reservedUntil = Duration.zero
