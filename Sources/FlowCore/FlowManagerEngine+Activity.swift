@@ -13,11 +13,14 @@ extension FlowManagerEngine {
         counters.flowsRemovedIdle += 1
         triggers.quality[reading.flow] = nil
         remove(slot, cause: .idle, command: nil, &work)
-      } else if configuration.quality.isEnabled, reading.count.octets >= flow.count.octets {
+        continue
+      }
+      if configuration.quality.isEnabled, reading.count.octets >= flow.count.octets {
         judgeQuality(
           of: slot, octets: reading.count.octets - flow.count.octets,
-          milliseconds: now.milliseconds &- flow.readAt, now, &work)
+          milliseconds: now.milliseconds &- flow.readAt, &work)
       }
+      lookAgain(slot, &work)
     }
   }
 }

@@ -13,9 +13,15 @@ public struct PlacementCandidate: Hashable, Sendable {
   /// Nothing says that the gateway is away.
   public var isAnswering: Bool
   /// Something outside has called the path bad, see `ExternalTrigger`.
-  public var isDegraded: Bool
+  public var isDegraded = false
   /// Unmarked packets to the prefix take this binding.
   public var isDefault: Bool
+  /// More is sent into the tunnel than it carries.
+  public var isCongested = false
+  /// To the gateway and back, by the anchor's heartbeats; nil: not measured.
+  public var roundTrip: Duration?
+  /// Why the gateway does not serve the prefix though it was asked to, a short while ago.
+  public var refusal: String?
 
   /// Packets can go there now, and probably arrive.
   public var isUsable: Bool { servesPrefix && isAnswering && !isDegraded }
@@ -33,12 +39,15 @@ public enum FlowPlacer: String, Hashable, Sendable, Codable {
   case operatorRequest = "operator-request"
   /// Moved away from congestion, bad quality or a degraded path.
   case trigger
+  case policy
 }
 
 /// Where a flow goes, and who says so.
 struct Placement: Hashable, Sendable {
   var tunnel: TunnelIdentifier
   var placer: FlowPlacer
+  /// Of the policy.
+  var rule = Self.noRule
 }
 
 // Where a flow may go, and where it goes.
@@ -46,15 +55,8 @@ extension FlowManagerEngine {
   /// The ways of flows to `prefix` of `node`, by tunnel and binding.
   mutating func candidates(for prefix: IPv6Prefix, of node: NodeIndex) -> [PlacementCandidate] {
     if let known = knownCandidates[prefix] { return known }
-    let standard = mirror.defaultBinding(of: prefix)?.id
-    let candidates = mirror.activeBindings(of: node).filter { mirror.tunnels[$0.tunnel] != nil }.map { binding in
-      PlacementCandidate(
-        binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
-        accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
-        isAnswering: mirror.isAnswering(binding.tunnel), isDegraded: isDegraded(binding.tunnel, node: node),
-        isDefault: binding.id == standard)
-    }
     if knownCandidates.count >= Self.maximumKnownCandidates { knownCandidates.removeAll(keepingCapacity: true) }
+    let candidates = gatherCandidates(for: prefix, of: node)
     knownCandidates[prefix] = candidates
     return candidates
   }
@@ -62,24 +64,47 @@ extension FlowManagerEngine {
   /// What candidates are made of has changed, and the mirror has not.
   mutating func placementChanged() { knownCandidates.removeAll(keepingCapacity: true) }
 
-  /// Where a new flow goes: as a standing order says; with the flow that it continues under another label; by the
-  /// default binding. nil: nothing serves the prefix.
-  mutating func placeNew(_ tuple: FlowSixTuple, _ owner: (prefix: IPv6Prefix, node: NodeIndex)) -> Placement? {
+  func gatherCandidates(for prefix: IPv6Prefix, of node: NodeIndex) -> [PlacementCandidate] {
+    let standard = mirror.defaultBinding(of: prefix)?.id
+    return mirror.activeBindings(of: node).filter { mirror.tunnels[$0.tunnel] != nil }.map { binding in
+      PlacementCandidate(
+        binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
+        accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
+        isAnswering: mirror.isAnswering(binding.tunnel), isDegraded: isDegraded(binding.tunnel, node: node),
+        isDefault: binding.id == standard, isCongested: load(of: binding.tunnel)?.detector.state == .congested,
+        roundTrip: mirror.tunnels[binding.tunnel]?.roundTripMicroseconds.map { .microseconds($0) },
+        refusal: refusal(PrefixWish(binding: binding.id, prefix: prefix)))
+    }
+  }
+
+  private func refusal(_ wish: PrefixWish) -> String? {
+    if case .refused(let reason, _)? = steering.wishes[wish] { reason } else { nil }
+  }
+
+  /// Where a new flow goes: as a standing order says; with the flow that it continues under another label; as the policy
+  /// says; by the default binding. nil: nothing serves the prefix.
+  mutating func placeNew(
+    _ tuple: FlowSixTuple, _ owner: (prefix: IPv6Prefix, node: NodeIndex), _ dscp: UInt8?, _ work: inout Work
+  ) -> Placement? {
     let candidates = candidates(for: owner.prefix, of: owner.node)
     if let ordered = ordered(tuple, candidates) { return ordered }
     if let earlier = earlierFlow(of: tuple, owner.node), candidates.carry(earlier.tunnel) {
       counters.flowsContinued += 1
       return earlier.placement
     }
-    return candidates.fallback.map { Placement(tunnel: $0, placer: .defaultBinding) }
+    let facts = FlowFacts(
+      tuple: tuple, node: mirror.name(of: owner.node) ?? "", dscp: dscp, time: work.now.localTime)
+    return placeByPolicy(facts, owner, candidates, &work)
   }
 
   /// Where a running flow goes when it cannot stay.
-  func placeRunning(
-    _ flow: Flow, _ owner: (prefix: IPv6Prefix, node: NodeIndex), _ candidates: [PlacementCandidate]
+  mutating func placeRunning(
+    _ flow: Flow, _ owner: (prefix: IPv6Prefix, node: NodeIndex), _ candidates: [PlacementCandidate],
+    _ work: inout Work
   ) -> Placement? {
     if let ordered = ordered(flow.tuple, candidates) { return ordered }
-    return candidates.fallback.map { Placement(tunnel: $0, placer: .defaultBinding) }
+    let facts = facts(flow, owner.node, work.now.localTime)
+    return placeByPolicy(facts, owner, candidates, &work)
   }
 
   /// The first standing order that matches and can be followed.

@@ -19,18 +19,18 @@ extension FlowManagerEngine {
 
   // MARK: Congestion
 
-  mutating func take(_ readings: [TunnelReading], _ now: FlowMoment, _ work: inout Work) {
+  mutating func take(_ readings: [TunnelReading], _ work: inout Work) {
     var loads: [TunnelIdentifier: TunnelLoad] = [:]
     for reading in readings where mirror.tunnels[reading.tunnel] != nil {
       var load = triggers.loads[reading.tunnel] ?? TunnelLoad()
       let before = load.detector.state
-      if let settled = load.settledAt, settled <= now.monotonic {
+      if let settled = load.settledAt, settled <= work.now.monotonic {
         load.settledAt = nil
         load.detector.forgetDrops()
       }
       load.configuredCapacity = reading.capacity
       load.detector.take(
-        reading.queue, capacity: reading.capacity, configuration.congestion, at: now.monotonic)
+        reading.queue, capacity: reading.capacity, configuration.congestion, at: work.now.monotonic)
       switch load.detector.state {
       case before: break
       case .congested where before == .rising:
@@ -43,34 +43,38 @@ extension FlowManagerEngine {
       }
       loads[reading.tunnel] = load
     }
+    let congested = { (loads: [TunnelIdentifier: TunnelLoad]) in
+      Set(loads.filter { $0.value.detector.state == .congested }.keys)
+    }
+    if congested(loads) != congested(triggers.loads) { placementChanged() }
     triggers.loads = loads
     for reading in readings {
       guard let load = triggers.loads[reading.tunnel], load.detector.state != .normal else { continue }
-      relieve(reading.tunnel, now, &work)
+      relieve(reading.tunnel, &work)
       let watched = fastest(on: reading.tunnel).map { table[$0].identifier }
       if load.detector.state != .cooling, !watched.isEmpty { work.effects.append(.readCounters(watched)) }
     }
   }
 
   /// Moves the fastest flow of a congested tunnel that can go elsewhere, and then waits for the effect.
-  private mutating func relieve(_ tunnel: TunnelIdentifier, _ now: FlowMoment, _ work: inout Work) {
+  private mutating func relieve(_ tunnel: TunnelIdentifier, _ work: inout Work) {
     guard var load = triggers.loads[tunnel], load.detector.state == .congested, load.detector.isOverloaded,
-      now.monotonic >= load.nextMove
+      work.now.monotonic >= load.nextMove
     else { return }
     let waitsForAnchor = !triggers.questions.isEmpty || !triggers.services.isEmpty
     var hasAsked = false
     for slot in fastest(on: tunnel) where table[slot].rate > 0 && !table[slot].isPinned {
       let rate = table[slot].rate
-      switch way(for: slot, rate: rate, now) {
+      switch way(for: slot, rate: rate, at: work.now.monotonic) {
       case .tunnel(let target):
         counters.flowsMovedByCongestion += 1
         move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .congestion, command: nil, &work)
-        load.nextMove = now.monotonic + configuration.congestion.pause
-        load.settledAt = now.monotonic + configuration.congestion.pause / 2
+        load.nextMove = work.now.monotonic + configuration.congestion.pause
+        load.settledAt = work.now.monotonic + configuration.congestion.pause / 2
         load.isWithoutWay = false
         load.detector.forgetDrops()
         triggers.loads[tunnel] = load
-        triggers.loads[target]?.reserve(rate, until: load.nextMove, at: now.monotonic)
+        triggers.loads[target]?.reserve(rate, until: load.nextMove, at: work.now.monotonic)
         return
       case .afterService(let service):
         hasAsked = ask(service, &work) || hasAsked
@@ -111,45 +115,49 @@ extension FlowManagerEngine {
   private enum Way {
     case tunnel(TunnelIdentifier)
     /// A gateway would do if it served the prefix.
-    case afterService(TriggerState.Service)
+    case afterService(PrefixWish)
     case none
   }
 
   /// Where a trigger may move the flow: another tunnel of its node that answers, is not degraded, has room for `rate`
   /// (nil: any has), and was not left by the flow a short time ago.
-  private mutating func way(for slot: FlowTable.Slot, rate: UInt32? = nil, _ now: FlowMoment) -> Way {
+  private mutating func way(for slot: FlowTable.Slot, rate: UInt32? = nil, at now: Duration) -> Way {
     let flow = table[slot]
     guard let owner = mirror.owner(of: flow.tuple.destination) else { return .none }
     var candidates = candidates(for: owner.prefix, of: owner.node)
     candidates.removeAll { $0.tunnel == flow.tunnel || !$0.isAnswering || $0.isDegraded }
     if let rate {
       candidates.removeAll {
-        triggers.loads[$0.tunnel]?.hasRoom(for: rate, configuration.congestion, at: now.monotonic) == false
+        triggers.loads[$0.tunnel]?.hasRoom(for: rate, configuration.congestion, at: now) == false
       }
     }
     guard !candidates.isEmpty else { return .none }
-    let allowed = candidates.filter {
-      moves.allows(flow.identifier, to: $0.tunnel, configuration.moveLimits, at: now.monotonic)
-    }
-    guard !allowed.isEmpty else {
+    let allowed = candidates.filter { !triggers.departures.forbid(flow.identifier, $0.tunnel, at: now) }
+    guard !allowed.isEmpty, !triggers.departures.isFull,
+      steering.moves.count(flow.identifier, at: now) < configuration.moveLimits.perMinute
+    else {
       counters.movesHeldBack += 1
       return .none
     }
     if let way = allowed.first(where: \.servesPrefix) { return .tunnel(way.tunnel) }
-    return allowed.first.map { .afterService(TriggerState.Service(binding: $0.binding, prefix: owner.prefix)) } ?? .none
+    return allowed.first { $0.refusal == nil }.map {
+      .afterService(PrefixWish(binding: $0.binding, prefix: owner.prefix))
+    } ?? .none
   }
 
   // MARK: What the anchor must do first
 
   /// Has the anchor make a gateway serve a prefix; the flow moves when it does. false: that was tried a short time ago.
   @discardableResult
-  mutating func ask(_ service: TriggerState.Service, _ work: inout Work) -> Bool {
+  mutating func ask(_ service: PrefixWish, _ work: inout Work) -> Bool {
     guard !mirror.isStale, triggers.services.count < TriggerState.maximumServices else { return false }
-    if let until = triggers.asked[service], clock < until { return false }
+    // Policy may have asked already.
+    guard steering.wishes[service] == nil else { return false }
+    if let until = triggers.asked[service], work.now.monotonic < until { return false }
     if triggers.asked.count >= TriggerState.maximumServices {
-      triggers.asked = triggers.asked.filter { clock < $0.value }
+      triggers.asked = triggers.asked.filter { work.now.monotonic < $0.value }
     }
-    triggers.asked[service] = clock + configuration.moveLimits.holdDown
+    triggers.asked[service] = work.now.monotonic + configuration.moveLimits.holdDown
     triggers.services.append(service)
     askNext(&work)
     return true
@@ -158,7 +166,7 @@ extension FlowManagerEngine {
   /// The gateway of flows to `prefix` does not answer: another one that has the node is to serve the prefix.
   mutating func askForWay(out candidates: [PlacementCandidate], _ prefix: IPv6Prefix, _ work: inout Work) {
     guard let other = candidates.first(where: { $0.isAnswering && !$0.isDegraded && !$0.servesPrefix }) else { return }
-    ask(TriggerState.Service(binding: other.binding, prefix: prefix), &work)
+    ask(PrefixWish(binding: other.binding, prefix: prefix), &work)
   }
 
   private mutating func askNext(_ work: inout Work) {
@@ -184,7 +192,7 @@ extension FlowManagerEngine {
     // All are answered: flows of degraded paths try again.
     triggers.leaving += triggers.leavingAfterService
     triggers.leavingAfterService = []
-    triggers.nextLeaving = clock
+    triggers.nextLeaving = work.now.monotonic
   }
 
   mutating func forgetTriggerQuestions() {
@@ -198,7 +206,7 @@ extension FlowManagerEngine {
 
   /// A reading of a flow whose counter has gone on by `octets` in `milliseconds`.
   mutating func judgeQuality(
-    of slot: FlowTable.Slot, octets: UInt64, milliseconds: UInt32, _ now: FlowMoment, _ work: inout Work
+    of slot: FlowTable.Slot, octets: UInt64, milliseconds: UInt32, _ work: inout Work
   ) {
     let flow = table[slot]
     let settings = configuration.quality
@@ -209,7 +217,7 @@ extension FlowManagerEngine {
     let isPoor = detector.take(octets: octets, seconds: Double(milliseconds) / 1_000, settings)
     triggers.quality[flow.identifier] = detector.isForgotten ? nil : detector
     guard isPoor, !flow.isPinned else { return }
-    switch way(for: slot, rate: flow.rate, now) {
+    switch way(for: slot, rate: flow.rate, at: work.now.monotonic) {
     case .tunnel(let target):
       counters.flowsMovedByQuality += 1
       move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .quality, command: nil, &work)
@@ -254,7 +262,7 @@ extension FlowManagerEngine {
     return nil
   }
 
-  mutating func take(_ trigger: ExternalTrigger, _ now: FlowMoment, _ work: inout Work) {
+  mutating func take(_ trigger: ExternalTrigger, _ work: inout Work) {
     guard refusal(of: trigger) == nil else { return }
     counters.externalTriggers += 1
     let known = triggers.degradations[trigger.path]
@@ -264,7 +272,7 @@ extension FlowManagerEngine {
       restore(trigger.path, &work)
     case .degraded:
       triggers.degradations[trigger.path] = Degradation(
-        reason: trigger.reason, until: now.monotonic + trigger.lifetime)
+        reason: trigger.reason, until: work.now.monotonic + trigger.lifetime)
       guard known == nil else { return }
       placementChanged()
       work.effects.append(.notify(.tunnel(.degraded(trigger.path, reason: trigger.reason))))
@@ -274,7 +282,7 @@ extension FlowManagerEngine {
         triggers.leaving += table.slots(on: tunnel.id).filter { node == nil || table[$0].node == node }
           .map { table[$0].identifier }
       }
-      moveLeaving(now, &work)
+      moveLeaving(&work)
     }
   }
 
@@ -286,14 +294,14 @@ extension FlowManagerEngine {
 
   /// The next flows of degraded paths go elsewhere, if another tunnel can carry them. Some at a time: all at once would
   /// overrun where they go before its congestion can be seen.
-  private mutating func moveLeaving(_ now: FlowMoment, _ work: inout Work) {
-    triggers.nextLeaving = now.monotonic + Self.leavingInterval
+  private mutating func moveLeaving(_ work: inout Work) {
+    triggers.nextLeaving = work.now.monotonic + Self.leavingInterval
     var moved = 0
     while moved < Self.leavingFlows, let identifier = triggers.leaving.popLast() {
       guard let slot = table.slot(of: identifier), !table[slot].isPinned, let node = table[slot].node,
         isDegraded(table[slot].tunnel, node: node)
       else { continue }
-      switch way(for: slot, now) {
+      switch way(for: slot, at: work.now.monotonic) {
       case .tunnel(let target):
         moved += 1
         counters.flowsMovedByTrigger += 1
@@ -312,8 +320,8 @@ extension FlowManagerEngine {
     return [leaving, triggers.degradations.values.map(\.until).min()].compactMap(\.self).min()
   }
 
-  mutating func takeTriggerDeadline(_ now: FlowMoment, _ work: inout Work) {
-    for (path, degradation) in degradations where degradation.until <= now.monotonic { restore(path, &work) }
-    if !triggers.leaving.isEmpty, triggers.nextLeaving <= now.monotonic { moveLeaving(now, &work) }
+  mutating func takeTriggerDeadline(_ work: inout Work) {
+    for (path, degradation) in degradations where degradation.until <= work.now.monotonic { restore(path, &work) }
+    if !triggers.leaving.isEmpty, triggers.nextLeaving <= work.now.monotonic { moveLeaving(&work) }
   }
 }

@@ -65,12 +65,9 @@ public struct FlowManagerEngine: Sendable {
   var nextQuestion: UInt64 = 1
   /// Of prefixes that flows went to since the mirror changed.
   var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
+  var steering = SteeringState()
 
   var triggers = TriggerState()
-  /// Moves in the last minutes, but those that operators ordered.
-  var moves = MoveLog()
-  /// Monotonic time of the event that is handled.
-  var clock = Duration.zero
 
   public init(_ configuration: Configuration) {
     self.configuration = configuration
@@ -78,8 +75,8 @@ public struct FlowManagerEngine: Sendable {
   }
 
   public mutating func handle(_ event: FlowEvent, at now: FlowMoment) -> [FlowEffect] {
-    var work = Work()
-    clock = now.monotonic
+    var work = Work(now: now)
+    noticeTime(&work)
     switch event {
     case .kernelState(let flows, let kernelChains): restore(flows, kernelChains, now, &work)
     case .kernelTableLost: writeAgain(&work)
@@ -89,12 +86,16 @@ public struct FlowManagerEngine: Sendable {
       counters.anchorLost += 1
       mirror.isStale = true
       forgetTriggerQuestions()
+      steering.forgetQuestions()
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         giveUp(question, .anchorAway, "the anchor went away before it had answered", &work)
       }
-    case .anchorAnswer(let question, let answer): take(answer, to: question, now, &work)
+    case .anchorAnswer(let question, let answer):
+      if !takePolicyAnswer(answer, to: question, &work) { take(answer, to: question, now, &work) }
+    case .policy(let policy): take(policy, &work)
     case .deadlineReached:
-      takeTriggerDeadline(now, &work)
+      takeTriggerDeadline(&work)
+      steeringDeadlineReached(&work)
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
         giveUp(
@@ -105,8 +106,8 @@ public struct FlowManagerEngine: Sendable {
     case .queuedPackets(let packets): admit(packets, now, &work)
     case .command(let token, let command): carryOut(command, token, mayAsk: true, now, &work)
     case .counters(let readings): take(readings, now, &work)
-    case .tunnelReadings(let readings): take(readings, now, &work)
-    case .externalTrigger(let trigger): take(trigger, now, &work)
+    case .tunnelReadings(let readings): take(readings, &work)
+    case .externalTrigger(let trigger): take(trigger, &work)
     case .kernelOutcome(let identifier, .applied):
       for step in transactions.removeValue(forKey: identifier) ?? [] { settle(step, &work) }
     case .kernelOutcome(let identifier, .refused(let reason)):
@@ -122,7 +123,7 @@ public struct FlowManagerEngine: Sendable {
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
   public var nextDeadline: Duration? {
-    [waiting.values.map(\.deadline).min(), nextTriggerDeadline].compactMap(\.self).min()
+    [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline].compactMap(\.self).min()
   }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
@@ -157,10 +158,13 @@ public struct FlowManagerEngine: Sendable {
 
   /// What handling one event gathers: effects, and the steps of one transaction.
   struct Work {
+    let now: FlowMoment
     var effects: [FlowEffect] = []
     var steps: [Step] = []
     /// Where the admission of a flow stands in `steps`, for further packets of the same flow.
     var admissions: [FlowIdentifier: Int] = [:]
+
+    init(now: FlowMoment) { self.now = now }
 
     mutating func change(_ change: FlowMapChange) { steps.append(Step(change: change, consequence: .none)) }
   }
@@ -219,10 +223,13 @@ public struct FlowManagerEngine: Sendable {
     _ work: inout Work
   ) {
     let from = table[slot].placement
-    if cause != .operatorRequest {
-      moves.record(table[slot].identifier, from: from.tunnel, configuration.moveLimits, at: clock)
+    if placement.placer == .trigger {
+      triggers.departures.note(
+        table[slot].identifier, from: from.tunnel, at: work.now.monotonic,
+        holdDown: configuration.moveLimits.holdDown)
     }
     table.setPlacement(placement, of: slot)
+    if cause != .operatorRequest { steering.moves.note(table[slot].identifier, at: work.now.monotonic) }
     work.steps.append(
       Step(
         change: .set(kernelFlow(table[slot]), replacing: true),

@@ -39,6 +39,10 @@ final class FlowManagerDaemon {
   var anchorEventsNotUnderstood: UInt64 = 0
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
+  var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
+  var policyFilesRefused: UInt64 = 0
+  /// The last minute that a rule of the policy was compared with.
+  var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
   static let topic = "flows"
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
@@ -68,6 +72,7 @@ final class FlowManagerDaemon {
     nextTunnelReading =
       configuration.flows.congestion.isEnabled ? SystemClock.monotonic : SystemClock.monotonic + .seconds(1 << 31)
     offeredBefore = try kernel.chainCounters().offeredToQueue
+    try loadPolicy()
     handle(.kernelState(flows: found.flows, chains: found.chains))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
@@ -75,10 +80,11 @@ final class FlowManagerDaemon {
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
   func run() throws {
     serve()
+    servePolicy()
     try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
     try loop.handleSignals { [unowned self] signal in
       if signal == SIGHUP {
-        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+        reloadPolicy()
       } else {
         loop.stop()
       }
@@ -115,11 +121,12 @@ final class FlowManagerDaemon {
     var events = [first]
     var next = 0
     while next < events.count {
-      for effect in engine.handle(events[next], at: Self.now) {
+      for effect in engine.handle(events[next], at: moment) {
         switch effect {
         case .apply(let identifier, let changes):
           events.append(.kernelOutcome(identifier, kernel.apply(changes)))
         case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+        case .drop(let token): queue.decide(token.rawValue, .drop)
         case .reply(let token, let result): answer(token, result)
         case .askAnchor(let question, let request): ask(question, request)
         case .readCounters(let flows): events.append(.counters(readCounters(of: flows)))
@@ -154,7 +161,7 @@ final class FlowManagerDaemon {
         packets.append(
           FlowCore.QueuedPacket(
             token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
-            length: packet.length))
+            length: packet.length, dscp: PacketDissector.dscp(packet.payload.span.bytes)))
       }
     } catch {
       queueFailures += 1

@@ -12,6 +12,7 @@ import NetTypes
 ///     echo, other  key with the identifier, with nothing: in `flows`? → chain of the tunnel
 ///     unknown      count and queue; passes when nobody listens or the queue is full
 ///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
+///     dropped      (flows that the policy drops) count, drop
 ///     marked       a first fragment leaves its mark for the later ones; accept
 ///
 /// `flows` is a verdict map and not a map to marks, because a rule cannot merge a mark from a map with the foreign bits
@@ -22,14 +23,15 @@ import NetTypes
 /// dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 1
+  private static let version = 2
 
   static let flows = "flows"
   static let fragments = NftFragmentMap(name: "fragments")
   static let prerouting = "prerouting"
   static let unknown = "unknown"
   private static let marked = "marked"
-  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked]
+  private static let dropped = "dropped"
+  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked, dropped]
 
   var key: FlowKeyKind
   var maximumFlows: Int
@@ -81,6 +83,7 @@ struct FlowRules {
     transaction.addRule(chain: Self.unknown, [.counter, queue])
     transaction.addRule(chain: Self.marked, Self.fragments.recordMark(mask: ruleset.markMask))
     transaction.addRule(chain: Self.marked, [.verdict(.accept)])
+    transaction.addRule(chain: Self.dropped, [.counter, .verdict(.drop)])
   }
 
   private func writeClassification(into transaction: inout NftTransaction) {
@@ -143,9 +146,10 @@ struct FlowRules {
 
   // MARK: Names
 
-  static func chainName(_ tunnel: TunnelIdentifier) -> String { "t\(tunnel)" }
+  static func chainName(_ tunnel: TunnelIdentifier) -> String { tunnel == .drop ? dropped : "t\(tunnel)" }
 
   static func tunnel(ofChain name: String) -> TunnelIdentifier? {
+    if name == dropped { return .drop }
     guard name.first == "t", let number = UInt32(name.dropFirst()) else { return nil }
     return TunnelIdentifier(rawValue: number)
   }

@@ -39,10 +39,12 @@ final class KernelFlowTable {
     guard !chains.isEmpty else { return ([], []) }
     state.tag = try Self.tag(of: table, socket)
     for chain in chains where chain.base == nil {
-      if let tunnel = FlowRules.tunnel(ofChain: chain.name) { state.chains[tunnel] = "" }
+      if let tunnel = FlowRules.tunnel(ofChain: chain.name), tunnel != .drop { state.chains[tunnel] = "" }
     }
     for rule in try socket.rules(of: table) {
-      if let tunnel = FlowRules.tunnel(ofChain: rule.chain) { state.chains[tunnel] = rule.comment ?? "" }
+      if let tunnel = FlowRules.tunnel(ofChain: rule.chain), tunnel != .drop {
+        state.chains[tunnel] = rule.comment ?? ""
+      }
     }
     let flows = try socket.elements(of: FlowRules.flows, in: table).compactMap { flow($0) }
     return (flows, state.chains.keys.sorted())

@@ -10,6 +10,7 @@ struct TriggerState: Sendable {
   static let maximumServices = 65_536
 
   var loads: [TunnelIdentifier: TunnelLoad] = [:]
+  var departures = Departures()
   var quality: [FlowIdentifier: QualityDetector] = [:]
   var degradations: [ExternalTrigger.Path: Degradation] = [:]
   /// Flows on degraded paths that are still to move, the next one last.
@@ -18,14 +19,8 @@ struct TriggerState: Sendable {
   /// Of those, the ones that another gateway could carry once it serves their prefix.
   var leavingAfterService: [FlowIdentifier] = []
   /// What gateways should serve, the next one last.
-  var services: [Service] = []
+  var services: [PrefixWish] = []
   /// Asked for, and until when not to be asked for again.
-  var asked: [Service: Duration] = [:]
+  var asked: [PrefixWish: Duration] = [:]
   var questions: Set<AnchorQuestion> = []
-
-  /// A gateway is to serve a prefix of one of its nodes.
-  struct Service: Hashable, Sendable {
-    var binding: UInt32
-    var prefix: IPv6Prefix
-  }
 }
