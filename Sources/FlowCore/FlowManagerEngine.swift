@@ -25,6 +25,9 @@ public struct FlowManagerEngine: Sendable {
     /// Changes in one kernel transaction. A transaction is one datagram to the kernel, which must fit a socket buffer;
     /// more changes, such as those of a gateway with very many flows, become several.
     public var maximumChanges = 50_000
+    public var congestion = CongestionSettings()
+    public var quality = QualitySettings()
+    public var moveLimits = MoveLimits()
 
     public init() {}
   }
@@ -64,6 +67,8 @@ public struct FlowManagerEngine: Sendable {
   var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
   var steering = SteeringState()
 
+  var triggers = TriggerState()
+
   public init(_ configuration: Configuration) {
     self.configuration = configuration
     table = FlowTable(maximum: configuration.maximumFlows)
@@ -80,6 +85,7 @@ public struct FlowManagerEngine: Sendable {
     case .anchorLost:
       counters.anchorLost += 1
       mirror.isStale = true
+      forgetTriggerQuestions()
       steering.forgetQuestions()
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         giveUp(question, .anchorAway, "the anchor went away before it had answered", &work)
@@ -88,6 +94,7 @@ public struct FlowManagerEngine: Sendable {
       if !takePolicyAnswer(answer, to: question, &work) { take(answer, to: question, now, &work) }
     case .policy(let policy): take(policy, &work)
     case .deadlineReached:
+      takeTriggerDeadline(&work)
       steeringDeadlineReached(&work)
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
@@ -99,6 +106,8 @@ public struct FlowManagerEngine: Sendable {
     case .queuedPackets(let packets): admit(packets, now, &work)
     case .command(let token, let command): carryOut(command, token, mayAsk: true, now, &work)
     case .counters(let readings): take(readings, now, &work)
+    case .tunnelReadings(let readings): take(readings, &work)
+    case .externalTrigger(let trigger): take(trigger, &work)
     case .kernelOutcome(let identifier, .applied):
       for step in transactions.removeValue(forKey: identifier) ?? [] { settle(step, &work) }
     case .kernelOutcome(let identifier, .refused(let reason)):
@@ -114,7 +123,7 @@ public struct FlowManagerEngine: Sendable {
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
   public var nextDeadline: Duration? {
-    [waiting.values.map(\.deadline).min(), steeringDeadline].compactMap { $0 }.min()
+    [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline].compactMap(\.self).min()
   }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
@@ -214,6 +223,11 @@ public struct FlowManagerEngine: Sendable {
     _ work: inout Work
   ) {
     let from = table[slot].placement
+    if placement.placer == .trigger {
+      triggers.departures.note(
+        table[slot].identifier, from: from.tunnel, at: work.now.monotonic,
+        holdDown: configuration.moveLimits.holdDown)
+    }
     table.setPlacement(placement, of: slot)
     if cause != .operatorRequest { steering.moves.note(table[slot].identifier, at: work.now.monotonic) }
     work.steps.append(

@@ -18,6 +18,7 @@ struct Show: ParsableCommand {
     abstract: "Show flows, tunnels, nodes, selectors or counters.",
     subcommands: [
       ShowFlows.self, ShowFlow.self, ShowTunnels.self, ShowNodes.self, ShowSelectors.self, ShowCounters.self,
+      ShowDegraded.self,
     ])
 }
 

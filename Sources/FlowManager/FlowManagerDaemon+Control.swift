@@ -7,6 +7,7 @@ import NetTypes
 // What the control socket asks for.
 extension FlowManagerDaemon {
   func serve() {
+    serveTriggers()
     control.handleSubscription("subscribe", topic: Self.topic, NoArguments.self) { [unowned self] _, _ in flows }
     control.handle("list", NoArguments.self) { [unowned self] _, _ in
       refreshCounters()
@@ -88,7 +89,8 @@ extension FlowManagerDaemon {
         return TunnelsDocument.Tunnel(
           id: tunnel.id, gateway: tunnel.gateway, local: tunnel.local, remote: tunnel.remote,
           mark: "0x" + String(tunnel.mark, radix: 16), interface: tunnel.interface,
-          flows: engine.table.count(on: tunnel.id), packets: count.packets, octets: count.octets)
+          flows: engine.table.count(on: tunnel.id), packets: count.packets, octets: count.octets,
+          load: engine.load(of: tunnel.id).map(TunnelLoadDocument.init))
       }, anchorConnected: !engine.mirror.isStale)
   }
 

@@ -23,10 +23,12 @@ final class FlowManagerDaemon {
   let queue: PacketQueue
   let anchor: ControlSubscriber<AnchorSnapshot>
   let control: ControlServer
+  let queues: TunnelQueues
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
   var nextTableCheck: Duration
+  var nextTunnelReading: Duration
   /// When counters were last read, and how long that took.
   var lastReading = (end: Duration.zero, length: Duration.zero)
   /// Who waits for the answer to a command.
@@ -56,6 +58,7 @@ final class FlowManagerDaemon {
     self.log = log
     loop = try EventLoop()
     kernel = try KernelFlowTable(configuration)
+    queues = try TunnelQueues(configuration.tunnels)
     engine = FlowManagerEngine(configuration.flows)
     let found = try kernel.adopt()
     queue = try PacketQueue(
@@ -66,6 +69,8 @@ final class FlowManagerDaemon {
     anchor = try ControlSubscriber(loop: loop, path: configuration.anchorSocket, command: "subscribe")
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
+    nextTunnelReading =
+      configuration.flows.congestion.isEnabled ? SystemClock.monotonic : SystemClock.monotonic + .seconds(1 << 31)
     offeredBefore = try kernel.chainCounters().offeredToQueue
     try loadPolicy()
     handle(.kernelState(flows: found.flows, chains: found.chains))
@@ -127,6 +132,7 @@ final class FlowManagerDaemon {
         case .drop(let token): queue.decide(token.rawValue, .drop)
         case .reply(let token, let result): answer(token, result)
         case .askAnchor(let question, let request): ask(question, request)
+        case .readCounters(let flows): events.append(.counters(readCounters(of: flows)))
         case .notify(let notification): publish(notification)
         }
       }
@@ -206,6 +212,7 @@ final class FlowManagerDaemon {
       log.info("flow \(flow.identifier) \(flow.isPinned ? "pinned to" : "unpinned from") tunnel \(flow.tunnel)")
       publish(flow.isPinned ? "flow-pinned" : "flow-unpinned", flow)
     case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
+    case .tunnel(let change): publish(change)
     }
   }
 
@@ -221,7 +228,9 @@ final class FlowManagerDaemon {
   func armTimer() {
     do {
       try loop.setDeadline(
-        min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll, engine.nextDeadline ?? nextPoll))
+        min(
+          nextPoll, nextTableCheck, nextTunnelReading, anchor.nextDeadline ?? nextPoll, engine.nextDeadline ?? nextPoll)
+      )
     } catch {
       log.critical("\(error)")
       loop.stop()
@@ -235,6 +244,7 @@ final class FlowManagerDaemon {
       nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
       checkTable()
     }
+    if SystemClock.monotonic >= nextTunnelReading { readTunnels() }
     if SystemClock.monotonic >= nextPoll {
       readCounters()
       nextPoll = SystemClock.monotonic + configuration.pollInterval(after: lastReading.length)

@@ -137,10 +137,19 @@ final class KernelFlowTable {
   /// Counters of all flows.
   func counters() throws(LinuxError) -> [KernelCounter] {
     guard state.tag != nil else { return [] }
-    return try socket.elements(of: FlowRules.flows, in: table).compactMap { element in
-      guard let tag = FlowElementTag(userData: element.userData), let counter = element.counter else { return nil }
-      return KernelCounter(flow: tag.flow, count: TrafficCount(packets: counter.packets, octets: counter.octets))
-    }
+    return try socket.elements(of: FlowRules.flows, in: table).compactMap(Self.counter)
+  }
+
+  /// Counters of these flows, as far as they have elements.
+  func counters(of flows: [FlowSixTuple]) throws(LinuxError) -> [KernelCounter] {
+    guard state.tag != nil else { return [] }
+    return try socket.elements(withKeys: flows.map(rules.key.key(of:)), of: FlowRules.flows, in: table)
+      .compactMap(Self.counter)
+  }
+
+  private static func counter(_ element: NftElement) -> KernelCounter? {
+    guard let tag = FlowElementTag(userData: element.userData), let counter = element.counter else { return nil }
+    return KernelCounter(flow: tag.flow, count: TrafficCount(packets: counter.packets, octets: counter.octets))
   }
 
   struct ChainCounters {
