@@ -169,7 +169,7 @@ import Testing
     let destination = IPv6Prefix.host(World.mn1)
     #expect(
       world.refusal(.remove(.selector(FlowSelector(destination: destination))))
-        == "2 flows have destination \(World.mn1): 1, 2; name one by its id")
+        == "2 flows have destination \(World.mn1): 1, 2; name one by its id, or say --all")
     #expect(world.refusal(.remove(.selector(FlowSelector(sourcePort: 81)))) == "")
     #expect(world.refusal(.remove(.selector(FlowSelector(sourcePort: 81)))).contains("no flow with source-port 81"))
     #expect(world.map.keys.map(\.sourcePort) == [80])
