@@ -127,20 +127,6 @@ public struct AnchorMirror: Sendable {
       .sorted { ($0.tunnel, $0.id) < ($1.tunnel, $1.id) }
   }
 
-  /// A tunnel can carry a prefix of a node when an active binding of the node on it serves the prefix.
-  func canCarry(_ prefix: IPv6Prefix, of node: NodeIndex, on tunnel: TunnelIdentifier) -> Bool {
-    tunnels[tunnel] != nil && activeBindings(of: node).contains { $0.tunnel == tunnel && $0.serves(prefix) }
-  }
-
-  /// Where flows to `prefix` go by themselves: the default binding's tunnel, else the lowest tunnel that can carry it;
-  /// one to a gateway that does not answer only if there is no other.
-  func preferredTunnel(for prefix: IPv6Prefix, of node: NodeIndex) -> TunnelIdentifier? {
-    let standard = defaultBinding(of: prefix).flatMap { tunnels[$0.tunnel] == nil ? nil : $0.tunnel }
-    if let standard, isAnswering(standard) { return standard }
-    let carriers = activeBindings(of: node).filter { $0.serves(prefix) && tunnels[$0.tunnel] != nil }.map(\.tunnel)
-    return carriers.first(where: isAnswering) ?? standard ?? carriers.first
-  }
-
   /// Nothing says that the gateway of the tunnel is away.
   func isAnswering(_ tunnel: TunnelIdentifier) -> Bool { tunnels[tunnel]?.isUnreachable != true }
 

@@ -211,6 +211,8 @@ public enum FlowNotification: Hashable, Sendable {
     case bindingLost = "binding-lost"
     /// The gateway that carried it does not answer heartbeats any more.
     case gatewayUnreachable = "gateway-unreachable"
+    /// The policy, or what it looks at, has changed.
+    case policy
   }
 
   public enum RemovalCause: String, Hashable, Sendable, Codable {

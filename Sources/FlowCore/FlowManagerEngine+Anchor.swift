@@ -63,15 +63,10 @@ extension FlowManagerEngine {
     work.change(.removeTunnelChain(tunnel))
   }
 
-  /// Bindings have changed: flows that their tunnel cannot carry any more move to the preferred one of their node, all
-  /// in one transaction, or lose their element when there is none. Flows to a gateway that does not answer move as
-  /// well, if another one can carry them; they do not come back by themselves.
+  /// Bindings have changed: flows that their tunnel cannot carry any more are placed anew, all in one transaction, or
+  /// lose their element when nothing can carry them. Flows to a gateway that does not answer move as well, if another
+  /// one can carry them; they do not come back by themselves.
   mutating func reconsider(_ slots: [FlowTable.Slot], _ work: inout Work) {
-    struct Ways {
-      var tunnels: Set<TunnelIdentifier>
-      var preferred: TunnelIdentifier?
-    }
-    var known: [IPv6Prefix: Ways] = [:]
     for slot in slots {
       let flow = table[slot]
       guard let owner = mirror.owner(of: flow.tuple.destination) else {
@@ -80,27 +75,17 @@ extension FlowManagerEngine {
         continue
       }
       if flow.node != owner.node { table.setNode(owner.node, of: slot) }
-      let ways: Ways
-      if let found = known[owner.prefix] {
-        ways = found
-      } else {
-        let carriers = mirror.activeBindings(of: owner.node).filter { $0.serves(owner.prefix) }.map(\.tunnel)
-        ways = Ways(
-          tunnels: Set(carriers.filter { mirror.tunnels[$0] != nil }),
-          preferred: mirror.preferredTunnel(for: owner.prefix, of: owner.node))
-        known[owner.prefix] = ways
-      }
-      if ways.tunnels.contains(flow.tunnel) {
-        guard !mirror.isAnswering(flow.tunnel), let preferred = ways.preferred, mirror.isAnswering(preferred) else {
-          continue
-        }
+      let candidates = candidates(for: owner.prefix, of: owner.node)
+      let isCarried = candidates.carry(flow.tunnel)
+      if isCarried, mirror.isAnswering(flow.tunnel) { continue }
+      let placement = placeRunning(flow, owner, candidates)
+      if isCarried {
+        guard let placement, mirror.isAnswering(placement.tunnel) else { continue }
         counters.flowsMovedByOutage += 1
-        move(slot, to: preferred, cause: .gatewayUnreachable, command: nil, &work)
-        continue
-      }
-      if let preferred = ways.preferred {
+        move(slot, to: placement, cause: .gatewayUnreachable, command: nil, &work)
+      } else if let placement {
         counters.flowsMovedByBinding += 1
-        move(slot, to: preferred, cause: .bindingLost, command: nil, &work)
+        move(slot, to: placement, cause: .bindingLost, command: nil, &work)
       } else {
         counters.flowsRemovedWithoutTunnel += 1
         remove(slot, cause: .bindingLost, command: nil, &work)

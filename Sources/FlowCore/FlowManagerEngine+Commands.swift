@@ -31,7 +31,8 @@ extension FlowManagerEngine {
           work.effects.append(.reply(token, .success(.flow(flow))))
         } else {
           counters.flowsMovedByOperator += 1
-          move(slot, to: tunnel, cause: .operatorRequest, command: token, &work)
+          let placement = Placement(tunnel: tunnel, placer: .operatorRequest)
+          move(slot, to: placement, cause: .operatorRequest, command: token, &work)
         }
       case .remove(let reference):
         let slot = try find(reference)
@@ -62,8 +63,8 @@ extension FlowManagerEngine {
     let tunnel = try choose(target, owner.prefix, owner.node, current: nil).get()
     guard
       let slot = table.insert(
-        tuple, tunnel: tunnel, node: owner.node, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
-        count: .zero)
+        tuple, Placement(tunnel: tunnel, placer: .operatorRequest), node: owner.node, createdAt: now.secondsSince1970,
+        lastActive: now.monotonicSeconds, count: .zero)
     else {
       throw FlowRefusal(
         reason: .limitReached,

@@ -24,7 +24,7 @@ extension FlowManagerEngine {
     case .move(let identifier, let from, let cause, let command):
       guard let flow = table.flow(identifier) else { return }
       if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
-      work.effects.append(.notify(.flowMoved(flow, from: from, cause: cause)))
+      work.effects.append(.notify(.flowMoved(flow, from: from.tunnel, cause: cause)))
     case .removal(let flow, let cause, let command):
       if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
@@ -56,8 +56,8 @@ extension FlowManagerEngine {
     case .move(let identifier, let from, let cause, let command):
       guard let slot = table.slot(of: identifier) else { return }
       switch cause {
-      case .operatorRequest, .gatewayUnreachable:
-        table.setTunnel(from, of: slot)
+      case .operatorRequest, .gatewayUnreachable, .policy:
+        table.setPlacement(from, of: slot)
         refuse(command, .kernelRefused, "the kernel does not take the move, the flow stays: \(reason)", &work)
       case .bindingLost:
         // Its old tunnel no longer leads to the node: without an element it takes the default binding.
@@ -89,7 +89,8 @@ extension FlowManagerEngine {
       if table.flow(flow.identifier)?.tuple == flow.tuple { continue }
       let slot = table.insert(
         Flow(
-          identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, node: nil, createdAt: flow.createdAt,
+          identifier: flow.identifier, tuple: flow.tuple, placer: .unknown, tunnel: flow.tunnel, node: nil,
+          createdAt: flow.createdAt,
           lastActive: now.monotonicSeconds, count: flow.count))
       if slot == nil {
         counters.restoredFlowsRefused += 1

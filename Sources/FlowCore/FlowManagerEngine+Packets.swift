@@ -48,18 +48,14 @@ extension FlowManagerEngine {
       work.effects.append(.verdict(packet.token, mark: nil))
       return
     }
-    guard
-      let tunnel = orderedTunnel(for: tuple, owner.prefix, owner.node)
-        ?? continuedTunnel(for: tuple, owner.prefix, owner.node)
-        ?? mirror.preferredTunnel(for: owner.prefix, of: owner.node)
-    else {
+    guard let placement = placeNew(tuple, owner) else {
       counters.packetsWithoutTunnel += 1
       work.effects.append(.verdict(packet.token, mark: nil))
       return
     }
     guard
       let slot = table.insert(
-        tuple, tunnel: tunnel, node: owner.node, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
+        tuple, placement, node: owner.node, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
         count: TrafficCount(packets: 1, octets: UInt64(packet.length)))
     else {
       counters.refusedTableFull += 1
@@ -74,27 +70,6 @@ extension FlowManagerEngine {
         change: .set(kernelFlow(flow), replacing: false),
         consequence: .admission(
           flow.identifier, waiting: [WaitingPacket(token: packet.token, mark: packet.mark)], command: nil)))
-  }
-
-  /// The tunnel of the flow that `tuple` continues under another flow label. Linux gives a TCP connection a new label
-  /// after a retransmission timeout; on the default binding a loss would undo what the operator has decided.
-  mutating func continuedTunnel(
-    for tuple: FlowSixTuple, _ prefix: IPv6Prefix, _ node: NodeIndex
-  ) -> TunnelIdentifier? {
-    guard tuple.transport == .tcp,
-      let earlier = table.first(
-        ofNode: node, limit: Self.labelChangeSearchLimit, where: { $0.tuple.matchesIgnoringLabel(tuple) }),
-      mirror.canCarry(prefix, of: node, on: earlier.tunnel)
-    else { return nil }
-    counters.flowsContinued += 1
-    return earlier.tunnel
-  }
-
-  func orderedTunnel(for tuple: FlowSixTuple, _ prefix: IPv6Prefix, _ node: NodeIndex) -> TunnelIdentifier? {
-    for entry in selectors where entry.selector.matches(tuple) {
-      if case .success(let tunnel) = choose(entry.target, prefix, node, current: nil) { return tunnel }
-    }
-    return nil
   }
 
   mutating func markOfError(about tuple: FlowSixTuple?, _ packet: QueuedPacket) -> UInt32? {

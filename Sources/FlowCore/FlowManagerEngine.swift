@@ -43,10 +43,12 @@ public struct FlowManagerEngine: Sendable {
 
   /// Flows named in the refusal of an ambiguous reference.
   static let ambiguousNamed = 8
+  /// Prefixes whose candidates are kept; beyond, they are gathered anew.
+  static let maximumKnownCandidates = 65_536
 
   public let configuration: Configuration
   public internal(set) var table: FlowTable
-  public internal(set) var mirror = AnchorMirror()
+  public internal(set) var mirror = AnchorMirror() { didSet { knownCandidates.removeAll(keepingCapacity: true) } }
   public internal(set) var selectors: [FlowSelectorEntry] = []
   public internal(set) var counters = FlowCounters()
 
@@ -58,6 +60,8 @@ public struct FlowManagerEngine: Sendable {
   var nextSelector: UInt32 = 1
   var waiting: [AnchorQuestion: WaitingCommand] = [:]
   var nextQuestion: UInt64 = 1
+  /// Of prefixes that flows went to since the mirror changed.
+  var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
 
   public init(_ configuration: Configuration) {
     self.configuration = configuration
@@ -121,7 +125,7 @@ public struct FlowManagerEngine: Sendable {
     enum Consequence: Sendable {
       case none
       case admission(FlowIdentifier, waiting: [WaitingPacket], command: CommandToken?)
-      case move(FlowIdentifier, from: TunnelIdentifier, cause: FlowNotification.MoveCause, command: CommandToken?)
+      case move(FlowIdentifier, from: Placement, cause: FlowNotification.MoveCause, command: CommandToken?)
       case removal(Flow, cause: FlowNotification.RemovalCause, command: CommandToken?)
     }
 
@@ -194,11 +198,11 @@ public struct FlowManagerEngine: Sendable {
   // MARK: Changes of one flow
 
   mutating func move(
-    _ slot: FlowTable.Slot, to tunnel: TunnelIdentifier, cause: FlowNotification.MoveCause, command: CommandToken?,
+    _ slot: FlowTable.Slot, to placement: Placement, cause: FlowNotification.MoveCause, command: CommandToken?,
     _ work: inout Work
   ) {
-    let from = table[slot].tunnel
-    table.setTunnel(tunnel, of: slot)
+    let from = table[slot].placement
+    table.setPlacement(placement, of: slot)
     work.steps.append(
       Step(
         change: .set(kernelFlow(table[slot]), replacing: true),

@@ -32,6 +32,7 @@ public struct TrafficCount: Hashable, Sendable, Codable {
 public struct Flow: Hashable, Sendable {
   public var identifier: FlowIdentifier
   public var tuple: FlowSixTuple
+  public var placer: FlowPlacer
   public var tunnel: TunnelIdentifier
   /// Index of the node in the mirror of the anchor; nil when no binding covers the destination (yet).
   var node: NodeIndex?
@@ -43,6 +44,8 @@ public struct Flow: Hashable, Sendable {
   /// and goes along when the flow moves. Packets that meet the queue although there is an element by now (those that
   /// waited in it) are not in the count.
   public var count: TrafficCount
+
+  var placement: Placement { Placement(tunnel: tunnel, placer: placer) }
 }
 
 /// All flows: a slab of records, found by identifier or 6-tuple, and chained by tunnel and by node.
@@ -157,7 +160,7 @@ public struct FlowTable: Sendable {
 
   /// A new flow with a new identifier; nil when the table is full or has the tuple.
   mutating func insert(
-    _ tuple: FlowSixTuple, tunnel: TunnelIdentifier, node: NodeIndex?, createdAt: UInt32, lastActive: UInt32,
+    _ tuple: FlowSixTuple, _ placement: Placement, node: NodeIndex?, createdAt: UInt32, lastActive: UInt32,
     count: TrafficCount
   ) -> Slot? {
     var identifier: FlowIdentifier
@@ -167,8 +170,8 @@ public struct FlowTable: Sendable {
     } while slot(of: identifier) != nil
     return insert(
       Flow(
-        identifier: identifier, tuple: tuple, tunnel: tunnel, node: node, createdAt: createdAt, lastActive: lastActive,
-        count: count))
+        identifier: identifier, tuple: tuple, placer: placement.placer, tunnel: placement.tunnel, node: node,
+        createdAt: createdAt, lastActive: lastActive, count: count))
   }
 
   /// A flow that has its identifier already; nil when the table is full or has the tuple or the identifier.
@@ -206,9 +209,10 @@ public struct FlowTable: Sendable {
     return flow
   }
 
-  mutating func setTunnel(_ tunnel: TunnelIdentifier, of slot: Slot) {
+  mutating func setPlacement(_ placement: Placement, of slot: Slot) {
     unlinkTunnel(slot)
-    records[Int(slot)].flow.tunnel = tunnel
+    records[Int(slot)].flow.tunnel = placement.tunnel
+    records[Int(slot)].flow.placer = placement.placer
     linkTunnel(slot)
   }
 

@@ -25,7 +25,7 @@ import Testing
           table.remove(slot)
           model[tuple] = nil
         case 1:
-          table.setTunnel(tunnel, of: slot)
+          table.setPlacement(Placement(tunnel: tunnel, placer: .unknown), of: slot)
           model[tuple]?.1 = tunnel
         default:
           table.setNode(node, of: slot)
@@ -33,7 +33,7 @@ import Testing
         }
       } else {
         let slot = table.insert(
-          tuple, tunnel: tunnel, node: node, createdAt: 0, lastActive: 0, count: .zero)
+          tuple, Placement(tunnel: tunnel, placer: .unknown), node: node, createdAt: 0, lastActive: 0, count: .zero)
         #expect((slot == nil) == (model.count == 500))
         if let slot { model[tuple] = (table[slot].identifier, tunnel, node) }
       }
@@ -61,14 +61,16 @@ import Testing
     let tunnel = TunnelIdentifier(rawValue: 1)
     func flow(_ number: UInt32, _ tuple: FlowSixTuple) -> Flow {
       Flow(
-        identifier: FlowIdentifier(rawValue: number), tuple: tuple, tunnel: tunnel, node: nil, createdAt: 0,
+        identifier: FlowIdentifier(rawValue: number), tuple: tuple, placer: .unknown, tunnel: tunnel, node: nil,
+        createdAt: 0,
         lastActive: 0, count: .zero)
     }
     #expect(table.insert(flow(7, Self.tuple(1))) != nil)
     #expect(table.insert(flow(.max, Self.tuple(2))) != nil)
     #expect(table.insert(flow(7, Self.tuple(3))) == nil, "the identifier is taken")
     #expect(table.insert(flow(8, Self.tuple(1))) == nil, "the tuple is taken")
-    let slot = table.insert(Self.tuple(4), tunnel: tunnel, node: nil, createdAt: 0, lastActive: 0, count: .zero)
+    let slot = table.insert(
+      Self.tuple(4), Placement(tunnel: tunnel, placer: .unknown), node: nil, createdAt: 0, lastActive: 0, count: .zero)
     #expect(slot.map { table[$0].identifier.rawValue } == 1, "after the greatest number comes 1")
   }
 }
