@@ -138,10 +138,10 @@ final class FlowManagerDaemon {
   func readQueue() {
     var packets: [FlowCore.QueuedPacket] = []
     do {
-      try queue.receive { packet in
+      try queue.receive { packet, octets in
         let dissection: Result<Dissection, DissectionError>
         do throws(DissectionError) {
-          dissection = .success(try PacketDissector.dissect(packet.payload.span.bytes))
+          dissection = .success(try PacketDissector.dissect(octets))
         } catch {
           dissection = .failure(error)
         }

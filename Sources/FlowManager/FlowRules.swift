@@ -7,24 +7,27 @@ import NetTypes
 ///
 ///     prerouting   (hook prerouting, priority mangle) to a home prefix? → classify; everything else passes
 ///     classify     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
-///     ports        key with the first four octets of the transport header: in `flows`? → chain of the tunnel
+///     ports        key with the first four octets of the transport header: in `flows`? → its tunnel's chain
 ///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
-///     echo, other  key with the identifier, with nothing: in `flows`? → chain of the tunnel
+///     echo, other  key with the identifier, with nothing: in `flows`? → its tunnel's chain
 ///     unknown      count and queue; passes when nobody listens or the queue is full
 ///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
 ///     marked       a first fragment leaves its mark for the later ones; accept
 ///
-/// `flows` is a verdict map and not a map to marks, because a rule cannot merge a mark from a map with the foreign bits
-/// of a packet's mark before Linux 6.14; the tunnel's own chain can, and counts the tunnel's packets besides.
+/// `flows` gives the number of a tunnel, and `tunnels`, a verdict map, the chain of that number. One step would be enough
+/// if a rule could merge a mark from a map with the foreign bits of a packet's mark (it can from Linux 6.14 on), or if
+/// `flows` were the verdict map; but the kernel looks through a whole verdict map for loops of chains whenever elements
+/// with a chain are added, milliseconds for 100,000 flows. `tunnels` is small and seldom changes.
 ///
 /// Elements carry a counter and no kernel timeout: a lookup does not refresh a timeout, only an update from the packet
 /// path does, and that takes a lock per packet. The Flow Manager reads the counters and removes what is idle. So when it
 /// dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 1
+  private static let version = 2
 
   static let flows = "flows"
+  static let tunnels = NftSet(name: "tunnels", key: [.mark], value: .verdict)
   static let fragments = NftFragmentMap(name: "fragments")
   static let prerouting = "prerouting"
   static let unknown = "unknown"
@@ -38,10 +41,8 @@ struct FlowRules {
 
   private var flowKey: NftFlowKey { NftFlowKey(hasFlowLabel: key == .sixTuple) }
 
-  var flowMap: NftSet {
-    NftSet(
-      name: Self.flows, key: flowKey.fields, value: .verdict, countsHits: true,
-      maximumElements: UInt32(clamping: maximumFlows))
+  var flowMap: NftFlowMap {
+    NftFlowMap(name: Self.flows, key: flowKey, maximumElements: UInt32(clamping: maximumFlows))
   }
 
   /// What a rule in the kernel says about the rest, so that a restart replaces only what differs.
@@ -49,14 +50,15 @@ struct FlowRules {
     RulesetTag(map: mapTag, rules: "\(Self.version) \(queueNumber) \(queue) \(ruleset)")
   }
 
-  var mapTag: String { "\(key.rawValue):\(maximumFlows)" }
+  var mapTag: String { "\(RulesetTag.kindOfMap)\(key.rawValue):\(maximumFlows)" }
 
   // MARK: Steps of a transaction
 
   /// Makes table, map and rules. Elements and tunnel chains stay, unless `rebuildMapWith` gives elements for a new map.
-  func write(_ ruleset: FlowRuleset, into transaction: inout NftTransaction, rebuildMapWith elements: [NftElement]?) {
+  func write(_ ruleset: FlowRuleset, into transaction: inout NftTransaction, rebuildMapWith elements: [NftFlow]?) {
     transaction.addTable()
-    if elements == nil { transaction.addSet(flowMap) }
+    if elements == nil { transaction.addSet(flowMap.set) }
+    transaction.addSet(Self.tunnels)
     transaction.addSet(Self.fragments.set)
     for chain in Self.structure {
       let base = NftBaseChain(hook: .prerouting, priority: NftBaseChain.manglePriority)
@@ -65,8 +67,8 @@ struct FlowRules {
     }
     if let elements {
       transaction.deleteSet(Self.flows)
-      transaction.addSet(flowMap)
-      transaction.addElements(elements, to: Self.flows)
+      transaction.addSet(flowMap.set)
+      transaction.addFlows(elements, to: flowMap)
     }
     let tag = tag(ruleset).comment
     // One rule always, so that there is a place for the tag.
@@ -120,7 +122,10 @@ struct FlowRules {
     for (chain, ports) in [("ports", NftFlowKey.Ports.leading), ("echo", .echoIdentifier), ("other", .none)] {
       transaction.addRule(
         chain: chain,
-        flowKey.load(ports) + [.lookup(set: Self.flows, key: .word(0), into: .verdict, inverted: false)])
+        flowKey.load(ports) + [
+          .lookup(set: Self.flows, key: .word(0), into: .word(0), inverted: false),
+          .lookup(set: Self.tunnels.name, key: .word(0), into: .verdict, inverted: false),
+        ])
       transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])
     }
   }
@@ -135,6 +140,17 @@ struct FlowRules {
       chain: chainName(tunnel),
       NftExpression.mergeMark(mark, mask: mask) + [.counter, .verdict(.goTo(marked))],
       comment: tunnelComment(mark: mark, mask: mask))
+    transaction.addElements([tunnelElement(tunnel)], to: tunnels.name)
+  }
+
+  /// Nothing must be in the tunnel any more: its flows would meet the queue.
+  static func removeTunnelChain(_ tunnel: TunnelIdentifier, from transaction: inout NftTransaction) {
+    transaction.deleteElements([tunnelElement(tunnel)], from: tunnels.name)
+    transaction.deleteChain(chainName(tunnel))
+  }
+
+  private static func tunnelElement(_ tunnel: TunnelIdentifier) -> NftElement {
+    NftElement(key: NftExpression.hostOrder(tunnel.rawValue), value: .verdict(.goTo(chainName(tunnel))))
   }
 
   static func tunnelComment(mark: UInt32, mask: UInt32) -> String {
@@ -154,6 +170,8 @@ struct FlowRules {
 /// What the first rule says about the table: that it is ours, which map it has, and which rules.
 struct RulesetTag: Hashable {
   private static let start = "flowmob"
+  /// How the tags of maps begin whose values are tunnel numbers.
+  static let kindOfMap = "numbers:"
   /// Key and size of the map.
   var map: String
   /// A digest of the rules.
@@ -174,30 +192,6 @@ struct RulesetTag: Hashable {
   }
 
   var comment: String { "\(Self.start) \(map) \(rules)" }
-}
 
-/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it.
-struct FlowElementTag: Hashable {
-  var flow: FlowIdentifier
-  /// Seconds since 1970.
-  var createdAt: UInt32
-
-  init(flow: FlowIdentifier, createdAt: UInt32) {
-    self.flow = flow
-    self.createdAt = createdAt
-  }
-
-  init?(userData: [UInt8]) {
-    guard userData.count > 2, userData[0] == 0 else { return nil }
-    let parts = String(decoding: userData[2...].prefix { $0 != 0 }, as: UTF8.self).split(separator: " ")
-    guard parts.count == 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
-      let createdAt = UInt32(parts[3])
-    else { return nil }
-    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt)
-  }
-
-  var userData: [UInt8] {
-    let text = Array("flow \(flow) since \(createdAt)".utf8) + [0]
-    return [0, UInt8(text.count)] + text
-  }
+  var hasOurKindOfMap: Bool { map.hasPrefix(Self.kindOfMap) }
 }
