@@ -13,6 +13,11 @@ public struct FlowMoment: Hashable, Sendable {
   }
 
   var monotonicSeconds: UInt32 { UInt32(clamping: monotonic.components.seconds) }
+  /// Modulo 2^32, 49 days: for differences.
+  var milliseconds: UInt32 {
+    let (seconds, attoseconds) = monotonic.components
+    return UInt32(truncatingIfNeeded: seconds &* 1_000 &+ attoseconds / 1_000_000_000_000_000)
+  }
 }
 
 /// Everything that can happen to a Flow Manager.
@@ -89,15 +94,18 @@ public struct KernelFlow: Hashable, Sendable {
   public var tuple: FlowSixTuple
   public var tunnel: TunnelIdentifier
   public var createdAt: UInt32
+  public var isPinned: Bool
   public var count: TrafficCount
 
   public init(
-    identifier: FlowIdentifier, tuple: FlowSixTuple, tunnel: TunnelIdentifier, createdAt: UInt32, count: TrafficCount
+    identifier: FlowIdentifier, tuple: FlowSixTuple, tunnel: TunnelIdentifier, createdAt: UInt32,
+    isPinned: Bool = false, count: TrafficCount
   ) {
     self.identifier = identifier
     self.tuple = tuple
     self.tunnel = tunnel
     self.createdAt = createdAt
+    self.isPinned = isPinned
     self.count = count
   }
 }
@@ -167,6 +175,8 @@ public enum FlowCommand: Hashable, Sendable {
   case add(FlowSelector, target: String)
   case move(FlowReference, target: String)
   case remove(FlowReference)
+  /// A pinned flow is moved by nothing but an operator or an outage of its tunnel; false undoes it.
+  case pin(FlowReference, Bool)
   case removeSelector(UInt32)
 }
 
@@ -202,6 +212,8 @@ public enum FlowNotification: Hashable, Sendable {
   case flowAdded(Flow)
   case flowMoved(Flow, from: TunnelIdentifier, cause: MoveCause)
   case flowRemoved(Flow, cause: RemovalCause)
+  /// An operator has pinned the flow or undone it.
+  case flowPinned(Flow)
   /// The kernel did not take a change; its words.
   case kernelRefused(String)
 

@@ -7,10 +7,8 @@ extension FlowManagerEngine {
     let idleSeconds = UInt32(clamping: configuration.idleTimeout.components.seconds)
     for reading in readings {
       guard let slot = table.slot(of: reading.flow) else { continue }
-      let flow = table[slot]
-      if flow.count != reading.count {
-        table.setCount(reading.count, lastActive: now.monotonicSeconds, of: slot)
-      } else if now.monotonicSeconds &- flow.lastActive >= idleSeconds {
+      table.setReading(reading.count, at: now, of: slot)
+      if now.monotonicSeconds &- table[slot].lastActive >= idleSeconds {
         counters.flowsRemovedIdle += 1
         remove(slot, cause: .idle, command: nil, &work)
       }

@@ -38,6 +38,15 @@ extension FlowManagerEngine {
         let slot = try find(reference)
         counters.flowsRemovedByOperator += 1
         remove(slot, cause: .operatorRequest, command: token, &work)
+      case .pin(let reference, let isPinned):
+        let slot = try find(reference)
+        let was = table[slot].isPinned
+        guard was != isPinned else { return work.effects.append(.reply(token, .success(.flow(table[slot])))) }
+        table.setPinned(isPinned, of: slot)
+        work.steps.append(
+          Step(
+            change: .set(kernelFlow(table[slot]), replacing: true),
+            consequence: .pin(table[slot].identifier, was: was, command: token)))
       case .removeSelector(let identifier):
         guard let index = selectors.firstIndex(where: { $0.identifier == identifier }) else {
           throw FlowRefusal(
@@ -63,8 +72,7 @@ extension FlowManagerEngine {
     let tunnel = try choose(target, owner.prefix, owner.node, current: nil).get()
     guard
       let slot = table.insert(
-        tuple, Placement(tunnel: tunnel, placer: .operatorRequest), node: owner.node, createdAt: now.secondsSince1970,
-        lastActive: now.monotonicSeconds, count: .zero)
+        tuple, Placement(tunnel: tunnel, placer: .operatorRequest), node: owner.node, count: .zero, at: now)
     else {
       throw FlowRefusal(
         reason: .limitReached,

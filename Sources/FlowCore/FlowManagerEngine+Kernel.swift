@@ -25,6 +25,10 @@ extension FlowManagerEngine {
       guard let flow = table.flow(identifier) else { return }
       if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
       work.effects.append(.notify(.flowMoved(flow, from: from.tunnel, cause: cause)))
+    case .pin(let identifier, _, let command):
+      guard let flow = table.flow(identifier) else { return }
+      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      work.effects.append(.notify(.flowPinned(flow)))
     case .removal(let flow, let cause, let command):
       if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
@@ -63,6 +67,10 @@ extension FlowManagerEngine {
         // Its old tunnel no longer leads to the node: without an element it takes the default binding.
         remove(slot, cause: .kernelRefused, command: nil, &work)
       }
+    case .pin(let identifier, let was, let command):
+      guard let slot = table.slot(of: identifier) else { return }
+      table.setPinned(was, of: slot)
+      refuse(command, .kernelRefused, "the kernel does not take the pin: \(reason)", &work)
     case .removal(let flow, let cause, let command):
       // Mostly an element that somebody else has removed; either way the flow is no longer ours.
       refuse(command, .kernelRefused, "the kernel does not remove the flow's element: \(reason)", &work)
@@ -77,7 +85,8 @@ extension FlowManagerEngine {
 
   func kernelFlow(_ flow: Flow) -> KernelFlow {
     KernelFlow(
-      identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, createdAt: flow.createdAt, count: flow.count)
+      identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, createdAt: flow.createdAt,
+      isPinned: flow.isPinned, count: flow.count)
   }
 
   mutating func restore(
@@ -90,8 +99,8 @@ extension FlowManagerEngine {
       let slot = table.insert(
         Flow(
           identifier: flow.identifier, tuple: flow.tuple, placer: .unknown, tunnel: flow.tunnel, node: nil,
-          createdAt: flow.createdAt,
-          lastActive: now.monotonicSeconds, count: flow.count))
+          isPinned: flow.isPinned, createdAt: flow.createdAt, lastActive: now.monotonicSeconds, count: flow.count,
+          readAt: now.milliseconds))
       if slot == nil {
         counters.restoredFlowsRefused += 1
         work.change(.remove(flow.tuple))

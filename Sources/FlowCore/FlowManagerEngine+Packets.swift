@@ -55,8 +55,7 @@ extension FlowManagerEngine {
     }
     guard
       let slot = table.insert(
-        tuple, placement, node: owner.node, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
-        count: TrafficCount(packets: 1, octets: UInt64(packet.length)))
+        tuple, placement, node: owner.node, count: TrafficCount(packets: 1, octets: UInt64(packet.length)), at: now)
     else {
       counters.refusedTableFull += 1
       work.effects.append(.verdict(packet.token, mark: nil))

@@ -126,6 +126,7 @@ public struct FlowManagerEngine: Sendable {
       case none
       case admission(FlowIdentifier, waiting: [WaitingPacket], command: CommandToken?)
       case move(FlowIdentifier, from: Placement, cause: FlowNotification.MoveCause, command: CommandToken?)
+      case pin(FlowIdentifier, was: Bool, command: CommandToken?)
       case removal(Flow, cause: FlowNotification.RemovalCause, command: CommandToken?)
     }
 

@@ -36,6 +36,8 @@ public struct Flow: Hashable, Sendable {
   public var tunnel: TunnelIdentifier
   /// Index of the node in the mirror of the anchor; nil when no binding covers the destination (yet).
   var node: NodeIndex?
+  /// Only an operator, or an outage of its tunnel, moves it.
+  public internal(set) var isPinned = false
   /// Seconds since 1970.
   public var createdAt: UInt32
   /// Seconds on the monotonic clock; when a packet was last seen, to the grain of the counter poll.
@@ -44,6 +46,10 @@ public struct Flow: Hashable, Sendable {
   /// and goes along when the flow moves. Packets that meet the queue although there is an element by now (those that
   /// waited in it) are not in the count.
   public var count: TrafficCount
+  /// Octets a second, averaged over the last seconds before `readAt`.
+  public var rate: UInt32 = 0
+  /// When the counter was last read: milliseconds on the monotonic clock, modulo 2^32.
+  var readAt: UInt32 = 0
 
   var placement: Placement { Placement(tunnel: tunnel, placer: placer) }
 }
@@ -52,7 +58,7 @@ public struct Flow: Hashable, Sendable {
 ///
 /// The two chains make a tunnel that goes away cost only the flows on it, and a node that loses a binding only the flows
 /// of that node, whatever else is in the table. All links are 32-bit slots, and the tuple is stored once. A flow takes
-/// 112 octets in the slab and 11 to 22 in each of the two indexes.
+/// 120 octets in the slab and 11 to 22 in each of the two indexes.
 public struct FlowTable: Sendable {
   /// Place of a flow in the slab; valid until the flow is removed.
   typealias Slot = Int32
@@ -160,8 +166,7 @@ public struct FlowTable: Sendable {
 
   /// A new flow with a new identifier; nil when the table is full or has the tuple.
   mutating func insert(
-    _ tuple: FlowSixTuple, _ placement: Placement, node: NodeIndex?, createdAt: UInt32, lastActive: UInt32,
-    count: TrafficCount
+    _ tuple: FlowSixTuple, _ placement: Placement, node: NodeIndex?, count: TrafficCount, at now: FlowMoment
   ) -> Slot? {
     var identifier: FlowIdentifier
     repeat {
@@ -171,7 +176,7 @@ public struct FlowTable: Sendable {
     return insert(
       Flow(
         identifier: identifier, tuple: tuple, placer: placement.placer, tunnel: placement.tunnel, node: node,
-        createdAt: createdAt, lastActive: lastActive, count: count))
+        createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds, count: count, readAt: now.milliseconds))
   }
 
   /// A flow that has its identifier already; nil when the table is full or has the tuple or the identifier.
@@ -222,9 +227,29 @@ public struct FlowTable: Sendable {
     linkNode(slot)
   }
 
+  mutating func setPinned(_ isPinned: Bool, of slot: Slot) { records[Int(slot)].flow.isPinned = isPinned }
+
   mutating func setCount(_ count: TrafficCount, lastActive: UInt32, of slot: Slot) {
     records[Int(slot)].flow.count = count
     records[Int(slot)].flow.lastActive = lastActive
+  }
+
+  /// A reading of the counter: count, rate and activity follow from it.
+  ///
+  /// The rate is an exponential average over `FlowRate.span`, weighted by the time between readings, so that readings at
+  /// any distance may be mixed. A counter that goes back was reset by somebody: the rate stays what it was.
+  mutating func setReading(_ count: TrafficCount, at now: FlowMoment, of slot: Slot) {
+    let flow = records[Int(slot)].flow
+    if count.octets >= flow.count.octets {
+      let milliseconds = now.milliseconds &- flow.readAt
+      guard milliseconds > 0 || flow.count != count else { return }
+      records[Int(slot)].flow.rate = FlowRate.average(
+        flow.rate, octets: count.octets - flow.count.octets, milliseconds: milliseconds)
+    }
+    records[Int(slot)].flow.readAt = now.milliseconds
+    guard flow.count != count else { return }
+    records[Int(slot)].flow.count = count
+    records[Int(slot)].flow.lastActive = now.monotonicSeconds
   }
 
   private mutating func linkTunnel(_ slot: Slot) {

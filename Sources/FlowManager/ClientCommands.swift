@@ -144,3 +144,34 @@ struct Del: ParsableCommand {
     try client.print(document) { $0.text("removed") }
   }
 }
+
+struct Pin: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Keep a flow where it is.",
+    discussion: """
+      Only `move`, or an outage of its tunnel, moves a pinned flow. The pin ends with `unpin` or with the flow, and \
+      survives a restart.
+      """)
+  @OptionGroup var client: ClientOptions
+  @OptionGroup var flow: FlowOptions
+
+  func validate() throws { try flow.check() }
+
+  func run() throws {
+    let arguments = FlowArguments(flow: flow.identifier, selector: flow.selector)
+    try client.print(try client.connect().call("pin", arguments, as: ChangeDocument.self)) { $0.text("pinned") }
+  }
+}
+
+struct Unpin: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Let policy and triggers move a pinned flow again.")
+  @OptionGroup var client: ClientOptions
+  @OptionGroup var flow: FlowOptions
+
+  func validate() throws { try flow.check() }
+
+  func run() throws {
+    let arguments = FlowArguments(flow: flow.identifier, selector: flow.selector)
+    try client.print(try client.connect().call("unpin", arguments, as: ChangeDocument.self)) { $0.text("unpinned") }
+  }
+}

@@ -18,7 +18,7 @@ extension FlowDocument {
     let fields: [(String, String)] = [
       ("flow", "\(id)"), ("protocol", "\(`protocol`)"), ("source", from), ("destination", to), ("flow label", label),
       ("node", node ?? "-"), ("gateway", gateway ?? "-"), ("tunnel", "\(tunnel)"), ("packets", "\(packets)"),
-      ("octets", "\(octets)"), ("idle", "\(idleSeconds) s"),
+      ("octets", "\(octets)"), ("idle", "\(idleSeconds) s"), ("pinned", isPinned ? "yes" : "no"),
     ]
     return fields.map { name, value in name + String(repeating: " ", count: 13 - name.count) + value }
       .joined(separator: "\n")
@@ -28,12 +28,16 @@ extension FlowDocument {
 extension FlowsDocument {
   var text: String {
     var table = TextTable(
-      ["FLOW", "PROTO", "SOURCE", "DESTINATION", "LABEL", "NODE", "GATEWAY", "TUNNEL", "PACKETS", "OCTETS", "IDLE"],
+      [
+        "FLOW", "PROTO", "SOURCE", "DESTINATION", "LABEL", "NODE", "GATEWAY", "TUNNEL", "PACKETS", "OCTETS", "IDLE",
+        "PIN",
+      ],
       right: ["FLOW", "TUNNEL", "PACKETS", "OCTETS", "IDLE"])
     for flow in flows {
       table.add([
         "\(flow.id)", "\(flow.protocol)", flow.from, flow.to, flow.label, flow.node, flow.gateway, "\(flow.tunnel)",
         "\(flow.packets)", "\(flow.octets)", "\(flow.idleSeconds)s",
+        flow.isPinned ? "yes" : nil,
       ])
     }
     return (flows.isEmpty ? "no flows" : table.text) + staleNote(anchorConnected)

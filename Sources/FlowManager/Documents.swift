@@ -23,6 +23,8 @@ struct FlowDocument: Codable, Hashable {
   var octets: UInt64
   /// Seconds since 1970.
   var createdAt: UInt32
+  /// Only an operator, or an outage of its tunnel, moves it.
+  var isPinned: Bool
   /// Since a packet was seen, to the grain of the counter poll.
   var idleSeconds: UInt32
 
@@ -40,6 +42,7 @@ struct FlowDocument: Codable, Hashable {
     packets = flow.count.packets
     octets = flow.count.octets
     createdAt = flow.createdAt
+    isPinned = flow.isPinned
     let seconds = UInt32(clamping: now.monotonic.components.seconds)
     idleSeconds = seconds > flow.lastActive ? seconds - flow.lastActive : 0
   }
@@ -106,7 +109,7 @@ struct ChangeDocument: Codable {
   var selector: SelectorDocument?
 }
 
-// Events of `subscribe`: flow-added, flow-moved, flow-removed.
+// Events of `subscribe`: flow-added, flow-moved, flow-removed, flow-pinned, flow-unpinned.
 
 struct FlowEventDocument: Codable {
   var flow: FlowDocument

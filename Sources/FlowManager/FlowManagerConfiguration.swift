@@ -16,8 +16,17 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   static let defaultFile = "/etc/flowmob/flow-manager.yaml"
   static let defaultSocket = "/run/flowmob/flow-manager.sock"
 
-  /// Counters are read this often: a flow is dropped at most a quarter of the timeout late.
-  var pollInterval: Duration { flows.idleTimeout / 4 }
+  /// Counters of all flows are read this often, if that does not take more than `pollShare` of the time.
+  var pollInterval = Duration.seconds(2)
+  /// Reading all counters takes at most one part in this many of our time,
+  static let pollShare = 100
+  /// but is done this often in any case: a flow is dropped at most a quarter of the timeout late.
+  var longestPollInterval: Duration { max(flows.idleTimeout / 4, pollInterval) }
+
+  /// How long after a reading that took `length` the next one is due.
+  func pollInterval(after length: Duration) -> Duration {
+    min(max(pollInterval, length * Self.pollShare), longestPollInterval)
+  }
 
   static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<FlowManagerConfiguration> {
     try table.load(path: path)
@@ -50,6 +59,11 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
           .option(
             "idle-timeout", \.flows.idleTimeout, .duration(in: .seconds(4) ... .seconds(86_400)),
             help: "A flow without a packet for this long is forgotten; its next packet is a new flow's first."),
+          .option(
+            "poll-interval", \.pollInterval, .duration(in: .milliseconds(200) ... .seconds(60)),
+            help:
+              "Counters are read this often, for rates and idle flows; less often when reading takes over 1 % of it."
+          ),
           .option(
             "key", \.flows.key, .word(["6-tuple": .sixTuple, "5-tuple": .fiveTuple]),
             help: "Whether the flow label tells flows apart. Changing it starts with an empty table."),

@@ -37,6 +37,13 @@ extension FlowManagerDaemon {
     control.handleDeferred("del", FlowArguments.self) { [unowned self] arguments, _, answer in
       carryOut(.remove(reference(arguments.flow, arguments.selector)), answer)
     }
+    for (command, isPinned) in [("pin", true), ("unpin", false)] {
+      control.handleDeferred(command, FlowArguments.self) { [unowned self] arguments, _, answer in
+        // The element is written anew, with its counter.
+        refreshCounters()
+        carryOut(.pin(reference(arguments.flow, arguments.selector), isPinned), answer)
+      }
+    }
     control.handleDeferred("del selector", SelectorArguments.self) { [unowned self] arguments, _, answer in
       carryOut(.removeSelector(arguments.id), answer)
     }

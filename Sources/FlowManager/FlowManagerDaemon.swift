@@ -192,6 +192,9 @@ final class FlowManagerDaemon {
     case .flowRemoved(let flow, let cause):
       log.debug("flow \(flow.identifier) removed (\(cause.rawValue)): \(flow.tuple)")
       publish("flow-removed", flow, cause: cause.rawValue)
+    case .flowPinned(let flow):
+      log.info("flow \(flow.identifier) \(flow.isPinned ? "pinned to" : "unpinned from") tunnel \(flow.tunnel)")
+      publish(flow.isPinned ? "flow-pinned" : "flow-unpinned", flow)
     case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
     }
   }
@@ -223,8 +226,8 @@ final class FlowManagerDaemon {
       checkTable()
     }
     if SystemClock.monotonic >= nextPoll {
-      nextPoll = SystemClock.monotonic + configuration.pollInterval
       readCounters()
+      nextPoll = SystemClock.monotonic + configuration.pollInterval(after: lastReading.length)
     }
     armTimer()
   }

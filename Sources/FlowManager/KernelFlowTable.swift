@@ -198,6 +198,7 @@ final class KernelFlowTable {
     element.tunnel = flow.tunnel.rawValue
     element.identifier = flow.identifier.rawValue
     element.createdAt = flow.createdAt
+    element.isPinned = flow.isPinned
     element.counter = NftCounter(packets: flow.count.packets, octets: flow.count.octets)
     return element
   }
@@ -209,7 +210,7 @@ final class KernelFlowTable {
         source: element.source, destination: element.destination, flowLabel: element.label,
         transport: TransportProtocol(rawValue: element.transport), sourcePort: element.sourcePort,
         destinationPort: element.destinationPort),
-      tunnel: TunnelIdentifier(rawValue: element.tunnel), createdAt: element.createdAt,
+      tunnel: TunnelIdentifier(rawValue: element.tunnel), createdAt: element.createdAt, isPinned: element.isPinned,
       count: TrafficCount(packets: element.counter.packets, octets: element.counter.octets))
   }
 

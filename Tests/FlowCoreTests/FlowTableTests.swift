@@ -11,6 +11,8 @@ import Testing
       flowLabel: UInt32(number), transport: .tcp, sourcePort: UInt16(number & 0xffff), destinationPort: 80)
   }
 
+  static let start = FlowMoment(monotonic: .zero, secondsSince1970: 0)
+
   @Test("Agrees with a dictionary through 50,000 random changes") func model() {
     var generator = SeededGenerator(state: 2026)
     var table = FlowTable(maximum: 500)
@@ -33,7 +35,7 @@ import Testing
         }
       } else {
         let slot = table.insert(
-          tuple, Placement(tunnel: tunnel, placer: .unknown), node: node, createdAt: 0, lastActive: 0, count: .zero)
+          tuple, Placement(tunnel: tunnel, placer: .unknown), node: node, count: .zero, at: Self.start)
         #expect((slot == nil) == (model.count == 500))
         if let slot { model[tuple] = (table[slot].identifier, tunnel, node) }
       }
@@ -70,7 +72,7 @@ import Testing
     #expect(table.insert(flow(7, Self.tuple(3))) == nil, "the identifier is taken")
     #expect(table.insert(flow(8, Self.tuple(1))) == nil, "the tuple is taken")
     let slot = table.insert(
-      Self.tuple(4), Placement(tunnel: tunnel, placer: .unknown), node: nil, createdAt: 0, lastActive: 0, count: .zero)
+      Self.tuple(4), Placement(tunnel: tunnel, placer: .unknown), node: nil, count: .zero, at: Self.start)
     #expect(slot.map { table[$0].identifier.rawValue } == 1, "after the greatest number comes 1")
   }
 }

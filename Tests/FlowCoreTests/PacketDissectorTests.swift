@@ -167,6 +167,6 @@ import Testing
 
   @Test("A tuple is small") func size() {
     #expect(MemoryLayout<FlowSixTuple>.size <= 41)
-    #expect(MemoryLayout<Flow>.size <= 88)
+    #expect(MemoryLayout<Flow>.size <= 96)
   }
 }

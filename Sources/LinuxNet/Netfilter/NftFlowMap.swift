@@ -35,10 +35,11 @@ public struct NftFlow: Hashable, Sendable {
   public var transport: UInt8
   /// The value of the element.
   public var tunnel: UInt32
-  /// Stands in the user data, together with `createdAt`, as a comment that `nft list map` shows.
+  /// Stands in the user data, together with what follows, as a comment that `nft list map` shows.
   public var identifier: UInt32
   /// Seconds since 1970.
   public var createdAt: UInt32
+  public var isPinned = false
   public var counter: NftCounter
 
   public init(
@@ -105,7 +106,7 @@ struct RawWriter {
   private(set) var count = 0
 
   /// Octets of an element of the flow map with everything in it, rounded up.
-  static let largestElement = 160
+  static let largestElement = 176
 
   init(_ memory: UnsafeMutableRawBufferPointer) { self.memory = memory }
 
@@ -178,7 +179,7 @@ struct RawWriter {
     put(UInt32(flow.destinationPort.bigEndian).littleEndian)
   }
 
-  /// `flow 7 since 1700000000` in the form of an nft comment (`NftComment`).
+  /// `flow 7 since 1700000000`, and ` pinned` where it is so, in the form of an nft comment (`NftComment`).
   private mutating func putComment(_ flow: NftFlow) {
     let start = count
     putHeader(NFTA_SET_ELEM_USERDATA, payload: 0)
@@ -189,6 +190,7 @@ struct RawWriter {
     putDigits(flow.identifier)
     putText(" since ")
     putDigits(flow.createdAt)
+    if flow.isPinned { putText(" pinned") }
     put(UInt8(0))
     memory.storeBytes(of: UInt8(count - length - 1), toByteOffset: length, as: UInt8.self)
     memory.storeBytes(of: UInt16(count - start), toByteOffset: start, as: UInt16.self)
@@ -314,6 +316,7 @@ extension NftFlow {
     guard skip("flow "), let flow = number(), skip(" since "), let since = number() else { return false }
     identifier = flow
     createdAt = since
+    isPinned = skip(" pinned")
     return true
   }
 }
