@@ -31,7 +31,7 @@ extension FlowManagerDaemon {
     }
     control.handleDeferred("move", MoveArguments.self) { [unowned self] arguments, _, answer in
       // The element's counter goes along, so it should be read as late as possible.
-      refreshCounters()
+      refreshCounter(of: reference(arguments.flow, arguments.selector))
       carryOut(.move(reference(arguments.flow, arguments.selector), target: arguments.to), answer)
     }
     control.handleDeferred("del", FlowArguments.self) { [unowned self] arguments, _, answer in
@@ -113,7 +113,9 @@ extension FlowManagerDaemon {
   var counters: CountersDocument {
     var result = engine.counters.named
     result.merge(control.counters.named) { own, _ in own }
-    let offered = chainCounters().offeredToQueue
+    let chains = chainCounters()
+    let offered = chains.offeredToQueue
+    result["fragments-not-recorded"] = chains.fragmentsNotRecorded
     // The rules may have been written anew since, and their counter with them.
     let offeredToUs = offered >= offeredBefore ? offered - offeredBefore : offered
     let waiting = (try? queue.statistics()).flatMap { $0 }?.length ?? 0

@@ -37,6 +37,9 @@ final class FlowManagerDaemon {
   var anchorEventsNotUnderstood: UInt64 = 0
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
+  var refusals = OncePerMinute()
+  var fullTable = OncePerMinute()
+  var refusedTableFullBefore: UInt64 = 0
 
   static let topic = "flows"
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
@@ -52,8 +55,13 @@ final class FlowManagerDaemon {
     self.log = log
     loop = try EventLoop()
     kernel = try KernelFlowTable(configuration)
-    engine = FlowManagerEngine(configuration.flows)
-    let found = try kernel.adopt()
+    var engine = FlowManagerEngine(configuration.flows)
+    var effects: [FlowEffect] = []
+    let chains = try kernel.adopt { flows in
+      effects += engine.handle(.kernelState(flows: flows, chains: []), at: Self.now)
+    }
+    effects += engine.handle(.kernelState(flows: [], chains: chains), at: Self.now)
+    self.engine = consume engine
     queue = try PacketQueue(
       number: configuration.queueNumber, copyRange: PacketDissector.usefulLength,
       maximumLength: configuration.queueLength)
@@ -63,8 +71,8 @@ final class FlowManagerDaemon {
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
-    handle(.kernelState(flows: found.flows, chains: found.chains))
-    log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
+    perform(effects)
+    log.info("\(self.engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
 
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
@@ -106,21 +114,28 @@ final class FlowManagerDaemon {
 
   // MARK: Events
 
-  func handle(_ first: FlowEvent) {
-    var events = [first]
+  func handle(_ event: FlowEvent) { perform(engine.handle(event, at: Self.now)) }
+
+  private func perform(_ effects: [FlowEffect]) {
+    var outcomes: [FlowEvent] = []
+    perform(effects, &outcomes)
     var next = 0
-    while next < events.count {
-      for effect in engine.handle(events[next], at: Self.now) {
-        switch effect {
-        case .apply(let identifier, let changes):
-          events.append(.kernelOutcome(identifier, kernel.apply(changes)))
-        case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
-        case .reply(let token, let result): answer(token, result)
-        case .askAnchor(let question, let request): ask(question, request)
-        case .notify(let notification): publish(notification)
-        }
-      }
+    while next < outcomes.count {
+      perform(engine.handle(outcomes[next], at: Self.now), &outcomes)
       next += 1
+    }
+  }
+
+  private func perform(_ effects: [FlowEffect], _ outcomes: inout [FlowEvent]) {
+    for effect in effects {
+      switch effect {
+      case .apply(let identifier, let changes):
+        outcomes.append(.kernelOutcome(identifier, kernel.apply(changes)))
+      case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+      case .reply(let token, let result): answer(token, result)
+      case .askAnchor(let question, let request): ask(question, request)
+      case .notify(let notification): publish(notification)
+      }
     }
   }
 
@@ -195,7 +210,8 @@ final class FlowManagerDaemon {
     case .flowPinned(let flow):
       log.info("flow \(flow.identifier) \(flow.isPinned ? "pinned to" : "unpinned from") tunnel \(flow.tunnel)")
       publish(flow.isPinned ? "flow-pinned" : "flow-unpinned", flow)
-    case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
+    case .kernelRefused(let reason):
+      refusals.say(at: SystemClock.monotonic) { more in log.error("the kernel refused a change: \(reason)\(more)") }
     }
   }
 
@@ -224,6 +240,7 @@ final class FlowManagerDaemon {
     if SystemClock.monotonic >= nextTableCheck {
       nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
       checkTable()
+      checkRoom()
     }
     if SystemClock.monotonic >= nextPoll {
       readCounters()
@@ -244,12 +261,35 @@ final class FlowManagerDaemon {
     }
   }
 
+  /// Flows beyond the bound are counted one by one; who runs us should also read of it.
+  func checkRoom() {
+    let refused = engine.counters.refusedTableFull
+    guard refused > refusedTableFullBefore else { return }
+    fullTable.say(at: SystemClock.monotonic) { _ in
+      log.error(
+        "\(refused - refusedTableFullBefore) packets of new flows passed on the default binding: the table holds \(engine.table.count) flows; raise flows.maximum"
+      )
+      refusedTableFullBefore = refused
+    }
+  }
+
   func readCounters() {
     let start = SystemClock.monotonic
     do throws(LinuxError) {
       handle(.counters(try kernel.counters()))
       let end = SystemClock.monotonic
       lastReading = (end, end - start)
+    } catch {
+      kernelReadFailures += 1
+      log.error("\(error)")
+    }
+  }
+
+  /// For a command about one flow: its counter as it is now.
+  func refreshCounter(of reference: FlowReference) {
+    do {
+      guard let flow = try? engine.flow(reference), let reading = try kernel.counter(of: flow.tuple) else { return }
+      handle(.counters([reading]))
     } catch {
       kernelReadFailures += 1
       log.error("\(error)")

@@ -6,13 +6,15 @@ import NetTypes
 /// The nftables rules that take a packet to its tunnel's mark. What each chain does:
 ///
 ///     prerouting   (hook prerouting, priority mangle) to a home prefix? → classify; everything else passes
-///     classify     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
+///     classify     TCP or UDP right behind the IPv6 header → ports; everything else → extended
+///     extended     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
 ///     ports        key with the first four octets of the transport header: in `flows`? → its tunnel's chain
 ///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
 ///     echo, other  key with the identifier, with nothing: in `flows`? → its tunnel's chain
 ///     unknown      count and queue; passes when nobody listens or the queue is full
 ///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
-///     marked       a first fragment leaves its mark for the later ones; accept
+///     marked       TCP or UDP right behind the IPv6 header: accept; else → fragmented
+///     fragmented   a first fragment leaves its mark for the later ones, or is counted if there is no room; accept
 ///
 /// `flows` gives the number of a tunnel, and `tunnels`, a verdict map, the chain of that number. One step would be enough
 /// if a rule could merge a mark from a map with the foreign bits of a packet's mark (it can from Linux 6.14 on), or if
@@ -31,8 +33,13 @@ struct FlowRules {
   static let fragments = NftFragmentMap(name: "fragments")
   static let prerouting = "prerouting"
   static let unknown = "unknown"
+  static let fragmented = "fragmented"
   private static let marked = "marked"
-  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked]
+  private static let structure = [
+    prerouting, "classify", "extended", "ports", "icmp", "echo", "other", unknown, marked, fragmented,
+  ]
+  /// Most packets have these and no extension header, so that nobody need look for one.
+  private static let plainTransports = [TransportProtocol.tcp, .udp]
 
   var key: FlowKeyKind
   var maximumFlows: Int
@@ -81,15 +88,27 @@ struct FlowRules {
     writeClassification(into: &transaction)
     writeLookups(into: &transaction)
     transaction.addRule(chain: Self.unknown, [.counter, queue])
-    transaction.addRule(chain: Self.marked, Self.fragments.recordMark(mask: ruleset.markMask))
-    transaction.addRule(chain: Self.marked, [.verdict(.accept)])
+    for transport in Self.plainTransports {
+      transaction.addRule(
+        chain: Self.marked, NftExpression.matchNextHeader(transport.rawValue) + [.verdict(.accept)])
+    }
+    transaction.addRule(chain: Self.marked, [.verdict(.goTo(Self.fragmented))])
+    transaction.addRule(
+      chain: Self.fragmented, Self.fragments.recordMark(mask: ruleset.markMask) + [.verdict(.accept)])
+    transaction.addRule(chain: Self.fragmented, Self.fragments.matchFirst + [.counter])
+    transaction.addRule(chain: Self.fragmented, [.verdict(.accept)])
   }
 
   private func writeClassification(into transaction: inout NftTransaction) {
-    transaction.addRule(chain: "classify", Self.fragments.restoreMark + [.verdict(.accept)])
+    for transport in Self.plainTransports {
+      transaction.addRule(
+        chain: "classify", NftExpression.matchNextHeader(transport.rawValue) + [.verdict(.goTo("ports"))])
+    }
+    transaction.addRule(chain: "classify", [.verdict(.goTo("extended"))])
+    transaction.addRule(chain: "extended", Self.fragments.restoreMark + [.verdict(.accept)])
     // A later fragment whose first one is not known takes the default binding.
     transaction.addRule(
-      chain: "classify",
+      chain: "extended",
       [
         .extensionHeaderLoad(type: 44, offset: 2, length: 2, into: .word(0)),
         .bitwise(.word(0), into: .word(0), mask: [0xff, 0xf8], xor: [0, 0]),
@@ -97,13 +116,13 @@ struct FlowRules {
       ])
     for transport in TransportProtocol.withLeadingPorts {
       transaction.addRule(
-        chain: "classify",
+        chain: "extended",
         NftExpression.matchTransportProtocol(transport.rawValue) + [.verdict(.goTo("ports"))])
     }
     transaction.addRule(
-      chain: "classify",
+      chain: "extended",
       NftExpression.matchTransportProtocol(TransportProtocol.icmpv6.rawValue) + [.verdict(.goTo("icmp"))])
-    transaction.addRule(chain: "classify", [.verdict(.goTo("other"))])
+    transaction.addRule(chain: "extended", [.verdict(.goTo("other"))])
   }
 
   private func writeLookups(into transaction: inout NftTransaction) {

@@ -8,6 +8,8 @@ import NetTypes
 /// run left. Knows which chains and rules are in the kernel, so that what is already there is not written again.
 final class KernelFlowTable {
   private let socket: NetfilterSocket
+  /// Elements are read by another socket than they are written by, so that what is read may cause changes at once.
+  private let reader: NetfilterSocket
   private let table: NftTable
   private let rules: FlowRules
   /// What is in the kernel.
@@ -24,6 +26,7 @@ final class KernelFlowTable {
 
   init(_ configuration: FlowManagerConfiguration) throws(LinuxError) {
     socket = try NetfilterSocket()
+    reader = try NetfilterSocket()
     table = NftTable(family: .ipv6, name: configuration.nftTable)
     rules = FlowRules(
       key: configuration.flows.key, maximumFlows: configuration.flows.maximumFlows,
@@ -33,13 +36,17 @@ final class KernelFlowTable {
 
   // MARK: Start and end
 
-  /// Reads what is there. Flows under another key kind are not taken over; their elements go with the next ruleset.
-  func adopt() throws(LinuxError) -> (flows: [KernelFlow], chains: [TunnelIdentifier]) {
+  /// Flows handed over at once by `adopt`: all of a million together would take more memory than the table.
+  private static let adoptedAtOnce = 4_096
+
+  /// Reads what is there; hands over the flows in parts and gives the tunnels that have a chain. Flows under another key
+  /// kind are not taken over; their elements go with the next ruleset.
+  func adopt(_ body: ([KernelFlow]) -> Void) throws(LinuxError) -> [TunnelIdentifier] {
     state = State()
-    guard try socket.tableExists(table) else { return ([], []) }
+    guard try socket.tableExists(table) else { return [] }
     state.exists = true
     let chains = try socket.chains(of: table)
-    guard !chains.isEmpty else { return ([], []) }
+    guard !chains.isEmpty else { return [] }
     state.tag = try Self.tag(of: table, socket)
     for chain in chains where chain.base == nil {
       if let tunnel = FlowRules.tunnel(ofChain: chain.name) { state.chains[tunnel] = "" }
@@ -51,11 +58,17 @@ final class KernelFlowTable {
       // Written by a version of us that kept flows otherwise: everything begins anew.
       state.chains = [:]
       state.isObsolete = true
-      return ([], [])
+      return []
     }
     var flows: [KernelFlow] = []
-    try socket.forEachFlow(of: rules.flowMap, in: table) { flows.append(Self.flow($0)) }
-    return (flows, state.chains.keys.sorted())
+    try reader.forEachFlow(of: rules.flowMap, in: table) { element in
+      flows.append(Self.flow(element))
+      guard flows.count == Self.adoptedAtOnce else { return }
+      body(flows)
+      flows.removeAll(keepingCapacity: true)
+    }
+    body(flows)
+    return state.chains.keys.sorted()
   }
 
   /// The tag in the rules; throws when the table is not ours.
@@ -122,7 +135,7 @@ final class KernelFlowTable {
       var kept: [NftFlow]?
       if let old = after.tag, old.map != tag.map {
         var ours: [NftFlow] = []
-        try socket.forEachFlow(of: rules.flowMap, in: table) { if ours.count < rules.maximumFlows { ours.append($0) } }
+        try reader.forEachFlow(of: rules.flowMap, in: table) { if ours.count < rules.maximumFlows { ours.append($0) } }
         kept = ours
       }
       rules.write(ruleset, into: &transaction, rebuildMapWith: kept)
@@ -153,7 +166,7 @@ final class KernelFlowTable {
   func counters() throws(LinuxError) -> [KernelCounter] {
     guard state.tag != nil else { return [] }
     var counters: [KernelCounter] = []
-    try socket.forEachFlow(of: rules.flowMap, in: table) { counters.append(Self.counter($0)) }
+    try reader.forEachFlow(of: rules.flowMap, in: table) { counters.append(Self.counter($0)) }
     return counters
   }
 
@@ -168,6 +181,8 @@ final class KernelFlowTable {
     var tunnels: [TunnelIdentifier: TrafficCount] = [:]
     /// Packets that were offered to the queue since the rules were written.
     var offeredToQueue: UInt64 = 0
+    /// First fragments whose mark found no room; their later fragments take the default binding.
+    var fragmentsNotRecorded: UInt64 = 0
   }
 
   func chainCounters() throws(LinuxError) -> ChainCounters {
@@ -177,6 +192,8 @@ final class KernelFlowTable {
       guard let counter = rule.counter else { continue }
       if rule.chain == FlowRules.unknown {
         result.offeredToQueue = counter.packets
+      } else if rule.chain == FlowRules.fragmented {
+        result.fragmentsNotRecorded = counter.packets
       } else if let tunnel = FlowRules.tunnel(ofChain: rule.chain) {
         result.tunnels[tunnel] = TrafficCount(packets: counter.packets, octets: counter.octets)
       }

@@ -60,6 +60,9 @@ public final class PacketQueue {
   public static let batchCount = 64
   /// Batches handed over by one `receive`, so that a flood does not starve other handlers of the loop.
   public static let batchesPerReceive = 4
+  /// What a waiting packet takes of the socket's buffer, generously.
+  private static let bufferOctetsPerPacket = 2_048
+  private static let smallestBufferOctets = 8 << 20
   /// Octets of a verdict with a mark: two headers, the verdict, the mark.
   private static let verdictOctets = 40
   private static let markOctets = 8
@@ -70,15 +73,15 @@ public final class PacketQueue {
   ///
   /// - Parameters:
   ///   - copyRange: octets of each packet that come up.
-  ///   - maximumLength: packets that may wait at once.
-  ///   - bufferOctets: of the socket; a waiting packet takes about 1 KiB of it.
+  ///   - maximumLength: packets that may wait at once; the socket's buffer has room for them.
   /// - Throws: EBUSY when another process has the queue.
   public init(
-    number: UInt16, copyRange: Int = defaultCopyRange, maximumLength: UInt32 = 8192, bufferOctets: Int32 = 8 << 20
+    number: UInt16, copyRange: Int = defaultCopyRange, maximumLength: UInt32 = 8192
   ) throws(LinuxError) {
     self.number = number
     socket = try NetlinkSocket(protocolNumber: NETLINK_NETFILTER)
-    socket.descriptor.setBufferSizes(receive: bufferOctets)
+    socket.descriptor.setBufferSizes(
+      receive: Int32(clamping: max(Self.smallestBufferOctets, Int(maximumLength) * Self.bufferOctetsPerPacket)))
     datagramOctets = copyRange + Self.framingOctets
     guard let batch = cnet_batch_create(UInt32(Self.batchCount), datagramOctets) else {
       throw LinuxError("allocate buffers for", "NFQUEUE \(number)")
