@@ -116,7 +116,7 @@ public struct AnchorMirror: Sendable {
   }
 
   private mutating func updateOwner(of prefix: IPv6Prefix) {
-    let active = (bindingsWithPrefix[prefix] ?? []).lazy.compactMap { bindings[$0] }.first(where: \.isActive)
+    let active = (bindingsWithPrefix[prefix] ?? []).compactMap { bindings[$0] }.first(where: \.isActive)
     owners[prefix] = active.flatMap { nodes[$0.node] }
   }
 

@@ -74,7 +74,7 @@ class Anchor:
         run("ip", "-6", "-n", far, "-batch", "-", stdin=f"link set {self.name} mtu 1600\nlink set {self.name} up\n"
             f"addr add {self.core}::ffff/64 dev {self.name} nodad\n" + "".join(
                 f"addr add {self.gateway(i)}/64 dev {self.name} nodad\n"
-                f"route add {self.gateway(i)}/128 table 99 encap seg6local action End.DT6 table 254 dev {self.name}\n"
+                f"route add {self.gateway(i)}/128 table 99 encap seg6local action End.DT6 table 255 dev {self.name}\n"
                 for i in range(TUNNELS)))
         # Forwarding must not wait for neighbours.
         far_mac = self.mac(far, self.name)
@@ -258,9 +258,15 @@ class Domain:
         pages = Path(f"/proc/{self.daemons['flow-manager'].pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def highest_resident(self) -> int:
+        """The most that it has had."""
+        for line in Path(f"/proc/{self.daemons['flow-manager'].pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise SystemExit("no VmHWM")
+
     def processor_seconds(self) -> float:
-        fields = Path(f"/proc/{self.daemons['flow-manager'].pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return int(Path(f"/proc/{self.daemons['flow-manager'].pid}/schedstat").read_text().split()[0]) / 1e9
 
     # MARK: Signalling
 
