@@ -220,7 +220,9 @@ struct FuzzedGateway {
   }
 
   private var stored: [AttachmentRecord] {
-    records.values.sorted { ($0.link, $0.linkLayerAddress) < ($1.link, $1.linkLayerAddress) }
+    records.values.sorted { a, b in
+      (a.link, a.linkLayerAddress, a.uplink) < (b.link, b.linkLayerAddress, b.uplink)
+    }
   }
 
   /// Somebody has edited the state file.

@@ -123,7 +123,7 @@ struct DomainFlows {
         for change in changes { apply(change) }
         handle(.kernelOutcome(transaction, .applied), at: now)
       case .askAnchor(let question, let request): questions.append((question, request))
-      case .verdict, .reply, .notify: break
+      case .verdict, .drop, .reply, .notify: break
       }
     }
   }

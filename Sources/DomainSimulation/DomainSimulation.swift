@@ -30,7 +30,7 @@ public final class DomainSimulation {
     case clockSet(Host)
     case reunion(Host)
     case firstMove(Int)
-    /// Nodes whose sessions were revoked solicit.
+    /// Nodes whose sessions an operator has revoked solicit.
     case returnOfTheRevoked
     case trigger(Place, LinkLayerAddress, IPv6Address?, Attachment.Trigger)
     case departure(Place, LinkLayerAddress, DetachmentCause)
@@ -172,6 +172,9 @@ public final class DomainSimulation {
   private var gatewayRecords: [[AttachmentPlace: AttachmentRecord]]
   private var highestBinding: UInt32 = 0
   private(set) var isQuiet = false
+  /// By an operator, at any time.
+  private var revokedNodes: Set<MobileNodeIdentifier> = []
+  private var revokedGateways: Set<Host> = []
   var flows = DomainFlows()
   /// What the flow manager has asked the anchor.
   private var questions: [QuestionToken: (question: AnchorQuestion, incarnation: Int)] = [:]
@@ -301,8 +304,8 @@ public final class DomainSimulation {
       if !hosts[host].isUp { restart(host) }
     }
     if !flows.isUp { restartFlowManager() }
-    // A host that has lost its router solicits. The last time is early enough for every refresh that must follow.
-    for seconds in [15, 45, 75, 105] { schedule(.returnOfTheRevoked, after: .seconds(seconds)) }
+    // Behind every revocation that is still under way.
+    schedule(.returnOfTheRevoked, after: .seconds(15))
     note("quiet")
   }
 
@@ -396,14 +399,21 @@ public final class DomainSimulation {
 
   func revokeByOperator() {
     guard hosts[0].isUp, let index = interfaces.indices.randomElement(using: &random) else { return }
-    if random.chance(0.7) { return anchorEvent(.revokeNode(interfaces[index].node)) }
+    if random.chance(0.7) {
+      revokedNodes.insert(interfaces[index].node)
+      return anchorEvent(.revokeNode(interfaces[index].node))
+    }
     let host = Int.random(in: 1..<hosts.count, using: &random)
+    revokedGateways.insert(host)
     if random.chance(0.5) { return anchorEvent(.revokeGateway(Self.address(of: host))) }
     if hosts[host].isUp { gatewayEvent(host, .revokeAll) }
   }
 
+  /// Its attachment, by an operator: what the protocol revokes by itself it must also bring back by itself.
   private func isRevoked(_ index: Int) -> Bool {
-    guard let place = interfaces[index].place else { return false }
+    guard let place = interfaces[index].place,
+      revokedNodes.contains(interfaces[index].node) || revokedGateways.contains(place.gateway)
+    else { return false }
     let attachment = gateways[place.gateway - 1].attachment(
       of: interfaces[index].linkLayerAddress, onLink: place.link)
     return attachment?.state == .revoked

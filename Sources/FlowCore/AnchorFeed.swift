@@ -17,10 +17,12 @@ public struct AnchorTunnel: Hashable, Sendable, Codable {
   public var interface: String?
   /// The gateway does not answer heartbeats: packets into the tunnel are probably lost.
   public var isUnreachable: Bool?
+  /// Of heartbeats to the gateway; absent: not measured.
+  public var roundTripMicroseconds: Int64?
 
   public init(
     id: TunnelIdentifier, gateway: String, local: IPv6Address, remote: IPv6Address, mark: UInt32, interface: String?,
-    isUnreachable: Bool? = nil
+    isUnreachable: Bool? = nil, roundTripMicroseconds: Int64? = nil
   ) {
     self.id = id
     self.gateway = gateway
@@ -29,6 +31,7 @@ public struct AnchorTunnel: Hashable, Sendable, Codable {
     self.mark = mark
     self.interface = interface
     self.isUnreachable = isUnreachable
+    self.roundTripMicroseconds = roundTripMicroseconds
   }
 }
 
@@ -124,14 +127,17 @@ public struct AnchorGateway: Hashable, Sendable, Codable {
   public var address: IPv6Address
   /// `unknown`, `reachable`, `unreachable` or `unsupported`.
   public var path: String
-  /// `reachable`, `unreachable` or `restarted`: what has happened.
+  /// `reachable`, `unreachable`, `restarted` or `delay`: what has happened.
   public var change: String
+  /// Of heartbeats; absent: not measured.
+  public var roundTripMicroseconds: Int64?
 
-  public init(name: String, address: IPv6Address, path: String, change: String) {
+  public init(name: String, address: IPv6Address, path: String, change: String, roundTripMicroseconds: Int64? = nil) {
     self.name = name
     self.address = address
     self.path = path
     self.change = change
+    self.roundTripMicroseconds = roundTripMicroseconds
   }
 }
 
@@ -162,4 +168,9 @@ public enum AnchorEvent: Hashable, Sendable {
     case .gatewayChanged: .gatewayChanged
     }
   }
+}
+
+extension Duration {
+  /// As the feed has them.
+  public var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
 }

@@ -52,6 +52,9 @@ public struct AnchorMirror: Sendable {
       $0.remote == gateway.address && $0.isUnreachable ?? false != isUnreachable
     }
     for tunnel in changed { tunnels[tunnel.id]?.isUnreachable = isUnreachable }
+    for tunnel in tunnels.values where tunnel.remote == gateway.address {
+      tunnels[tunnel.id]?.roundTripMicroseconds = gateway.roundTripMicroseconds
+    }
     return changed.map(\.id).sorted()
   }
 

@@ -41,6 +41,16 @@ public struct FlowCounters: Hashable, Sendable {
   public var prefixesGranted: UInt64 = 0
   public var prefixesRefused: UInt64 = 0
   public var prefixesUnanswered: UInt64 = 0
+  public var flowsMovedByPolicy: UInt64 = 0
+  /// Moves that the policy wanted of flows that had used up theirs.
+  public var policyMovesLimited: UInt64 = 0
+  public var policiesLoaded: UInt64 = 0
+  /// Prefixes that gateways were asked to serve because the policy prefers them, and how that ended.
+  public var policyPrefixesAsked: UInt64 = 0
+  public var policyPrefixesGranted: UInt64 = 0
+  public var policyPrefixesRefused: UInt64 = 0
+  /// Too many were open already.
+  public var policyPrefixesNotAsked: UInt64 = 0
 
   public init() {}
 
@@ -79,6 +89,13 @@ public struct FlowCounters: Hashable, Sendable {
       "prefixes-granted": prefixesGranted,
       "prefixes-refused": prefixesRefused,
       "prefixes-unanswered": prefixesUnanswered,
+      "flows-moved-by-policy": flowsMovedByPolicy,
+      "policy-moves-limited": policyMovesLimited,
+      "policies-loaded": policiesLoaded,
+      "policy-prefixes-asked": policyPrefixesAsked,
+      "policy-prefixes-granted": policyPrefixesGranted,
+      "policy-prefixes-refused": policyPrefixesRefused,
+      "policy-prefixes-not-asked": policyPrefixesNotAsked,
     ]
   }
 }

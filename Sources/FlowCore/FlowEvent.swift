@@ -6,10 +6,13 @@ public struct FlowMoment: Hashable, Sendable {
   /// Since an arbitrary start; never goes back.
   public var monotonic: Duration
   public var secondsSince1970: UInt32
+  /// For rules of the policy with a time of day; without it they do not match.
+  public var localTime: LocalTime?
 
-  public init(monotonic: Duration, secondsSince1970: UInt32) {
+  public init(monotonic: Duration, secondsSince1970: UInt32, localTime: LocalTime? = nil) {
     self.monotonic = monotonic
     self.secondsSince1970 = secondsSince1970
+    self.localTime = localTime
   }
 
   var monotonicSeconds: UInt32 { UInt32(clamping: monotonic.components.seconds) }
@@ -34,6 +37,8 @@ public enum FlowEvent: Sendable {
   case anchorAnswer(AnchorQuestion, AnchorAnswer)
   /// `nextDeadline` has come.
   case deadlineReached
+  /// At start and whenever the policy file was read anew.
+  case policy(FlowPolicy)
   /// What one read of the queue brought.
   case queuedPackets([QueuedPacket])
   case command(CommandToken, FlowCommand)
@@ -49,6 +54,8 @@ public enum FlowEffect: Hashable, Sendable {
   case apply(TransactionIdentifier, [FlowMapChange])
   /// Accepts a queued packet, with this mark; nil leaves its mark alone.
   case verdict(PacketToken, mark: UInt32?)
+  /// Drops a queued packet.
+  case drop(PacketToken)
   case reply(CommandToken, Result<FlowReply, FlowRefusal>)
   /// Have the anchor make a gateway serve prefixes; answered by `.anchorAnswer`.
   case askAnchor(AnchorQuestion, ServePrefixesRequest)
@@ -79,12 +86,17 @@ public struct QueuedPacket: Hashable, Sendable {
   public var dissection: Result<Dissection, DissectionError>
   /// Of the whole packet, in octets.
   public var length: Int
+  /// Differentiated services code point (RFC 2474), as `PacketDissector.dscp` reads it.
+  public var dscp: UInt8?
 
-  public init(token: PacketToken, mark: UInt32, dissection: Result<Dissection, DissectionError>, length: Int) {
+  public init(
+    token: PacketToken, mark: UInt32, dissection: Result<Dissection, DissectionError>, length: Int, dscp: UInt8? = nil
+  ) {
     self.token = token
     self.mark = mark
     self.dissection = dissection
     self.length = length
+    self.dscp = dscp
   }
 }
 

@@ -11,7 +11,9 @@ extension FlowManagerEngine {
       if now.monotonicSeconds &- table[slot].lastActive >= idleSeconds {
         counters.flowsRemovedIdle += 1
         remove(slot, cause: .idle, command: nil, &work)
+        continue
       }
+      lookAgain(slot, &work)
     }
   }
 }

@@ -33,7 +33,9 @@ extension FlowManagerEngine {
     case .bindingChanged(let change):
       // Its node may be another than before.
       let before = mirror.bindings[change.binding.id].flatMap { mirror.node(named: $0.node) }
+      let usable = usableTunnel(mirror.bindings[change.binding.id])
       mirror.set(change.binding)
+      noticeAccess(change.binding.id, before: usable, work.now)
       let after = mirror.node(named: change.binding.node)
       reconsider(table.slots(ofNode: after), &work)
       guard let before, before != after else { return }
@@ -41,14 +43,16 @@ extension FlowManagerEngine {
       mirror.forgetIfWithoutBindings(before)
     case .bindingRemoved(let change):
       let node = mirror.node(named: change.binding.node)
+      let usable = usableTunnel(mirror.bindings[change.binding.id])
       mirror.remove(binding: change.binding.id)
+      noticeAccess(change.binding.id, before: usable, work.now)
       guard let node else { return }
       reconsider(table.slots(ofNode: node), &work)
       mirror.forgetIfWithoutBindings(node)
     case .gatewayChanged(let gateway):
-      for tunnel in mirror.set(gateway) where !mirror.isAnswering(tunnel) {
-        reconsider(table.slots(on: tunnel), &work)
-      }
+      let changed = mirror.set(gateway)
+      for tunnel in changed where !mirror.isAnswering(tunnel) { reconsider(table.slots(on: tunnel), &work) }
+      noticeAccesses(on: Set(changed), work.now)
     }
   }
 
@@ -75,10 +79,11 @@ extension FlowManagerEngine {
         continue
       }
       if flow.node != owner.node { table.setNode(owner.node, of: slot) }
+      if flow.tunnel == .drop { continue }
       let candidates = candidates(for: owner.prefix, of: owner.node)
       let isCarried = candidates.carry(flow.tunnel)
       if isCarried, mirror.isAnswering(flow.tunnel) { continue }
-      let placement = placeRunning(flow, owner, candidates)
+      let placement = placeRunning(flow, owner, candidates, &work)
       if isCarried {
         guard let placement, mirror.isAnswering(placement.tunnel) else { continue }
         counters.flowsMovedByOutage += 1

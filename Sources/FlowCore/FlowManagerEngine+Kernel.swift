@@ -18,7 +18,7 @@ extension FlowManagerEngine {
         waiting.forEach { work.effects.append(.verdict($0.token, mark: nil)) }
         return
       }
-      for packet in waiting { work.effects.append(.verdict(packet.token, mark: mark(packet.mark, flow.tunnel))) }
+      for packet in waiting { work.effects.append(verdict(packet.token, packet.mark, flow.tunnel)) }
       if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
       work.effects.append(.notify(.flowAdded(flow)))
     case .move(let identifier, let from, let cause, let command):
@@ -76,6 +76,11 @@ extension FlowManagerEngine {
       refuse(command, .kernelRefused, "the kernel does not remove the flow's element: \(reason)", &work)
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
     }
+  }
+
+  /// What becomes of a queued packet of a flow.
+  func verdict(_ packet: PacketToken, _ packetMark: UInt32, _ tunnel: TunnelIdentifier) -> FlowEffect {
+    tunnel == .drop ? .drop(packet) : .verdict(packet, mark: mark(packetMark, tunnel))
   }
 
   /// The packet's mark with the tunnel in our bits.

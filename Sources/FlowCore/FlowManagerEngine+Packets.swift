@@ -39,7 +39,7 @@ extension FlowManagerEngine {
           change: .set(kernelFlow(table[slot]), replacing: false),
           consequence: .admission(identifier, waiting: waiting, command: command))
       } else {
-        work.effects.append(.verdict(packet.token, mark: mark(packet.mark, flow.tunnel)))
+        work.effects.append(verdict(packet.token, packet.mark, flow.tunnel))
       }
       return
     }
@@ -48,14 +48,15 @@ extension FlowManagerEngine {
       work.effects.append(.verdict(packet.token, mark: nil))
       return
     }
-    guard let placement = placeNew(tuple, owner) else {
+    guard let placement = placeNew(tuple, owner, packet.dscp, &work) else {
       counters.packetsWithoutTunnel += 1
       work.effects.append(.verdict(packet.token, mark: nil))
       return
     }
     guard
       let slot = table.insert(
-        tuple, placement, node: owner.node, count: TrafficCount(packets: 1, octets: UInt64(packet.length)), at: now)
+        tuple, placement, dscp: packet.dscp, node: owner.node,
+        count: TrafficCount(packets: 1, octets: UInt64(packet.length)), at: now)
     else {
       counters.refusedTableFull += 1
       work.effects.append(.verdict(packet.token, mark: nil))

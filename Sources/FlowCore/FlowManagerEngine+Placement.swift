@@ -14,6 +14,12 @@ public struct PlacementCandidate: Hashable, Sendable {
   public var isAnswering: Bool
   /// Unmarked packets to the prefix take this binding.
   public var isDefault: Bool
+  /// More is sent into the tunnel than it carries.
+  public var isCongested = false
+  /// To the gateway and back, by the anchor's heartbeats; nil: not measured.
+  public var roundTrip: Duration?
+  /// Why the gateway does not serve the prefix though it was asked to, a short while ago.
+  public var refusal: String?
 
   /// Packets can go there now, and probably arrive.
   public var isUsable: Bool { servesPrefix && isAnswering }
@@ -29,12 +35,15 @@ public enum FlowPlacer: String, Hashable, Sendable, Codable {
   case defaultBinding = "default-binding"
   case standingOrder = "standing-order"
   case operatorRequest = "operator-request"
+  case policy
 }
 
 /// Where a flow goes, and who says so.
 struct Placement: Hashable, Sendable {
   var tunnel: TunnelIdentifier
   var placer: FlowPlacer
+  /// Of the policy.
+  var rule = Self.noRule
 }
 
 // Where a flow may go, and where it goes.
@@ -42,36 +51,52 @@ extension FlowManagerEngine {
   /// The ways of flows to `prefix` of `node`, by tunnel and binding.
   mutating func candidates(for prefix: IPv6Prefix, of node: NodeIndex) -> [PlacementCandidate] {
     if let known = knownCandidates[prefix] { return known }
-    let standard = mirror.defaultBinding(of: prefix)?.id
-    let candidates = mirror.activeBindings(of: node).filter { mirror.tunnels[$0.tunnel] != nil }.map { binding in
-      PlacementCandidate(
-        binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
-        accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
-        isAnswering: mirror.isAnswering(binding.tunnel), isDefault: binding.id == standard)
-    }
     if knownCandidates.count >= Self.maximumKnownCandidates { knownCandidates.removeAll(keepingCapacity: true) }
+    let candidates = gatherCandidates(for: prefix, of: node)
     knownCandidates[prefix] = candidates
     return candidates
   }
 
-  /// Where a new flow goes: as a standing order says; with the flow that it continues under another label; by the
-  /// default binding. nil: nothing serves the prefix.
-  mutating func placeNew(_ tuple: FlowSixTuple, _ owner: (prefix: IPv6Prefix, node: NodeIndex)) -> Placement? {
+  func gatherCandidates(for prefix: IPv6Prefix, of node: NodeIndex) -> [PlacementCandidate] {
+    let standard = mirror.defaultBinding(of: prefix)?.id
+    return mirror.activeBindings(of: node).filter { mirror.tunnels[$0.tunnel] != nil }.map { binding in
+      PlacementCandidate(
+        binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
+        accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
+        isAnswering: mirror.isAnswering(binding.tunnel), isDefault: binding.id == standard,
+        roundTrip: mirror.tunnels[binding.tunnel]?.roundTripMicroseconds.map { .microseconds($0) },
+        refusal: refusal(PrefixWish(binding: binding.id, prefix: prefix)))
+    }
+  }
+
+  private func refusal(_ wish: PrefixWish) -> String? {
+    if case .refused(let reason, _)? = steering.wishes[wish] { reason } else { nil }
+  }
+
+  /// Where a new flow goes: as a standing order says; with the flow that it continues under another label; as the policy
+  /// says; by the default binding. nil: nothing serves the prefix.
+  mutating func placeNew(
+    _ tuple: FlowSixTuple, _ owner: (prefix: IPv6Prefix, node: NodeIndex), _ dscp: UInt8?, _ work: inout Work
+  ) -> Placement? {
     let candidates = candidates(for: owner.prefix, of: owner.node)
     if let ordered = ordered(tuple, candidates) { return ordered }
     if let earlier = earlierFlow(of: tuple, owner.node), candidates.carry(earlier.tunnel) {
       counters.flowsContinued += 1
       return earlier.placement
     }
-    return candidates.fallback.map { Placement(tunnel: $0, placer: .defaultBinding) }
+    let facts = FlowFacts(
+      tuple: tuple, node: mirror.name(of: owner.node) ?? "", dscp: dscp, time: work.now.localTime)
+    return placeByPolicy(facts, owner, candidates, &work)
   }
 
   /// Where a running flow goes when it cannot stay.
-  func placeRunning(
-    _ flow: Flow, _ owner: (prefix: IPv6Prefix, node: NodeIndex), _ candidates: [PlacementCandidate]
+  mutating func placeRunning(
+    _ flow: Flow, _ owner: (prefix: IPv6Prefix, node: NodeIndex), _ candidates: [PlacementCandidate],
+    _ work: inout Work
   ) -> Placement? {
     if let ordered = ordered(flow.tuple, candidates) { return ordered }
-    return candidates.fallback.map { Placement(tunnel: $0, placer: .defaultBinding) }
+    let facts = facts(flow, owner.node, work.now.localTime)
+    return placeByPolicy(facts, owner, candidates, &work)
   }
 
   /// The first standing order that matches and can be followed.

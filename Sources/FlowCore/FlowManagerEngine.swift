@@ -56,6 +56,7 @@ public struct FlowManagerEngine: Sendable {
   var nextQuestion: UInt64 = 1
   /// Of prefixes that flows went to since the mirror changed.
   var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
+  var steering = SteeringState()
 
   public init(_ configuration: Configuration) {
     self.configuration = configuration
@@ -63,7 +64,8 @@ public struct FlowManagerEngine: Sendable {
   }
 
   public mutating func handle(_ event: FlowEvent, at now: FlowMoment) -> [FlowEffect] {
-    var work = Work()
+    var work = Work(now: now)
+    noticeTime(&work)
     switch event {
     case .kernelState(let flows, let kernelChains): restore(flows, kernelChains, now, &work)
     case .kernelTableLost: writeAgain(&work)
@@ -72,11 +74,15 @@ public struct FlowManagerEngine: Sendable {
     case .anchorLost:
       counters.anchorLost += 1
       mirror.isStale = true
+      steering.forgetQuestions()
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         giveUp(question, .anchorAway, "the anchor went away before it had answered", &work)
       }
-    case .anchorAnswer(let question, let answer): take(answer, to: question, now, &work)
+    case .anchorAnswer(let question, let answer):
+      if !takePolicyAnswer(answer, to: question, &work) { take(answer, to: question, now, &work) }
+    case .policy(let policy): take(policy, &work)
     case .deadlineReached:
+      steeringDeadlineReached(&work)
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
         giveUp(
@@ -101,7 +107,9 @@ public struct FlowManagerEngine: Sendable {
   }
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
-  public var nextDeadline: Duration? { waiting.values.map(\.deadline).min() }
+  public var nextDeadline: Duration? {
+    [waiting.values.map(\.deadline).min(), steeringDeadline].compactMap { $0 }.min()
+  }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
 
@@ -135,10 +143,13 @@ public struct FlowManagerEngine: Sendable {
 
   /// What handling one event gathers: effects, and the steps of one transaction.
   struct Work {
+    let now: FlowMoment
     var effects: [FlowEffect] = []
     var steps: [Step] = []
     /// Where the admission of a flow stands in `steps`, for further packets of the same flow.
     var admissions: [FlowIdentifier: Int] = [:]
+
+    init(now: FlowMoment) { self.now = now }
 
     mutating func change(_ change: FlowMapChange) { steps.append(Step(change: change, consequence: .none)) }
   }
@@ -198,6 +209,7 @@ public struct FlowManagerEngine: Sendable {
   ) {
     let from = table[slot].placement
     table.setPlacement(placement, of: slot)
+    if cause != .operatorRequest { steering.moves.note(table[slot].identifier, at: work.now.monotonic) }
     work.steps.append(
       Step(
         change: .set(kernelFlow(table[slot]), replacing: true),

@@ -33,11 +33,15 @@ public struct Flow: Hashable, Sendable {
   public var identifier: FlowIdentifier
   public var tuple: FlowSixTuple
   public var placer: FlowPlacer
+  /// Differentiated services code point of the first packet; nil: that was not seen.
+  public var dscp: UInt8?
   public var tunnel: TunnelIdentifier
   /// Index of the node in the mirror of the anchor; nil when no binding covers the destination (yet).
   var node: NodeIndex?
   /// Only an operator, or an outage of its tunnel, moves it.
   public internal(set) var isPinned = false
+  /// Of the policy, which has decided about it last; `Placement.noRule`: none.
+  var rule = Placement.noRule
   /// Seconds since 1970.
   public var createdAt: UInt32
   /// Seconds on the monotonic clock; when a packet was last seen, to the grain of the counter poll.
@@ -51,7 +55,7 @@ public struct Flow: Hashable, Sendable {
   /// When the counter was last read: milliseconds on the monotonic clock, modulo 2^32.
   var readAt: UInt32 = 0
 
-  var placement: Placement { Placement(tunnel: tunnel, placer: placer) }
+  var placement: Placement { Placement(tunnel: tunnel, placer: placer, rule: rule) }
 }
 
 /// All flows: a slab of records, found by identifier or 6-tuple, and chained by tunnel and by node.
@@ -122,8 +126,28 @@ public struct FlowTable: Sendable {
     for record in records where !record.isFree { body(record.flow) }
   }
 
+  /// The tuples of at most `limit` flows from `position` on, and where the next call goes on; nil at the end. Begin with 0.
+  public func tuples(from position: Int, limit: Int) -> (tuples: [FlowSixTuple], next: Int?) {
+    var tuples: [FlowSixTuple] = []
+    tuples.reserveCapacity(limit)
+    var position = position
+    while position < records.count, tuples.count < limit {
+      if !records[position].isFree { tuples.append(records[position].flow.tuple) }
+      position += 1
+    }
+    return (tuples, position < records.count ? position : nil)
+  }
+
   func forEachSlot(_ body: (Slot) -> Void) {
     for index in records.indices where !records[index].isFree { body(Slot(index)) }
+  }
+
+  /// Places of the slab, free ones too; grows only.
+  var slotCount: Int { records.count }
+
+  /// The flows in a part of the slab.
+  func slots(in range: Range<Int>) -> [Slot] {
+    range.clamped(to: 0..<records.count).filter { !records[$0].isFree }.map { Slot($0) }
   }
 
   /// Sorted by identifier.
@@ -164,7 +188,8 @@ public struct FlowTable: Sendable {
 
   /// A new flow with a new identifier; nil when the table is full or has the tuple.
   mutating func insert(
-    _ tuple: FlowSixTuple, _ placement: Placement, node: NodeIndex?, count: TrafficCount, at now: FlowMoment
+    _ tuple: FlowSixTuple, _ placement: Placement, dscp: UInt8? = nil, node: NodeIndex?, count: TrafficCount,
+    at now: FlowMoment
   ) -> Slot? {
     var identifier: FlowIdentifier
     repeat {
@@ -173,8 +198,9 @@ public struct FlowTable: Sendable {
     } while slot(of: identifier) != nil
     return insert(
       Flow(
-        identifier: identifier, tuple: tuple, placer: placement.placer, tunnel: placement.tunnel, node: node,
-        createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds, count: count, readAt: now.milliseconds))
+        identifier: identifier, tuple: tuple, placer: placement.placer, dscp: dscp, tunnel: placement.tunnel,
+        node: node, rule: placement.rule, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
+        count: count, readAt: now.milliseconds))
   }
 
   /// A flow that has its identifier already; nil when the table is full or has the tuple or the identifier.
@@ -218,8 +244,11 @@ public struct FlowTable: Sendable {
     unlinkTunnel(slot)
     records[Int(slot)].flow.tunnel = placement.tunnel
     records[Int(slot)].flow.placer = placement.placer
+    records[Int(slot)].flow.rule = placement.rule
     linkTunnel(slot)
   }
+
+  mutating func setRule(_ rule: UInt16, of slot: Slot) { records[Int(slot)].flow.rule = rule }
 
   mutating func setNode(_ node: NodeIndex?, of slot: Slot) {
     unlinkNode(slot)

@@ -35,6 +35,12 @@ public enum PacketDissector {
     return .flow(try tuple(headers, in: packet))
   }
 
+  /// Differentiated services code point of an IPv6 packet (RFC 2474 section 3); nil when even that is cut off.
+  public static func dscp(_ packet: RawSpan) -> UInt8? {
+    guard let first = try? packet.word(0, of: .ipv6) else { return nil }
+    return UInt8(first >> 22 & 0x3f)
+  }
+
   /// Destination Unreachable, Packet Too Big, Time Exceeded, Parameter Problem (RFC 4443 section 2.1).
   public static let icmpErrorTypes: ClosedRange<UInt8> = 1...4
 

@@ -10,6 +10,8 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   var queueLength: UInt32 = 8_192
   var flows = FlowManagerEngine.Configuration()
   var nftTable = "flowmob"
+  /// nil: the default file, if it is there.
+  var policyFile: String?
   var control = ControlSettings(socket: Self.defaultSocket)
   var logLevel = Logger.Level.info
 
@@ -68,6 +70,9 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
             "key", \.flows.key, .word(["6-tuple": .sixTuple, "5-tuple": .fiveTuple]),
             help: "Whether the flow label tells flows apart. Changing it starts with an empty table."),
         ]),
+      .option(
+        "policy-file", \.policyFile, .optional(.path),
+        help: "Which flows go where (docs/policy.md); without the key /etc/flowmob/policy.yaml, if it is there."),
       .option(
         "nft-table", \.nftTable, .text("a table name", maximumLength: 31),
         help: "Name of our nftables table, family ip6. A table of that name which is not ours is left alone."),

@@ -125,6 +125,7 @@ extension FlowManagerDaemon {
     result["queue-overruns"] = queue.overruns
     result["queue-verdicts-refused"] = queue.refusedVerdicts
     result["queue-failures"] = queueFailures
+    result["policy-files-refused"] = policyFilesRefused
     result["kernel-read-failures"] = kernelReadFailures
     result["anchor-connect-failures"] = anchor.failures
     result["anchor-events-not-understood"] = anchorEventsNotUnderstood

@@ -26,6 +26,8 @@ final class FlowManagerDaemon {
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
+  /// Where in the flow table the next poll begins.
+  var pollPosition = 0
   var nextTableCheck: Duration
   /// When counters were last read, and how long that took.
   var lastReading = (end: Duration.zero, length: Duration.zero)
@@ -40,10 +42,16 @@ final class FlowManagerDaemon {
   var refusals = OncePerMinute()
   var fullTable = OncePerMinute()
   var refusedTableFullBefore: UInt64 = 0
+  var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
+  var policyFilesRefused: UInt64 = 0
+  /// The last minute that a rule of the policy was compared with.
+  var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
   static let topic = "flows"
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
   static let tableCheckInterval = Duration.seconds(2)
+  /// Counters read in one go, so that first packets do not wait long.
+  static let flowsPerReading = 512
   /// Up to this many flows, every command that shows counters reads them.
   static let alwaysReadFlows = 10_000
   /// With more, such reading takes at most one part in this many of our time, so that first packets do not wait because
@@ -56,7 +64,9 @@ final class FlowManagerDaemon {
     loop = try EventLoop()
     kernel = try KernelFlowTable(configuration)
     var engine = FlowManagerEngine(configuration.flows)
-    var effects: [FlowEffect] = []
+    let policy = try PolicyFile.load(path: configuration.policyFile)
+    // Before there are flows that it could be about.
+    var effects = engine.handle(.policy(policy.policy), at: Self.now)
     let chains = try kernel.adopt { flows in
       effects += engine.handle(.kernelState(flows: flows, chains: []), at: Self.now)
     }
@@ -71,6 +81,8 @@ final class FlowManagerDaemon {
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
     offeredBefore = try kernel.chainCounters().offeredToQueue
+    loadedPolicy = policy
+    announcePolicy()
     perform(effects)
     log.info("\(self.engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
@@ -78,10 +90,11 @@ final class FlowManagerDaemon {
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
   func run() throws {
     serve()
+    servePolicy()
     try loop.add(queue.descriptor) { [unowned self] _ in readQueue() }
     try loop.handleSignals { [unowned self] signal in
       if signal == SIGHUP {
-        log.warning("the configuration is read at start only; restart, flows go on meanwhile")
+        reloadPolicy()
       } else {
         loop.stop()
       }
@@ -114,14 +127,14 @@ final class FlowManagerDaemon {
 
   // MARK: Events
 
-  func handle(_ event: FlowEvent) { perform(engine.handle(event, at: Self.now)) }
+  func handle(_ event: FlowEvent) { perform(engine.handle(event, at: moment)) }
 
   private func perform(_ effects: [FlowEffect]) {
     var outcomes: [FlowEvent] = []
     perform(effects, &outcomes)
     var next = 0
     while next < outcomes.count {
-      perform(engine.handle(outcomes[next], at: Self.now), &outcomes)
+      perform(engine.handle(outcomes[next], at: moment), &outcomes)
       next += 1
     }
   }
@@ -132,6 +145,7 @@ final class FlowManagerDaemon {
       case .apply(let identifier, let changes):
         outcomes.append(.kernelOutcome(identifier, kernel.apply(changes)))
       case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+      case .drop(let token): queue.decide(token.rawValue, .drop)
       case .reply(let token, let result): answer(token, result)
       case .askAnchor(let question, let request): ask(question, request)
       case .notify(let notification): publish(notification)
@@ -163,7 +177,7 @@ final class FlowManagerDaemon {
         packets.append(
           FlowCore.QueuedPacket(
             token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
-            length: packet.length))
+            length: packet.length, dscp: PacketDissector.dscp(octets)))
       }
     } catch {
       queueFailures += 1
@@ -243,8 +257,8 @@ final class FlowManagerDaemon {
       checkRoom()
     }
     if SystemClock.monotonic >= nextPoll {
-      readCounters()
-      nextPoll = SystemClock.monotonic + configuration.pollInterval(after: lastReading.length)
+      let wait = poll()
+      nextPoll = SystemClock.monotonic + wait
     }
     armTimer()
   }
@@ -273,12 +287,34 @@ final class FlowManagerDaemon {
     }
   }
 
-  func readCounters() {
+  /// The next part of the counters of all flows; gives the time until the one after it.
+  private func poll() -> Duration {
     let start = SystemClock.monotonic
+    pollPosition = readCounters(from: pollPosition) ?? 0
+    let parts = max(1, engine.table.count / Self.flowsPerReading)
+    return configuration.pollInterval(after: (SystemClock.monotonic - start) * parts) / parts
+  }
+
+  /// All counters, for those who cannot wait.
+  private func readCounters() {
+    let start = SystemClock.monotonic
+    var position: Int? = 0
+    while let from = position { position = readCounters(from: from) }
+    let end = SystemClock.monotonic
+    lastReading = (end, end - start)
+  }
+
+  /// Reads the counters of some flows; where the next call goes on, nil at the end.
+  private func readCounters(from position: Int) -> Int? {
+    let (tuples, next) = engine.table.tuples(from: position, limit: Self.flowsPerReading)
+    readCounters(of: tuples)
+    return next
+  }
+
+  private func readCounters(of tuples: [FlowSixTuple]) {
+    guard !tuples.isEmpty else { return }
     do throws(LinuxError) {
-      handle(.counters(try kernel.counters()))
-      let end = SystemClock.monotonic
-      lastReading = (end, end - start)
+      handle(.counters(try kernel.counters(of: tuples)))
     } catch {
       kernelReadFailures += 1
       log.error("\(error)")
@@ -287,13 +323,7 @@ final class FlowManagerDaemon {
 
   /// For a command about one flow: its counter as it is now.
   func refreshCounter(of reference: FlowReference) {
-    do {
-      guard let flow = try? engine.flow(reference), let reading = try kernel.counter(of: flow.tuple) else { return }
-      handle(.counters([reading]))
-    } catch {
-      kernelReadFailures += 1
-      log.error("\(error)")
-    }
+    if let flow = try? engine.flow(reference) { readCounters(of: [flow.tuple]) }
   }
 
   /// For commands that show counters: as fresh as the share of time allows.

@@ -13,6 +13,7 @@ import NetTypes
 ///     echo, other  key with the identifier, with nothing: in `flows`? → its tunnel's chain
 ///     unknown      count and queue; passes when nobody listens or the queue is full
 ///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
+///     dropped      (flows that the policy drops) count, drop
 ///     marked       TCP or UDP right behind the IPv6 header: accept; else → fragmented
 ///     fragmented   a first fragment leaves its mark for the later ones, or is counted if there is no room; accept
 ///
@@ -26,7 +27,7 @@ import NetTypes
 /// dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 2
+  private static let version = 3
 
   static let flows = "flows"
   static let tunnels = NftSet(name: "tunnels", key: [.mark], value: .verdict)
@@ -35,8 +36,9 @@ struct FlowRules {
   static let unknown = "unknown"
   static let fragmented = "fragmented"
   private static let marked = "marked"
+  private static let dropped = "dropped"
   private static let structure = [
-    prerouting, "classify", "extended", "ports", "icmp", "echo", "other", unknown, marked, fragmented,
+    prerouting, "classify", "extended", "ports", "icmp", "echo", "other", unknown, marked, fragmented, dropped,
   ]
   /// Most packets have these and no extension header, so that nobody need look for one.
   private static let plainTransports = [TransportProtocol.tcp, .udp]
@@ -97,6 +99,8 @@ struct FlowRules {
       chain: Self.fragmented, Self.fragments.recordMark(mask: ruleset.markMask) + [.verdict(.accept)])
     transaction.addRule(chain: Self.fragmented, Self.fragments.matchFirst + [.counter])
     transaction.addRule(chain: Self.fragmented, [.verdict(.accept)])
+    transaction.addRule(chain: Self.dropped, [.counter, .verdict(.drop)])
+    transaction.addElements([Self.tunnelElement(.drop)], to: Self.tunnels.name)
   }
 
   private func writeClassification(into transaction: inout NftTransaction) {
@@ -178,9 +182,10 @@ struct FlowRules {
 
   // MARK: Names
 
-  static func chainName(_ tunnel: TunnelIdentifier) -> String { "t\(tunnel)" }
+  static func chainName(_ tunnel: TunnelIdentifier) -> String { tunnel == .drop ? dropped : "t\(tunnel)" }
 
   static func tunnel(ofChain name: String) -> TunnelIdentifier? {
+    if name == dropped { return .drop }
     guard name.first == "t", let number = UInt32(name.dropFirst()) else { return nil }
     return TunnelIdentifier(rawValue: number)
   }

@@ -49,10 +49,12 @@ final class KernelFlowTable {
     guard !chains.isEmpty else { return [] }
     state.tag = try Self.tag(of: table, socket)
     for chain in chains where chain.base == nil {
-      if let tunnel = FlowRules.tunnel(ofChain: chain.name) { state.chains[tunnel] = "" }
+      if let tunnel = FlowRules.tunnel(ofChain: chain.name), tunnel != .drop { state.chains[tunnel] = "" }
     }
     for rule in try socket.rules(of: table) {
-      if let tunnel = FlowRules.tunnel(ofChain: rule.chain) { state.chains[tunnel] = rule.comment ?? "" }
+      if let tunnel = FlowRules.tunnel(ofChain: rule.chain), tunnel != .drop {
+        state.chains[tunnel] = rule.comment ?? ""
+      }
     }
     guard state.tag?.hasOurKindOfMap == true else {
       // Written by a version of us that kept flows otherwise: everything begins anew.
@@ -162,18 +164,15 @@ final class KernelFlowTable {
 
   // MARK: Readings
 
-  /// Counters of all flows.
-  func counters() throws(LinuxError) -> [KernelCounter] {
+  /// Counters of these flows; those without an element are left out.
+  func counters(of tuples: [FlowSixTuple]) throws(LinuxError) -> [KernelCounter] {
     guard state.tag != nil else { return [] }
     var counters: [KernelCounter] = []
-    try reader.forEachFlow(of: rules.flowMap, in: table) { counters.append(Self.counter($0)) }
+    counters.reserveCapacity(tuples.count)
+    try reader.forEachFlow(among: tuples.map { Self.element($0) }, of: rules.flowMap, in: table) {
+      counters.append(Self.counter($0))
+    }
     return counters
-  }
-
-  /// The counter of one flow; nil when it has no element.
-  func counter(of tuple: FlowSixTuple) throws(LinuxError) -> KernelCounter? {
-    guard state.tag != nil else { return nil }
-    return try socket.flow(Self.element(tuple), of: rules.flowMap, in: table).map(Self.counter)
   }
 
   struct ChainCounters {

@@ -120,13 +120,16 @@ public final class NetlinkSocket {
     throw LinuxError(operation, object, code: EBUSY, advice: "the table kept changing while it was read; try again")
   }
 
-  /// Reads a kernel table that is too large to be kept: hands over what follows the header of each message, valid during
-  /// the call only. Entries that come and go meanwhile may be missing or come twice.
+  /// Asks for many answers without keeping any: hands over what follows the header of each, valid during the call only.
+  /// With `.dump`, entries that come and go meanwhile may be missing or come twice.
+  ///
+  /// - Parameter flags: `.dump` for a whole table, `.acknowledge` for a question whose end is acknowledged.
   func scan(
-    _ message: NetlinkMessage, _ operation: String, _ object: String, _ body: (UnsafeRawBufferPointer) -> Void
+    _ message: NetlinkMessage, _ flags: NetlinkFlags, _ operation: String, _ object: String,
+    _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(LinuxError) {
     var message = message
-    message.flags.insert(.dump)
+    message.flags.formUnion(flags)
     let number = nextSequence()
     message.sequence = number
     try send(message.bytes, operation, object)

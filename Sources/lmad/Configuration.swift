@@ -29,8 +29,8 @@ struct LMADaemonConfiguration: RecordingConfiguration, Hashable {
 }
 
 extension LMADaemonConfiguration {
-  /// Senders with an allowance of their own for refused messages.
-  var peers: Set<IPv6Address> { Set(core.gateways.map(\.address)) }
+  /// Senders with an allowance of their own for refused messages: every address that a gateway registers from.
+  var peers: Set<IPv6Address> { Set(core.gateways.flatMap(\.addresses)) }
 
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {

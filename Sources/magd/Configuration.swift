@@ -95,8 +95,10 @@ extension SemanticProblem {
 }
 
 extension MAGDaemonConfiguration {
-  /// Senders with an allowance of their own for refused messages: the anchors.
-  var peers: Set<IPv6Address> { Set(core.nodes.compactMap(\.anchorAddress)).union([core.anchorAddress]) }
+  /// Senders with an allowance of their own for refused messages: the anchors, those that a redirect may name as well.
+  var peers: Set<IPv6Address> {
+    Set(core.nodes.compactMap(\.anchorAddress)).union(core.anchors.map(\.address)).union([core.anchorAddress])
+  }
 
   /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
@@ -197,16 +199,9 @@ extension MAGDaemonConfiguration {
             "probe-interval", \.core.timers.probeInterval, .duration(in: .zero ... .seconds(3_600)),
             help: "Between probes that notice a silent departure; 0s: no probes."),
         ]),
-      .section(
-        "heartbeat", help: "Requests to the anchor (RFC 5847); its own are answered in any case.",
-        [
-          .option(
-            "interval", \.core.heartbeat.interval, .duration(in: .zero ... .seconds(3_600)),
-            help: "HEARTBEAT_INTERVAL while nodes are registered, 30s to 1h suggested; 0s: none."),
-          .option(
-            "missing-allowed", \.core.heartbeat.missingAllowed, .integer(0...100),
-            help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
-        ]),
+      .option(
+        "heartbeat", \.core.heartbeat, .mapping(heartbeat),
+        help: "Requests to every anchor (RFC 5847); those of the anchors are answered in any case."),
       .section(
         "revocation", help: "Binding Revocation Indications of ours (RFC 5846 section 11).",
         [
@@ -287,6 +282,20 @@ extension MAGDaemonConfiguration {
       .option(
         "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofAnchors),
         help: "Where its implementation leaves the standards and is used all the same; see Peer deviations."),
+      .option(
+        "heartbeat", \.heartbeat, .optional(.mapping(heartbeat)),
+        help: "Requests to this anchor, instead of what `heartbeat` says for all."),
+    ])
+
+  private static let heartbeat = OptionTable(
+    initial: HeartbeatSettings(),
+    [
+      .option(
+        "interval", \.interval, .duration(in: .zero ... .seconds(3_600)),
+        help: "HEARTBEAT_INTERVAL while nodes are registered there, 30s to 1h suggested; 0s: none."),
+      .option(
+        "missing-allowed", \.missingAllowed, .integer(0...100),
+        help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
     ])
 
   private static let accessLink = OptionTable(

@@ -5,6 +5,12 @@ import LinuxNet
 import NetTypes
 import Testing
 
+@Suite("The testbed's guest", .enabled(if: isInGuest, "runs in the guest only"))
+struct GuestTests {
+  @Test("Its kernel has tunnel devices: no test is left out there")
+  func tunnelDevices() { #expect(hasTunnelDevices) }
+}
+
 @Suite("Tunnel devices", .enabled(if: hasTunnelDevices, needsTunnelDevices))
 struct DeviceTunnelTests {
   private func snapshot() throws -> DatapathSnapshot {

@@ -10,11 +10,12 @@ import Testing
 let isRoot = geteuid() == 0
 let needsRoot: Comment = "needs root: makes network namespaces"
 
-/// Whether the kernel has `ip6tnl`; without, the tests of it need the testbed's guest:
-/// `testbed/guest -- swift test --skip-build --filter DatapathTests`.
+/// Whether the kernel has `ip6tnl`; without, the tests of it need the testbed's guest, where `testbed/test` runs them.
 let hasTunnelDevices: Bool =
   isRoot
   && (try? NetworkNamespace().run { try KernelDatapath(anchorConfiguration(.auto)).encapsulation == .ip6tnl }) == true
+/// Set by `testbed/guest`.
+let isInGuest = getenv("FLOWMOB_GUEST") != nil
 let needsTunnelDevices: Comment = "needs ip6tnl devices, which this kernel lacks"
 
 extension EncapsulationChoice {

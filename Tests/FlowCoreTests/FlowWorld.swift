@@ -15,6 +15,7 @@ struct FlowWorld {
 
   var engine: FlowManagerEngine
   var clock = Duration.seconds(1_000)
+  var localTime: LocalTime?
   /// The map as a kernel would have it.
   private(set) var map: [FlowSixTuple: KernelFlow] = [:]
   private(set) var chains: [TunnelIdentifier: UInt32] = [:]
@@ -23,6 +24,7 @@ struct FlowWorld {
   private(set) var transactions = 0
   private(set) var lastTransaction: [FlowMapChange] = []
   private(set) var verdicts: [UInt32: UInt32?] = [:]
+  private(set) var dropped: Set<UInt32> = []
   private(set) var replies: [UInt64: Result<FlowReply, FlowRefusal>] = [:]
   private(set) var notifications: [FlowNotification] = []
   /// Questions to the anchor.
@@ -84,7 +86,7 @@ struct FlowWorld {
 
   mutating func handle(_ event: FlowEvent) {
     let moment = FlowMoment(
-      monotonic: clock, secondsSince1970: UInt32(1_700_000_000 + clock.components.seconds))
+      monotonic: clock, secondsSince1970: UInt32(1_700_000_000 + clock.components.seconds), localTime: localTime)
     var outcomes: [FlowEvent] = []
     for effect in engine.handle(event, at: moment) {
       switch effect {
@@ -98,6 +100,7 @@ struct FlowWorld {
           outcomes.append(.kernelOutcome(identifier, .applied))
         }
       case .verdict(let token, let mark): verdicts[token.rawValue] = .some(mark)
+      case .drop(let token): dropped.insert(token.rawValue)
       case .reply(let token, let result): replies[token.rawValue] = result
       case .notify(let notification): notifications.append(notification)
       case .askAnchor(let question, let request): questions.append((question, request))
@@ -115,7 +118,7 @@ struct FlowWorld {
       chains[tunnel] = nil
     case .set(let flow, let replacing):
       precondition((map[flow.tuple] != nil) == replacing, "replacing says whether there is an element")
-      precondition(chains[flow.tunnel] != nil, "an element needs its chain")
+      precondition(flow.tunnel == .drop || chains[flow.tunnel] != nil, "an element needs its chain")
       map[flow.tuple] = flow
     case .remove(let tuple):
       precondition(map.removeValue(forKey: tuple) != nil, "the element is there")
@@ -124,13 +127,15 @@ struct FlowWorld {
 
   /// The mark that the packet got.
   @discardableResult
-  mutating func packet(_ dissection: Dissection, mark: UInt32 = 0) -> UInt32? {
+  mutating func packet(_ dissection: Dissection, mark: UInt32 = 0, dscp: UInt8? = nil) -> UInt32? {
     let token = nextToken
     nextToken += 1
     handle(
       .queuedPackets([
-        QueuedPacket(token: PacketToken(rawValue: token), mark: mark, dissection: .success(dissection), length: 100)
+        QueuedPacket(
+          token: PacketToken(rawValue: token), mark: mark, dissection: .success(dissection), length: 100, dscp: dscp)
       ]))
+    if dropped.contains(token) { return nil }
     guard let verdict = verdicts[token] else { preconditionFailure("packet \(token) got no verdict") }
     return verdict
   }

@@ -30,6 +30,28 @@ struct GatewayHeartbeatTests {
     #expect(silent.advance(by: .seconds(100)).heartbeats.isEmpty)
   }
 
+  @Test("RFC 5847 3.1: on or off for each anchor, whatever holds for the others")
+  func perAnchor() {
+    var own = HeartbeatSettings()
+    own.interval = .seconds(4)
+    var configuration = Ladder.configuration
+    configuration.anchors = [AnchorPolicy(address: Ladder.anchor, heartbeat: own)]
+    var ladder = Ladder.registered(configuration)
+    #expect(ladder.advance(by: .seconds(9)).heartbeats.map(\.sequence) == [2, 3])
+
+    var silent = Self.configuration
+    silent.anchors = [AnchorPolicy(address: Ladder.anchor, heartbeat: HeartbeatSettings())]
+    ladder.step(.configurationChanged(silent))
+    #expect(ladder.advance(by: .seconds(60)).heartbeats.isEmpty)
+    #expect(ladder.step(.started(restartCounter: 3, sessionsLost: true)).isEmpty)
+    ladder.step(.configurationChanged(Self.configuration))
+    #expect(ladder.advance(by: .zero).heartbeats.count == 1)
+
+    own.missingAllowed = -1
+    configuration.anchors = [AnchorPolicy(address: Ladder.anchor, heartbeat: own)]
+    #expect(configuration.problems().map(\.keyPath) == ["anchors[0].heartbeat.missing-allowed"])
+  }
+
   @Test("RFC 5847 3.1, 3.3: a request of a known anchor is answered, also without a binding; a stranger's is not")
   func answer() {
     var ladder = Ladder()

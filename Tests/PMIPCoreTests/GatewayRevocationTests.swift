@@ -122,6 +122,41 @@ struct GatewayRevocationTests {
     #expect(unknown.revocation(guess).revocations == [guess.acknowledgement(.mobileNodeAttached)])
   }
 
+  @Test("A gateway that the node had left registered it late: the one where it still is finds it and registers again")
+  func handoverThatWasNone() {
+    var ladder = Self.settled()
+    #expect(ladder.revocation(Self.indication(.handoverSameAccessTechnology)).probes == 1)
+    #expect(ladder.advance(by: .milliseconds(4_999)).updates.isEmpty && ladder.state == .revoked)
+    let again = ladder.advance(by: .milliseconds(1))
+    #expect(again.updates.map(\.asksForAnyPrefix) == [true])
+    ladder.answer()
+    #expect(ladder.state == .registered && ladder.datapath == ladder.gateway.desiredDatapath)
+
+  }
+
+  @Test("After a handover a node that does not answer the probe has gone; one that cannot be probed must attach anew")
+  func handoverThatWasOne() {
+    let indication = Self.indication(.handoverSameAccessTechnology)
+    var gone = Self.settled()
+    gone.revocation(indication)
+    gone.advance(by: .seconds(3))
+    gone.detach(Ladder.mac, from: "acc0", .neighbourUnreachable)
+    #expect(gone.gateway.attachments.isEmpty && gone.advance(by: .seconds(600)).updates.isEmpty)
+
+    var unseen = Ladder()
+    unseen.attach(Ladder.mac, on: "acc0", .link, linkLocal: nil)
+    unseen.answer()
+    unseen.advance(by: .seconds(5))
+    unseen.revocation(indication)
+    #expect(unseen.advance(by: .seconds(600)).updates.isEmpty && unseen.state == .revoked)
+
+    var configuration = Ladder.configuration
+    configuration.timers.probeInterval = .zero
+    var unprobed = Self.settled(configuration)
+    unprobed.revocation(indication)
+    #expect(unprobed.advance(by: .seconds(600)).updates.isEmpty && unprobed.state == .revoked)
+  }
+
   @Test("RFC 5846 9.1: G ends everything of the anchor, a few at a time; trigger 129 the nodes of one realm exactly")
   func groups() {
     var configuration = Ladder.configuration

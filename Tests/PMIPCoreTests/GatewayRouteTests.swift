@@ -130,7 +130,7 @@ struct GatewayRouteTests {
     #expect(ladder.datapath.tunnels.keys.sorted().map(\.rawValue) == [1, 2, 3, 4])
   }
 
-  @Test("The kernel refuses: no RA, de-registered at the anchor, tried again after 32 s")
+  @Test("The kernel refuses: no RA, de-registered at the anchor, tried again after 32 s if the node is still there")
   func kernelRefuses() {
     var ladder = Ladder()
     ladder.attach()
@@ -144,9 +144,14 @@ struct GatewayRouteTests {
     #expect(ladder.gateway.desiredDatapath == DatapathSnapshot())
     #expect(ladder.count(.installsFailed) >= 1)
     ladder.kernel = .obeys
-    #expect(ladder.advance(by: .seconds(32)).updates.count == 1)
+    var gone = ladder
+    let waiting = ladder.advance(by: .seconds(32))
+    #expect(waiting.probes == 3 && waiting.updates.count == 1)
     #expect(ladder.answer().advertisements.count == 1)
     #expect(ladder.datapath == ladder.gateway.desiredDatapath)
+    gone.advance(by: .seconds(10))
+    gone.detach(Ladder.mac, from: "acc0", .neighbourUnreachable)
+    #expect(gone.advance(by: .seconds(60)).updates.isEmpty)
   }
 
   @Test("An outcome of an ended session changes nothing in the new one")

@@ -93,6 +93,43 @@ struct ConfigurationExampleTests {
   }
 }
 
+@Suite("Senders with an allowance of their own")
+struct ConfiguredPeerTests {
+  @Test("Every address of a gateway is a peer of lmad, those of its uplinks too")
+  func gateways() throws {
+    let text = """
+      addresses: [2001:db8:1::1]
+      gateways:
+        - {name: mag1, address: "2001:db8:1::11", uplinks: ["2001:db8:2::11", "2001:db8:3::11"]}
+        - {name: mag2, address: "2001:db8:1::12"}
+      datapath: {core-interface: core0}
+      """
+    let addresses = ["2001:db8:1::11", "2001:db8:2::11", "2001:db8:3::11", "2001:db8:1::12"]
+    #expect(
+      try LMADaemonConfiguration.table.parse(text, file: "lmad.yaml").value.peers
+        == Set(addresses.compactMap { IPv6Address($0) }))
+  }
+
+  @Test("Every anchor that the configuration names is a peer of magd")
+  func anchors() throws {
+    let text = """
+      proxy-care-of-address: 2001:db8:1::11
+      anchor: 2001:db8:1::1
+      anchors: [{address: "2001:db8:1::2"}]
+      access-links: [{interface: acc0, access-technology: ieee-802.11}]
+      datapath: {core-interface: core0}
+      """
+    var configuration = try MAGDaemonConfiguration.table.parse(text, file: "magd.yaml").value
+    configuration.core.nodes = [
+      GatewayNodePolicy(
+        linkLayerAddress: LinkLayerAddress(rawValue: 0x0200_0000_0101),
+        identifier: MobileNodeIdentifier(nai: "mn1@example.net"), anchorAddress: IPv6Address("2001:db8:1::3"))
+    ]
+    let addresses = ["2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3"]
+    #expect(configuration.peers == Set(addresses.compactMap { IPv6Address($0) }))
+  }
+}
+
 @Suite("Bad configurations")
 struct BadConfigurationTests {
   private let anchor = """

@@ -23,9 +23,12 @@ python_module() {
   as_root env "PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 python3 -m "lib.$module" "$@"
 }
 
-in_guest() {
-  "$testbed/guest" -- env "PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 python3 -m "lib.$1" "${@:2}"
+# inside_guest COMMAND ARGUMENTS...: with what modules of testbed/lib need.
+inside_guest() {
+  "$testbed/guest" -- env "PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 "$@"
 }
+
+in_guest() { inside_guest python3 -m "lib.$1" "${@:2}"; }
 
 build_release() {
   echo "building (release)"

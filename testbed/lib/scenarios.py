@@ -2,9 +2,10 @@
 
 A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
 (bound natively; the guest gets more), SIGNALLING = False when its daemons need not send a mobility message, and GUEST =
-False when it shows nothing of the kernel: then the guest, which is slow, runs it only when it is named. All that the daemons
-send on the core is captured and, natively, compared with tshark (lib.crosscheck) when the scenario is over. What lmad and
-magd recorded is replayed on their pure cores.
+False when it shows nothing of the kernel: then the guest, which is slow, runs it only when it is named. Several run
+at once, since each mostly waits; one that measures how long something takes says ALONE = True and gets the machine for
+itself, after the others. All that the daemons send on the core is captured and, natively, compared with tshark
+(lib.crosscheck) when the scenario is over. What lmad and magd recorded is replayed on their pure cores.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import crosscheck
@@ -25,26 +27,37 @@ from .shell import IN_GUEST, PATIENCE
 from .topology import delete_run, RUNS
 
 DEFAULT_SECONDS = 60
+# At once; the guest's processors are busy with one each.
+JOBS = (os.cpu_count() or 1) * (1 if IN_GUEST else 2)
+# Scenarios that run now.
+children: set[subprocess.Popen] = set()
+
+
+def scenario(name: str):
+    return importlib.import_module(f"scenarios.{name}")
+
+
+def bound_of(name: str) -> int:
+    return getattr(scenario(name), "SECONDS", DEFAULT_SECONDS)
 
 
 def names(tier: str) -> list[str]:
     every = sorted(path.stem for path in (TESTBED / "scenarios").glob("*.py") if path.stem != "__init__")
     return [name for name in every
-            if tier == "native" or getattr(importlib.import_module(f"scenarios.{name}"), "GUEST", True)]
+            if tier == "native" or getattr(scenario(name), "GUEST", True)]
 
 
 def run_one(name: str, results: Path) -> int:
     """In a process of its own."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: the scenario took too long"))
-    scenario = importlib.import_module(f"scenarios.{name}")
     with Domain(results, records=True) as domain:
         try:
-            scenario.run(domain)
+            scenario(name).run(domain)
             domain.replay()
             domain.signalling.stop()
             # The guest's processor is emulated; its captures are compared outside.
             if not IN_GUEST:
-                crosscheck.check(domain.signalling.path, crosscheck.is_required(scenario))
+                crosscheck.check(domain.signalling.path, crosscheck.is_required(scenario(name)))
         except AssertionError as error:
             where = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in where if "/scenarios/" in frame.filename]
@@ -56,11 +69,11 @@ def run_one(name: str, results: Path) -> int:
 def run_bounded(name: str, tier: str, results: Path) -> bool:
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
-    scenario = importlib.import_module(f"scenarios.{name}")
-    bound = getattr(scenario, "SECONDS", DEFAULT_SECONDS) * min(PATIENCE, 4)
+    bound = bound_of(name) * min(PATIENCE, 4)
     started = time.monotonic()
     child = subprocess.Popen([sys.executable, "-m", "lib.scenarios", "--tier", tier, "--one", name, "--results",
                               str(results)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    children.add(child)
     try:
         output, _ = child.communicate(timeout=bound)
     except subprocess.TimeoutExpired:
@@ -71,14 +84,35 @@ def run_bounded(name: str, tier: str, results: Path) -> bool:
             child.kill()
             output, _ = child.communicate()
         output = f"not over within {bound:.0f} s\n{output}"
+    children.discard(child)
     # Nothing is left when the child ended in order.
     delete_run(RUNS / str(child.pid))
     passed = child.returncode == 0
     seconds = f"{time.monotonic() - started:.0f} s"
-    print(f"{'PASS' if passed else 'FAIL'} {name} ({tier}, {seconds})", flush=True)
+    report = f"{'PASS' if passed else 'FAIL'} {name} ({tier}, {seconds})\n"
     if not passed:
-        print("".join(f"     {line}\n" for line in output.strip().splitlines()) + f"     logs: {results}", flush=True)
+        report += "".join(f"     {line}\n" for line in output.strip().splitlines()) + f"     logs: {results}\n"
+    sys.stdout.write(report)
+    sys.stdout.flush()
     return passed
+
+
+def run_all(chosen: list[str], tier: str) -> list[bool]:
+    def run(name: str) -> bool:
+        return run_bounded(name, tier, TESTBED / "results" / tier / name)
+
+    alone = [name for name in chosen if getattr(scenario(name), "ALONE", False)]
+    # The long ones first, so that none is left over at the end.
+    others = sorted(set(chosen) - set(alone), key=lambda name: (-bound_of(name), name))
+    with ThreadPoolExecutor(JOBS) as pool:
+        outcomes = list(pool.map(run, others))
+    return outcomes + [run(name) for name in alone]
+
+
+def stop(*_) -> None:
+    for child in list(children):
+        child.terminate()
+    os._exit(143)
 
 
 def main() -> int:
@@ -94,12 +128,12 @@ def main() -> int:
     os.chdir(TESTBED)
     if arguments.one:
         return run_one(arguments.one, arguments.results)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, stop)
     chosen = arguments.names or names(arguments.tier)
     if arguments.list:
         print("\n".join(chosen))
         return 0
-    outcomes = [run_bounded(name, arguments.tier, TESTBED / "results" / arguments.tier / name) for name in chosen]
+    outcomes = run_all(chosen, arguments.tier)
     if arguments.tally:
         arguments.tally.write_text(f"{outcomes.count(True)} {outcomes.count(False)}\n")
     return 0 if all(outcomes) else 1

@@ -5,6 +5,8 @@ import time
 from lib.domain import Domain
 from lib.verdict import LONGEST_INTERRUPTION, Verdict, report
 
+ALONE = True
+
 
 def run(domain: Domain) -> None:
     domain.start_attached()

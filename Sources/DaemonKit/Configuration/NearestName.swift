@@ -1,8 +1,8 @@
 /// The name that a misspelt word most likely meant.
-enum NearestName {
+public enum NearestName {
   /// The candidate with the fewest edits, if they are at most a third of the word (at least one, so that `of` finds
   /// `off`); nil when nothing is that near. Of equally near candidates the first wins.
-  static func find(_ word: String, among candidates: some Sequence<String>) -> String? {
+  public static func find(_ word: String, among candidates: some Sequence<String>) -> String? {
     let bound = max(1, word.count / 3)
     var best: (name: String, distance: Int)?
     for candidate in candidates {

@@ -209,27 +209,44 @@ extension NetfilterSocket {
     var message = NetlinkMessage(nftables: NFT_MSG_GETSETELEM, family: table.family)
     message.put(NFTA_SET_ELEM_LIST_TABLE, string: table.name)
     message.put(NFTA_SET_ELEM_LIST_SET, string: map.name)
-    try socket.scan(message, "read elements of", "\(map.name) in \(table)") { Self.flows(in: $0, map.key, body) }
+    try socket.scan(message, .dump, "read elements of", "\(map.name) in \(table)") { Self.flows(in: $0, map.key, body) }
   }
 
-  /// The element with the key of `flow`, as it is now; nil when there is none.
-  public func flow(_ flow: NftFlow, of map: NftFlowMap, in table: NftTable) throws(LinuxError) -> NftFlow? {
-    var message = NetlinkMessage(nftables: NFT_MSG_GETSETELEM, family: table.family)
-    message.put(NFTA_SET_ELEM_LIST_TABLE, string: table.name)
-    message.put(NFTA_SET_ELEM_LIST_SET, string: map.name)
-    message.nest(NFTA_SET_ELEM_LIST_ELEMENTS) { message in
-      message.appendRaw(capacity: RawWriter.largestElement) { $0.putElement(flow, map.key, withValue: false) }
-    }
-    var found: NftFlow?
-    do throws(LinuxError) {
-      try socket.query(message, "read an element of", "\(map.name) in \(table)") { answer in
-        answer.payload.withUnsafeBytes { payload in Self.flows(in: payload, map.key) { found = $0 } }
+  /// Hands over the elements with the keys of `flows` as they are now; those that are not there are left out.
+  ///
+  /// The kernel finds each by its hash. For `forEachFlow` it goes through the map from the start again for every 32 KiB
+  /// that it answers, which for a part of a large map takes longer than asking for the elements by name.
+  public func forEachFlow(
+    among flows: [NftFlow], of map: NftFlowMap, in table: NftTable, _ body: (NftFlow) -> Void
+  ) throws(LinuxError) {
+    var next = 0
+    while next < flows.count {
+      let end = min(flows.count, next + Self.flowsPerQuestion)
+      var message = NetlinkMessage(nftables: NFT_MSG_GETSETELEM, family: table.family)
+      message.put(NFTA_SET_ELEM_LIST_TABLE, string: table.name)
+      message.put(NFTA_SET_ELEM_LIST_SET, string: map.name)
+      message.nest(NFTA_SET_ELEM_LIST_ELEMENTS) { message in
+        message.appendRaw(capacity: (end - next) * RawWriter.largestElement) { writer in
+          for index in next..<end { writer.putElement(flows[index], map.key, withValue: false) }
+        }
       }
-    } catch {
-      guard error.code == ENOENT else { throw error }
+      var answered = 0
+      do throws(LinuxError) {
+        try socket.scan(message, .acknowledge, "read elements of", "\(map.name) in \(table)") { payload in
+          answered += 1
+          Self.flows(in: payload, map.key, body)
+        }
+        next = end
+      } catch {
+        // The first that is missing ends the answers.
+        guard error.code == ENOENT, answered < end - next else { throw error }
+        next += answered + 1
+      }
     }
-    return found
   }
+
+  /// Answers to one question must fit the receive buffer.
+  private static let flowsPerQuestion = 128
 
   /// `payload`: what follows the header of an NFT_MSG_NEWSETELEM.
   private static func flows(in payload: UnsafeRawBufferPointer, _ key: NftFlowKey, _ body: (NftFlow) -> Void) {

@@ -1,7 +1,6 @@
 import NetTypes
 
-/// Bindings of one gateway that end together. They are looked at a few at a time, so that the refreshes of other
-/// gateways do not wait for thousands of removals.
+/// Bindings of one gateway that end together: those that it had when the removal began and that are still there.
 struct GroupRemoval: Sendable {
   enum Rule: Hashable, Sendable {
     /// Of sessions that the gateway has lost: those registered before heartbeat request `confirmed`.
@@ -19,33 +18,21 @@ struct GroupRemoval: Sendable {
 
   let gateway: IPv6Address
   let rule: Rule
-  /// Those of the gateway when the removal began; some may be gone or elsewhere by now.
-  var remaining: Slice<SegmentedArray<BindingIdentifier>>
-
-  /// Bindings at a time, and the time between.
-  static let slice = 128
-  static let pause: Duration = .milliseconds(10)
 }
 
 extension LocalMobilityAnchor {
+  typealias GroupRemovals = PacedGroups<GroupRemoval, Slice<SegmentedArray<BindingIdentifier>>>
+
   mutating func removeGroup(at gateway: IPv6Address, by rule: GroupRemoval.Rule, _ turn: inout Turn) {
     let members = cache.bindings(at: gateway)
     guard !members.isEmpty else { return }
-    let number = nextGroupRemoval
-    nextGroupRemoval += 1
-    groupRemovals[number] = GroupRemoval(gateway: gateway, rule: rule, remaining: members[...])
-    continueGroupRemoval(number, &turn)
+    continueGroupRemoval(groupRemovals.begin(GroupRemoval(gateway: gateway, rule: rule), members[...]), &turn)
   }
 
   mutating func continueGroupRemoval(_ number: UInt64, _ turn: inout Turn) {
-    guard var removal = groupRemovals.removeValue(forKey: number) else { return }
-    let slice = removal.remaining.prefix(GroupRemoval.slice)
-    removal.remaining = removal.remaining.dropFirst(GroupRemoval.slice)
-    if !removal.remaining.isEmpty {
-      groupRemovals[number] = removal
-      peerDeadlines.set(.groupRemoval(number), to: turn.now.monotonic + GroupRemoval.pause)
-    }
-    for identifier in slice {
+    guard let (removal, bindings, continues) = groupRemovals.next(of: number) else { return }
+    if continues { peerDeadlines.set(.groupRemoval(number), to: turn.now.monotonic + GroupRemovals.pause) }
+    for identifier in bindings {
       guard let entry = cache[identifier], entry.attachment.proxyCareOfAddress == removal.gateway else { continue }
       reachDeadlines(of: entry.node, &turn)
       perform(.groupRemoval(identifier, gateway: removal.gateway, removal.rule), for: entry.node, &turn)

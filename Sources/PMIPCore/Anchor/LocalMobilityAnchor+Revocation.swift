@@ -185,7 +185,7 @@ extension LocalMobilityAnchor {
   /// A Binding Error "unrecognized MH type" that does not mean heartbeats; true if it means our revocations. They are
   /// not sent to this gateway any more, until its configuration changes.
   mutating func revocationUnrecognized(by gateway: IPv6Address, _ turn: inout Turn) -> Bool {
-    let sequences = revocations.sequences(to: gateway).sorted()
+    let sequences = revocations.sequences(to: gateway)
     guard !sequences.isEmpty else { return false }
     peers[gateway]?.lacksRevocation = true
     for sequence in sequences { end(sequence, status: nil, &turn) }

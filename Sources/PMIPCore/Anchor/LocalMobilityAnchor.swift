@@ -58,7 +58,7 @@ public struct LocalMobilityAnchor: Sendable {
   var removals = SegmentedDictionary<EffectID, [TunnelIdentifier]>()
   /// By Proxy-CoA; only of configured gateways.
   var peers: [IPv6Address: GatewayPeer] = [:]
-  var groupRemovals: [UInt64: GroupRemoval] = [:]
+  var groupRemovals = GroupRemovals()
   var revocations = RevocationExchange<AnchorRevocation>()
   /// Grows when we lose our sessions (RFC 5847 section 3.4).
   var restartCounter: UInt32 = 0
@@ -68,7 +68,6 @@ public struct LocalMobilityAnchor: Sendable {
   var nextEffect: UInt64 = 1
   var nextBinding: UInt32
   var nextSeniority: UInt64 = 1
-  var nextGroupRemoval: UInt64 = 1
 
   /// Deadlines that one call takes, so that a hundred thousand lifetimes that end together hold up nobody. With their
   /// netlink messages these are a few milliseconds.

@@ -68,7 +68,15 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     /// The kernel refused the routes: the anchor must not send here, and we try again later.
     case refuse
     /// The anchor has revoked the binding.
-    case revoke
+    case revoke(Revocation)
+  }
+
+  /// Why a binding was revoked.
+  enum Revocation: Hashable, Sendable {
+    /// An operator wants it so.
+    case administrative
+    /// The anchor has seen the node elsewhere.
+    case handover
   }
 
   /// The newest list of prefixes that came in an Update Notification.

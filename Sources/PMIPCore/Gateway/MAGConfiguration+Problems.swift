@@ -36,6 +36,7 @@ extension MAGConfiguration {
         problems.append(
           .init(keyPath: "anchors[\(index)].address", message: "\(anchor.address) stands twice; remove one"))
       }
+      problems += anchor.heartbeat?.problems(at: "anchors[\(index)].heartbeat") ?? []
     }
     if !fixedLinkLocalAddress.isUnspecified && !fixedLinkLocalAddress.isLinkLocal {
       problems.append(

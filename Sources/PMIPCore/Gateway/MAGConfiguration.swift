@@ -24,7 +24,7 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
   public var uplinks: [Uplink] = []
   /// What is known about single anchors; for all others the defaults hold.
   public var anchors: [AnchorPolicy] = []
-  /// With the anchors; off unless configured.
+  /// With anchors that have no settings of their own under `anchors`; off unless configured.
   public var heartbeat = HeartbeatSettings()
   public var revocation = RevocationTimers()
   /// NAI of this gateway where a message names it (RFC 5846 section 9.2, RFC 8278 section 4.2); nil: its Proxy-CoA as text.
@@ -69,10 +69,13 @@ public struct MAGConfiguration: Hashable, Sendable, Codable {
 public struct AnchorPolicy: Hashable, Sendable, Codable {
   public var address: IPv6Address
   public var tolerated: PeerDeviations
+  /// nil: `MAGConfiguration.heartbeat`.
+  public var heartbeat: HeartbeatSettings?
 
-  public init(address: IPv6Address, tolerated: PeerDeviations = .none) {
+  public init(address: IPv6Address, tolerated: PeerDeviations = .none, heartbeat: HeartbeatSettings? = nil) {
     self.address = address
     self.tolerated = tolerated
+    self.heartbeat = heartbeat
   }
 }
 

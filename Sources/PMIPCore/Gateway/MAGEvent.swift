@@ -148,7 +148,8 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
     case registering, registered, refreshing, deregistering
     /// Refused by the anchor or by the kernel; `lastStatus` says why.
     case refused
-    /// The anchor or the operator has ended the session; the node must attach anew.
+    /// The anchor or the operator has ended the session; the node must attach anew, or, after a handover that the
+    /// anchor has seen, be found on its link all the same.
     case revoked
   }
   public var node: MobileNodeIdentifier

@@ -135,7 +135,7 @@ extension MobileAccessGateway {
         // Another path of the old session, whose end is not answered yet.
         list[key]?.departure = .attachAgain(attachment)
       }
-    case .revoke: revoked(entry, &turn)
+    case .revoke(let revocation): revoked(entry, revocation, &turn)
     case .refuse, nil:
       entry.departure = nil
       refuse(entry, retrying: true, &turn)

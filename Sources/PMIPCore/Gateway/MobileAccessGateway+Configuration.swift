@@ -103,7 +103,9 @@ extension MobileAccessGateway {
       advertiseSoon(kept, &turn)
     }
     anchorsWithoutRevocation.removeAll()
-    if old.heartbeat != new.heartbeat || old.anchorAddress != new.anchorAddress || old.nodes != new.nodes {
+    if old.heartbeat != new.heartbeat || old.anchors != new.anchors || old.anchorAddress != new.anchorAddress
+      || old.nodes != new.nodes
+    {
       reconfigureHeartbeats(at: turn.now.monotonic)
     }
   }

@@ -6,8 +6,8 @@ extension MobileAccessGateway {
   /// RFC 5847 section 3.2: the peers hear at once of sessions that are lost, so that they need not find out.
   mutating func started(restartCounter: UInt32, sessionsLost: Bool, _ turn: inout Turn) {
     self.restartCounter = restartCounter
-    guard sessionsLost, configuration.heartbeat.isOn else { return }
-    for anchor in directory.anchors.sorted() {
+    guard sessionsLost else { return }
+    for anchor in directory.anchors.sorted() where directory.heartbeat(with: anchor).isOn {
       send(.heartbeatResponsesSent, .unsolicited(restartCounter: restartCounter), to: anchor, &turn)
     }
   }
@@ -53,7 +53,7 @@ extension MobileAccessGateway {
   }
 
   mutating func heartbeatDue(_ anchor: IPv6Address, _ turn: inout Turn) {
-    let settings = configuration.heartbeat
+    let settings = directory.heartbeat(with: anchor)
     var exchange = peers[anchor] ?? HeartbeatExchange()
     guard settings.isOn, list.bindings(at: anchor) > 0, exchange.isSupported else {
       peers[anchor]?.pause()
@@ -110,7 +110,7 @@ extension MobileAccessGateway {
 
   /// A registration was accepted; the first one starts the requests, so that the Restart Counter is known early.
   mutating func startHeartbeats(with anchor: IPv6Address, at now: Duration) {
-    guard configuration.heartbeat.isOn, peers[anchor]?.isSupported ?? true,
+    guard directory.heartbeat(with: anchor).isOn, peers[anchor]?.isSupported ?? true,
       timers.deadline(of: .heartbeat(anchor)) == nil
     else { return }
     timers.set(.heartbeat(anchor), to: now)
@@ -122,7 +122,7 @@ extension MobileAccessGateway {
     }
     for anchor in list.anchors.union(peers.keys).sorted() {
       timers.cancel(.heartbeat(anchor))
-      guard configuration.heartbeat.isOn else {
+      guard directory.heartbeat(with: anchor).isOn else {
         peers[anchor]?.pause()
         continue
       }

@@ -388,8 +388,9 @@ extension MobileAccessGateway {
     turn.perform(.notify(.attachmentChanged(entry.summary)))
   }
 
-  /// No service for this attachment. Tried again after MAX_BINDACK_TIMEOUT while the node is here, because the cause
-  /// (a full anchor, a missing gateway entry) may be gone by then; or only when an operator attaches it.
+  /// No service for this attachment. Tried again after MAX_BINDACK_TIMEOUT while the node is here, which probes tell,
+  /// because the cause (a full anchor, a missing gateway entry) may be gone by then; or only when an operator attaches
+  /// it.
   mutating func refuse(_ known: BindingUpdateListEntry, retrying: Bool, _ turn: inout Turn) {
     var entry = known
     dropBinding(of: &entry, tellingNode: true, &turn)
@@ -401,6 +402,7 @@ extension MobileAccessGateway {
       setTimer(.retry, of: entry.key, to: turn.now.monotonic + configuration.timers.maxBindackTimeout)
     }
     list[entry.key] = entry
+    startProbing(entry, &turn)
     turn.perform(.notify(.attachmentChanged(entry.summary)))
   }
 

@@ -1,17 +1,12 @@
 import MobilityWire
 import NetTypes
 
-/// Attachments that end together because their bindings were revoked, a few at a time.
+/// Attachments that end together because their bindings were revoked.
 struct GroupDeparture: Sendable {
   let anchor: IPv6Address
   /// Those registered later are not meant.
   let before: Duration
-  /// Those of the anchor when it began; some may be gone or registered anew by now.
-  var remaining: ArraySlice<AttachmentKey>
-
-  /// Attachments at a time, and the time between.
-  static let slice = 128
-  static let pause: Duration = .milliseconds(10)
+  let revocation: BindingUpdateListEntry.Revocation
 }
 
 // Binding revocation: RFC 5846, sections 9 (gateway) and 6 (both sides).
@@ -20,6 +15,17 @@ struct GroupDeparture: Sendable {
 // attaches anew (a Router Solicitation, a link event, the operator), not because a neighbour entry shows that it is
 // still there. Where a registration of ours may cross the revocation, a de-registration follows it, so that the anchor
 // does not keep a binding that nobody serves.
+//
+// After a handover the anchor may be wrong: a gateway that the node has left without a word may have registered it
+// late, with a timestamp newer than ours. So the node is probed, and if it is still on our link it is registered again:
+//
+//   gateway A (node present)    anchor                    gateway B (node gone, not noticed yet)
+//        |                        |<----- PBU HI 1 -------------| retry or retransmission
+//        |<--- BRI trigger 2 -----|------ PBA 0 --------------->|
+//        |---- BRA 0 ------------>|                             |
+//        | probe: node answers    |                             | probe: no answer
+//        |---- PBU HI 1 --------->|<----- PBU lifetime 0 -------|
+//        |<--- PBA 0 -------------|------ BRI trigger 2 ------->|
 extension MobileAccessGateway {
   // MARK: Indications of the anchor
 
@@ -43,7 +49,9 @@ extension MobileAccessGateway {
       counters.count(.revocationAcknowledgementsSent)
       turn.perform(.send(.bindingRevocation(answer), source: destination, destination: source))
       guard let judgement, judgement.status.isAccepted else { return }
-      revoke(judgement.attachments, at: source, before: turn.now.monotonic, &turn)
+      revoke(
+        judgement.attachments, at: source, before: turn.now.monotonic, trigger.isHandover ? .handover : .administrative,
+        &turn)
     }
   }
 
@@ -127,46 +135,46 @@ extension MobileAccessGateway {
 
   // MARK: Departures
 
+  typealias GroupDepartures = PacedGroups<GroupDeparture, ArraySlice<AttachmentKey>>
+
   /// Ends these attachments, a few at a time.
   private mutating func revoke(
-    _ attachments: [AttachmentKey], at anchor: IPv6Address, before: Duration, _ turn: inout Turn
+    _ attachments: [AttachmentKey], at anchor: IPv6Address, before: Duration,
+    _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
   ) {
-    let number = nextGroupDeparture
-    nextGroupDeparture += 1
-    groupDepartures[number] = GroupDeparture(anchor: anchor, before: before, remaining: attachments[...])
-    continueGroupDeparture(number, &turn)
+    let group = GroupDeparture(anchor: anchor, before: before, revocation: revocation)
+    continueGroupDeparture(groupDepartures.begin(group, attachments[...]), &turn)
   }
 
   mutating func continueGroupDeparture(_ number: UInt64, _ turn: inout Turn) {
-    guard var group = groupDepartures.removeValue(forKey: number) else { return }
-    let slice = group.remaining.prefix(GroupDeparture.slice)
-    group.remaining = group.remaining.dropFirst(GroupDeparture.slice)
-    if !group.remaining.isEmpty {
-      groupDepartures[number] = group
-      timers.set(.groupDeparture(number), to: turn.now.monotonic + GroupDeparture.pause)
-    }
-    for key in slice where isBound(key, to: group.anchor) {
+    guard let (group, attachments, continues) = groupDepartures.next(of: number) else { return }
+    if continues { timers.set(.groupDeparture(number), to: turn.now.monotonic + GroupDepartures.pause) }
+    for key in attachments where isBound(key, to: group.anchor) {
       guard let entry = list[key], entry.binding.map({ $0.registeredAt <= group.before }) ?? true else { continue }
-      revoke(entry, &turn)
+      revoke(entry, group.revocation, &turn)
     }
   }
 
-  private mutating func revoke(_ entry: BindingUpdateListEntry, _ turn: inout Turn) {
+  private mutating func revoke(
+    _ entry: BindingUpdateListEntry, _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
+  ) {
     counters.count(.bindingsRevoked)
     switch entry.state {
     // Leaving already.
     case .deregistering: break
     case .registering, .registered, .refreshing, .refused, .revoked:
       if mayCrossRevocation(entry, at: turn.now.monotonic) {
-        depart(entry, .revoke, &turn)
+        depart(entry, .revoke(revocation), &turn)
       } else {
-        revoked(entry, &turn)
+        revoked(entry, revocation, &turn)
       }
     }
   }
 
   /// The anchor has no binding any more, and the node no prefixes from here.
-  mutating func revoked(_ known: BindingUpdateListEntry, _ turn: inout Turn) {
+  mutating func revoked(
+    _ known: BindingUpdateListEntry, _ revocation: BindingUpdateListEntry.Revocation, _ turn: inout Turn
+  ) {
     var entry = known
     dropBinding(of: &entry, tellingNode: true, &turn)
     entry.state = .revoked
@@ -176,9 +184,21 @@ extension MobileAccessGateway {
     entry.isLostByAnchor = false
     cancelTimers([.request, .retry], of: entry.key)
     list[entry.key] = entry
+    switch revocation {
     // Goes on until the node leaves.
-    startProbing(entry, &turn)
+    case .administrative: startProbing(entry, &turn)
+    case .handover: questionHandover(of: entry, &turn)
+    }
     turn.perform(.notify(.attachmentChanged(entry.summary)))
+  }
+
+  /// A node that has left is noticed, and forgotten, before the retry. Without probes nothing speaks for its presence.
+  private mutating func questionHandover(of entry: BindingUpdateListEntry, _ turn: inout Turn) {
+    guard configuration.timers.probeInterval > .zero, entry.linkLocalAddress != nil else {
+      return startProbing(entry, &turn)
+    }
+    probe(entry, &turn)
+    setTimer(.retry, of: entry.key, to: turn.now.monotonic + ProtocolConstants.presenceCheck)
   }
 
   // MARK: By the operator of the gateway
@@ -193,7 +213,8 @@ extension MobileAccessGateway {
       }
       let (indication, deadline) = revocations.begin(
         .perPeerPolicy, flags: .global, options: MobilityOptions([.mobileNodeIdentifier(configuration.identifier)]),
-        from: configuration.proxyCareOfAddress, to: anchor, for: .all, timers: configuration.revocation, at: turn.now)
+        from: configuration.proxyCareOfAddress, to: anchor, for: RevocationOfAll(), timers: configuration.revocation,
+        at: turn.now)
       counters.count(.revocationIndicationsSent)
       turn.perform(
         .send(.bindingRevocation(indication), source: configuration.proxyCareOfAddress, destination: anchor))
@@ -238,12 +259,12 @@ extension MobileAccessGateway {
   }
 
   private mutating func revokeAll(at anchor: IPv6Address, before: Duration, _ turn: inout Turn) {
-    revoke(list.sortedKeys.filter { isBound($0, to: anchor) }, at: anchor, before: before, &turn)
+    revoke(list.sortedKeys.filter { isBound($0, to: anchor) }, at: anchor, before: before, .administrative, &turn)
   }
 
   /// A Binding Error "unrecognized MH type" that does not mean heartbeats; true if it means our revocations.
   mutating func revocationUnrecognized(by anchor: IPv6Address, _ turn: inout Turn) -> Bool {
-    let sequences = revocations.sequences(to: anchor).sorted()
+    let sequences = revocations.sequences(to: anchor)
     guard !sequences.isEmpty else { return false }
     anchorsWithoutRevocation.insert(anchor)
     for sequence in sequences { endRevocation(sequence, status: nil, &turn) }
@@ -251,10 +272,8 @@ extension MobileAccessGateway {
   }
 }
 
-/// Why an indication was sent.
-enum GatewayRevocation: Hashable, Sendable {
-  case all
-}
+/// Why an indication was sent: the operator ends all bindings with the anchor. A gateway has no other reason.
+struct RevocationOfAll: Hashable, Sendable {}
 
 extension MobileNodeIdentifier {
   /// What follows the "@" of a NAI; nil without one.

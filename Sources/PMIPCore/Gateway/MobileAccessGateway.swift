@@ -96,13 +96,12 @@ public struct MobileAccessGateway: Sendable {
   var recentNotifications = RecentNotifications()
   /// By anchor address; only of anchors that we know.
   var peers: [IPv6Address: HeartbeatExchange] = [:]
-  var revocations = RevocationExchange<GatewayRevocation>()
+  var revocations = RevocationExchange<RevocationOfAll>()
   /// By anchor address; only of anchors that we know.
   var answeredRevocations: [IPv6Address: AnsweredRevocations] = [:]
   /// They have answered an indication with a Binding Error.
   var anchorsWithoutRevocation: Set<IPv6Address> = []
-  var groupDepartures: [UInt64: GroupDeparture] = [:]
-  var nextGroupDeparture: UInt64 = 0
+  var groupDepartures = GroupDepartures()
   /// Grows when we lose our sessions (RFC 5847 section 3.4).
   var restartCounter: UInt32 = 0
   private var lastEffectID: UInt64 = 0

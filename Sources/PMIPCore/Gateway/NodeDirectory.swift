@@ -11,7 +11,8 @@ struct NodeDirectory: Sendable {
   private let anchorAddress: IPv6Address
   /// Everybody who may tell us something about our nodes.
   let anchors: Set<IPv6Address>
-  private let tolerated: [IPv6Address: PeerDeviations]
+  private let policies: [IPv6Address: AnchorPolicy]
+  private let heartbeat: HeartbeatSettings
 
   init(_ configuration: MAGConfiguration) {
     for policy in configuration.nodes {
@@ -26,8 +27,9 @@ struct NodeDirectory: Sendable {
     unknownNodes = configuration.unknownNodes
     anchorAddress = configuration.anchorAddress
     anchors = Set(configuration.nodes.compactMap(\.anchorAddress) + [configuration.anchorAddress])
-    tolerated = Dictionary(
-      configuration.anchors.map { ($0.address, $0.tolerated) }, uniquingKeysWith: { first, _ in first })
+    policies = Dictionary(
+      configuration.anchors.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+    heartbeat = configuration.heartbeat
   }
 
   /// nil: not an access link.
@@ -40,7 +42,9 @@ struct NodeDirectory: Sendable {
   func hasLink(of technology: AccessTechnologyType) -> Bool { accessTechnologies.values.contains(technology) }
 
   /// What is tolerated from an anchor.
-  func deviations(of anchor: IPv6Address) -> PeerDeviations { tolerated[anchor] ?? .none }
+  func deviations(of anchor: IPv6Address) -> PeerDeviations { policies[anchor]?.tolerated ?? .none }
+
+  func heartbeat(with anchor: IPv6Address) -> HeartbeatSettings { policies[anchor]?.heartbeat ?? heartbeat }
 
   /// nil: an unknown node that gets no service. A node named by the operator takes kind and anchor from the map if it
   /// stands there with any address.

@@ -20,6 +20,10 @@ enum ProtocolConstants {
   /// change of configuration.
   static let pacing: Duration = .milliseconds(10)
 
+  /// After this long a neighbour that was probed and has gone is known to be gone: MAX_UNICAST_SOLICIT (3) times
+  /// RETRANS_TIMER (1 s) of RFC 4861 section 10, and as much again as the news may take.
+  static let presenceCheck: Duration = .seconds(5)
+
   /// What an anchor answers to a gateway that asks for a link-local address: the one that RFC 6543 reserves for
   /// exactly this, so it cannot be the node's own and is the same on every access link.
   static let gatewayLinkLocalAddress = LinkLayerAddress.fixedGateway.linkLocalAddress

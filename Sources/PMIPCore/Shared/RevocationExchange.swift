@@ -63,9 +63,9 @@ struct RevocationExchange<Purpose: Hashable & Sendable>: Sendable {
 
   subscript(sequence: UInt16) -> Outstanding? { outstanding[sequence] }
 
-  /// Numbers of the indications that wait for an answer from there, in no order.
+  /// Numbers of the indications that wait for an answer from there, sorted.
   func sequences(to destination: IPv6Address) -> [UInt16] {
-    outstanding.filter { $0.value.destination == destination }.map(\.key)
+    outstanding.filter { $0.value.destination == destination }.keys.sorted()
   }
 
   /// The next number. The first one is taken from the clock, in steps of 1/16 s: a peer may remember those of the time
