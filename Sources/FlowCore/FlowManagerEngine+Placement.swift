@@ -123,8 +123,7 @@ extension FlowManagerEngine {
   /// retransmission timeout; on the default binding a loss would undo what has been decided.
   private func earlierFlow(of tuple: FlowSixTuple, _ node: NodeIndex) -> Flow? {
     guard tuple.transport == .tcp else { return nil }
-    return table.first(
-      ofNode: node, limit: Self.labelChangeSearchLimit, where: { $0.tuple.matchesIgnoringLabel(tuple) })
+    return table.newestFlow(ofConnection: tuple).flatMap { $0.node == node ? $0 : nil }
   }
 }
 

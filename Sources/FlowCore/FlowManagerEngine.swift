@@ -32,12 +32,6 @@ public struct FlowManagerEngine: Sendable {
     public init() {}
   }
 
-  /// How many flows of a node an ICMPv6 error is compared with. Errors carry the uplink's flow label, so there is no
-  /// index to find theirs by.
-  public static let icmpErrorSearchLimit = 1_024
-  /// Flows of a node, newest first, among which one is looked for that goes on under another label.
-  public static let labelChangeSearchLimit = 64
-
   /// Commands that may wait for the anchor at once.
   public static let maximumWaitingCommands = 1_024
   /// An anchor that has not answered by then does not answer any more: its own waiting for a gateway ends within 30 s

@@ -18,7 +18,7 @@ extension FlowManagerDaemon {
     control.handle("show flow", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try check(node: arguments.node)
       let reference = try arguments.reference()
-      refreshCounters()
+      refreshCounters(of: reference)
       do throws(FlowRefusal) {
         return FlowDocument(try engine.flow(reference), in: engine, now: Self.now)
       } catch {
@@ -45,7 +45,7 @@ extension FlowManagerDaemon {
       try check(node: arguments.flows.node)
       let reference = try arguments.flows.reference()
       // The element's counter goes along, so it should be read as late as possible.
-      refreshCounters()
+      refreshCounters(of: reference)
       carryOut(.move(reference, target: arguments.to, isTrial: arguments.isTrial ?? false), answer)
     }
     control.handleDeferred("del", DelArguments.self) { [unowned self] arguments, _, answer throws(ControlError) in
@@ -160,7 +160,9 @@ extension FlowManagerDaemon {
   var counters: CountersDocument {
     var result = engine.counters.named
     result.merge(control.counters.named) { own, _ in own }
-    let offered = chainCounters().offeredToQueue
+    let chains = chainCounters()
+    let offered = chains.offeredToQueue
+    result["fragments-not-recorded"] = chains.fragmentsNotRecorded
     // The rules may have been written anew since, and their counter with them.
     let offeredToUs = offered >= offeredBefore ? offered - offeredBefore : offered
     let waiting = (try? queue.statistics()).flatMap { $0 }?.length ?? 0

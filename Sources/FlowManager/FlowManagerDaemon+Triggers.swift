@@ -25,7 +25,7 @@ extension FlowManagerDaemon {
     nextTunnelReading = start + max(configuration.flows.congestion.interval, length * Self.tunnelShare)
   }
 
-  func readCounters(of flows: [FlowIdentifier]) -> [KernelCounter] {
+  func currentCounters(of flows: [FlowIdentifier]) -> [KernelCounter] {
     do throws(LinuxError) {
       return try kernel.counters(of: flows.compactMap { engine.table.flow($0)?.tuple })
     } catch {

@@ -89,6 +89,16 @@ public struct NetlinkMessage: Hashable, Sendable {
     store(UInt32(bytes.count), at: 0)
   }
 
+  /// Appends what `body` writes, at most `capacity` octets, a multiple of four.
+  mutating func appendRaw(capacity: Int, _ body: (inout RawWriter) -> Void) {
+    withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { memory in
+      var writer = RawWriter(memory)
+      body(&writer)
+      bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: memory[..<writer.count]))
+    }
+    store(UInt32(bytes.count), at: 0)
+  }
+
   private mutating func appendRaw<Value: BitwiseCopyable>(_ value: Value) {
     withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
   }
