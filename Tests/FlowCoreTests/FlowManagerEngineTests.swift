@@ -1,5 +1,6 @@
 import DatapathModel
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -456,7 +457,7 @@ import Testing
 
   @Test("Any sequence of events leaves table and map the same", arguments: UInt64(1)...8)
   func randomLadder(_ seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SplitMix64(seed: seed)
     var world = Self.attached { $0.maximumFlows = 40 }
     var bindings: [UInt32: AnchorBinding] = [1: World.interfaceBinding(1), 2: World.interfaceBinding(2)]
     for _ in 0..<3_000 {
