@@ -77,7 +77,7 @@ extension FlowManagerEngine {
         triggers.loads[target]?.reserve(rate, until: load.nextMove, at: work.now.monotonic)
         return
       case .afterService(let service):
-        hasAsked = ask(service, &work) || hasAsked
+        hasAsked = wantService(service, &work) || hasAsked
       case .none: continue
       }
     }
@@ -149,7 +149,7 @@ extension FlowManagerEngine {
 
   /// Has the anchor make a gateway serve a prefix; the flow moves when it does. false: that was tried a short time ago.
   @discardableResult
-  mutating func ask(_ service: PrefixWish, _ work: inout Work) -> Bool {
+  mutating func wantService(_ service: PrefixWish, _ work: inout Work) -> Bool {
     guard !mirror.isStale, triggers.services.count < TriggerState.maximumServices else { return false }
     // Policy may have asked already.
     guard steering.wishes[service] == nil else { return false }
@@ -166,7 +166,7 @@ extension FlowManagerEngine {
   /// The gateway of flows to `prefix` does not answer: another one that has the node is to serve the prefix.
   mutating func askForWay(out candidates: [PlacementCandidate], _ prefix: IPv6Prefix, _ work: inout Work) {
     guard let other = candidates.first(where: { $0.isAnswering && !$0.isDegraded && !$0.servesPrefix }) else { return }
-    ask(PrefixWish(binding: other.binding, prefix: prefix), &work)
+    wantService(PrefixWish(binding: other.binding, prefix: prefix), &work)
   }
 
   private mutating func askNext(_ work: inout Work) {
@@ -221,7 +221,7 @@ extension FlowManagerEngine {
     case .tunnel(let target):
       counters.flowsMovedByQuality += 1
       move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .quality, command: nil, &work)
-    case .afterService(let service): ask(service, &work)
+    case .afterService(let service): wantService(service, &work)
     case .none: break
     }
   }
@@ -307,7 +307,7 @@ extension FlowManagerEngine {
         counters.flowsMovedByTrigger += 1
         move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .externalTrigger, command: nil, &work)
       case .afterService(let service):
-        if ask(service, &work) || !triggers.questions.isEmpty { triggers.leavingAfterService.append(identifier) }
+        if wantService(service, &work) || !triggers.questions.isEmpty { triggers.leavingAfterService.append(identifier) }
       case .none: continue
       }
     }
