@@ -62,7 +62,6 @@ extension FlowManagerEngine {
       work.now.monotonic >= load.nextMove
     else { return }
     let waitsForAnchor = !triggers.questions.isEmpty || !triggers.services.isEmpty
-    var hasAsked = false
     for slot in fastest(on: tunnel) where table[slot].rate > 0 && !table[slot].isPinned {
       let rate = table[slot].rate
       switch way(for: slot, rate: rate, at: work.now.monotonic) {
@@ -77,11 +76,14 @@ extension FlowManagerEngine {
         triggers.loads[target]?.reserve(rate, until: load.nextMove, at: work.now.monotonic)
         return
       case .afterService(let service):
-        hasAsked = ask(service, &work) || hasAsked
-      case .none: continue
+        guard wantService(service, &work) else { continue }
+        load.nextMove = work.now.monotonic + configuration.congestion.pause
+        triggers.loads[tunnel] = load
+        return
+      case .nowhere: continue
       }
     }
-    guard !hasAsked, !waitsForAnchor, !load.isWithoutWay else { return }
+    guard !waitsForAnchor, !load.isWithoutWay else { return }
     load.isWithoutWay = true
     counters.congestionWithoutWay += 1
     triggers.loads[tunnel] = load
@@ -116,14 +118,14 @@ extension FlowManagerEngine {
     case tunnel(TunnelIdentifier)
     /// A gateway would do if it served the prefix.
     case afterService(PrefixWish)
-    case none
+    case nowhere
   }
 
   /// Where a trigger may move the flow: another tunnel of its node that answers, is not degraded, has room for `rate`
   /// (nil: any has), and was not left by the flow a short time ago.
   private mutating func way(for slot: FlowTable.Slot, rate: UInt32? = nil, at now: Duration) -> Way {
     let flow = table[slot]
-    guard let owner = mirror.owner(of: flow.tuple.destination) else { return .none }
+    guard let owner = mirror.owner(of: flow.tuple.destination) else { return .nowhere }
     var candidates = candidates(for: owner.prefix, of: owner.node)
     candidates.removeAll { $0.tunnel == flow.tunnel || !$0.isAnswering || $0.isDegraded }
     if let rate {
@@ -131,25 +133,24 @@ extension FlowManagerEngine {
         triggers.loads[$0.tunnel]?.hasRoom(for: rate, configuration.congestion, at: now) == false
       }
     }
-    guard !candidates.isEmpty else { return .none }
+    guard !candidates.isEmpty else { return .nowhere }
     let allowed = candidates.filter { !triggers.departures.forbid(flow.identifier, $0.tunnel, at: now) }
     guard !allowed.isEmpty, !triggers.departures.isFull,
       steering.moves.count(flow.identifier, at: now) < configuration.moveLimits.perMinute
     else {
       counters.movesHeldBack += 1
-      return .none
+      return .nowhere
     }
     if let way = allowed.first(where: \.servesPrefix) { return .tunnel(way.tunnel) }
-    return allowed.first { $0.refusal == nil }.map {
-      .afterService(PrefixWish(binding: $0.binding, prefix: owner.prefix))
-    } ?? .none
+    guard let way = allowed.first(where: { $0.refusal == nil }) else { return .nowhere }
+    return .afterService(PrefixWish(binding: way.binding, prefix: owner.prefix))
   }
 
   // MARK: What the anchor must do first
 
   /// Has the anchor make a gateway serve a prefix; the flow moves when it does. false: that was tried a short time ago.
   @discardableResult
-  mutating func ask(_ service: PrefixWish, _ work: inout Work) -> Bool {
+  mutating func wantService(_ service: PrefixWish, _ work: inout Work) -> Bool {
     guard !mirror.isStale, triggers.services.count < TriggerState.maximumServices else { return false }
     // Policy may have asked already.
     guard steering.wishes[service] == nil else { return false }
@@ -166,7 +167,7 @@ extension FlowManagerEngine {
   /// The gateway of flows to `prefix` does not answer: another one that has the node is to serve the prefix.
   mutating func askForWay(out candidates: [PlacementCandidate], _ prefix: IPv6Prefix, _ work: inout Work) {
     guard let other = candidates.first(where: { $0.isAnswering && !$0.isDegraded && !$0.servesPrefix }) else { return }
-    ask(PrefixWish(binding: other.binding, prefix: prefix), &work)
+    wantService(PrefixWish(binding: other.binding, prefix: prefix), &work)
   }
 
   private mutating func askNext(_ work: inout Work) {
@@ -174,7 +175,7 @@ extension FlowManagerEngine {
       counters.prefixesAsked += 1
       let question = AnchorQuestion(rawValue: nextQuestion)
       nextQuestion += 1
-      triggers.questions.insert(question)
+      triggers.questions[question] = work.now.monotonic + Self.anchorAnswerTimeout
       work.effects.append(
         .askAnchor(question, ServePrefixesRequest(binding: service.binding, prefixes: [service.prefix])))
     }
@@ -182,11 +183,15 @@ extension FlowManagerEngine {
 
   /// The answer to a question of ours. What has changed came as an event before, and flows moved with it.
   mutating func takeTriggerAnswer(_ answer: AnchorAnswer, to question: AnchorQuestion, _ work: inout Work) {
-    guard triggers.questions.remove(question) != nil else { return }
+    guard triggers.questions.removeValue(forKey: question) != nil else { return }
     switch answer {
     case .granted: counters.prefixesGranted += 1
     case .refused: counters.prefixesRefused += 1
     }
+    questionEnded(&work)
+  }
+
+  private mutating func questionEnded(_ work: inout Work) {
     askNext(&work)
     guard triggers.questions.isEmpty else { return }
     // All are answered: flows of degraded paths try again.
@@ -216,13 +221,13 @@ extension FlowManagerEngine {
     else { return }
     let isPoor = detector.take(octets: octets, seconds: Double(milliseconds) / 1_000, settings)
     triggers.quality[flow.identifier] = detector.isForgotten ? nil : detector
-    guard isPoor, !flow.isPinned else { return }
+    guard isPoor, !flow.isPinned, flow.tunnel != .drop else { return }
     switch way(for: slot, rate: flow.rate, at: work.now.monotonic) {
     case .tunnel(let target):
       counters.flowsMovedByQuality += 1
       move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .quality, command: nil, &work)
-    case .afterService(let service): ask(service, &work)
-    case .none: break
+    case .afterService(let service): wantService(service, &work)
+    case .nowhere: break
     }
   }
 
@@ -307,8 +312,10 @@ extension FlowManagerEngine {
         counters.flowsMovedByTrigger += 1
         move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .externalTrigger, command: nil, &work)
       case .afterService(let service):
-        if ask(service, &work) || !triggers.questions.isEmpty { triggers.leavingAfterService.append(identifier) }
-      case .none: continue
+        if wantService(service, &work) || !triggers.questions.isEmpty {
+          triggers.leavingAfterService.append(identifier)
+        }
+      case .nowhere: continue
       }
     }
   }
@@ -317,11 +324,18 @@ extension FlowManagerEngine {
 
   var nextTriggerDeadline: Duration? {
     let leaving = triggers.leaving.isEmpty ? nil : triggers.nextLeaving
-    return [leaving, triggers.degradations.values.map(\.until).min()].compactMap(\.self).min()
+    return [leaving, triggers.degradations.values.map(\.until).min(), triggers.questions.values.min()]
+      .compactMap(\.self).min()
   }
 
   mutating func takeTriggerDeadline(_ work: inout Work) {
     for (path, degradation) in degradations where degradation.until <= work.now.monotonic { restore(path, &work) }
+    let unanswered = triggers.questions.filter { $0.value <= work.now.monotonic }
+    if !unanswered.isEmpty {
+      counters.prefixesUnanswered += UInt64(unanswered.count)
+      triggers.questions = triggers.questions.filter { unanswered[$0.key] == nil }
+      questionEnded(&work)
+    }
     if !triggers.leaving.isEmpty, triggers.nextLeaving <= work.now.monotonic { moveLeaving(&work) }
   }
 }

@@ -209,6 +209,19 @@ private struct LoadedWorld {
     #expect(domain.world.questions.count == 1)
   }
 
+  @Test("An anchor that does not answer is not waited for without end") func offLinkUnanswered() {
+    let bindings = [
+      FlowWorld.interfaceBinding(1, offLink: false), FlowWorld.interfaceBinding(2, offLink: false),
+    ]
+    var domain = LoadedWorld([500_000, 1_000_000], bindings)
+    _ = domain.begin(1, rate: 600_000)
+    domain.run(seconds: 35)
+    #expect(domain.world.engine.counters.congestionWithoutWay == 0)
+    domain.run(seconds: 10)
+    #expect(domain.world.engine.counters.prefixesUnanswered == 1)
+    #expect(domain.world.engine.counters.congestionWithoutWay == 1)
+  }
+
   // MARK: Outage
 
   @Test("A gateway that stops answering and comes back 20 times moves a flow once: it stays where it is well")

@@ -22,5 +22,6 @@ struct TriggerState: Sendable {
   var services: [PrefixWish] = []
   /// Asked for, and until when not to be asked for again.
   var asked: [PrefixWish: Duration] = [:]
-  var questions: Set<AnchorQuestion> = []
+  /// With the time at which they count as unanswered.
+  var questions: [AnchorQuestion: Duration] = [:]
 }
