@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -117,7 +118,7 @@ import Testing
 
   @Test("Whatever is read, a tunnel is never congested before its time, and no state is skipped", arguments: [1, 2, 3])
   func random(seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SplitMix64(seed: seed)
     var queue = Queue()
     var before = CongestionDetector.State.normal
     var risingSince: Duration?
