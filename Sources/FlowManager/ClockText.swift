@@ -17,6 +17,6 @@ enum ClockText {
 /// Access Technology Types (RFC 5213 section 8.5 and IANA) for people.
 enum AccessText {
   static func name(_ type: UInt8) -> String {
-    SteeringTarget.accessTypes.first { $0.types == type...type }?.name ?? "access type \(type)"
+    SteeringTarget.accessTypes.first { $0.types == [type] }?.name ?? "access type \(type)"
   }
 }
