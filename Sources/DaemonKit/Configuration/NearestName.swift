@@ -12,7 +12,8 @@ public enum NearestName {
     return best?.name
   }
 
-  /// At most `count` candidates, those that begin with the word first, then the ones with the fewest edits.
+  /// At most `count` candidates, those that begin with the word first, then the ones with the fewest edits;
+  /// shorter ones before longer ones.
   public static func list(_ word: String, among candidates: some Sequence<String>, count: Int = 3) -> [String] {
     let bound = max(1, word.count / 3)
     var ranked: [(rank: Int, name: String)] = []
@@ -24,7 +25,8 @@ public enum NearestName {
         if distance <= bound { ranked.append((distance, candidate)) }
       }
     }
-    return ranked.sorted { ($0.rank, $0.name) < ($1.rank, $1.name) }.prefix(count).map(\.name)
+    return ranked.sorted { ($0.rank, $0.name.count, $0.name) < ($1.rank, $1.name.count, $1.name) }.prefix(count).map(
+      \.name)
   }
 
   /// Levenshtein distance, with a swap of two neighbours as one edit: the commonest slip of a typist.
