@@ -25,6 +25,8 @@ struct slot {
 
 struct cnet_batch {
   unsigned capacity;
+  /// Headers that the last receive may have changed.
+  unsigned used;
   size_t datagram_size;
   struct mmsghdr *headers;
   struct slot *slots;
@@ -42,6 +44,7 @@ struct cnet_batch *cnet_batch_create(unsigned capacity, size_t datagram_size) {
   struct cnet_batch *batch = calloc(1, sizeof *batch);
   if (batch == NULL) return NULL;
   batch->capacity = capacity;
+  batch->used = capacity;
   batch->datagram_size = datagram_size;
   batch->headers = calloc(capacity, sizeof *batch->headers);
   batch->slots = calloc(capacity, sizeof *batch->slots);
@@ -59,8 +62,8 @@ struct cnet_batch *cnet_batch_create(unsigned capacity, size_t datagram_size) {
 }
 
 int cnet_batch_receive(struct cnet_batch *batch, int fd, int flags) {
-  // The kernel overwrites the lengths, so every receive starts from fresh headers.
-  for (unsigned i = 0; i < batch->capacity; i++) {
+  // The kernel overwrites the lengths: what it has used is made fresh.
+  for (unsigned i = 0; i < batch->used; i++) {
     struct slot *slot = &batch->slots[i];
     memset(&slot->source, 0, sizeof slot->source);
     batch->headers[i].msg_hdr = (struct msghdr){
@@ -73,7 +76,11 @@ int cnet_batch_receive(struct cnet_batch *batch, int fd, int flags) {
     };
     batch->headers[i].msg_len = 0;
   }
-  return recvmmsg(fd, batch->headers, batch->capacity, flags, NULL);
+  int count = recvmmsg(fd, batch->headers, batch->capacity, flags, NULL);
+  // An error may come after the kernel has written to one more.
+  unsigned used = (count > 0 ? (unsigned)count : 0) + 1;
+  batch->used = used < batch->capacity ? used : batch->capacity;
+  return count;
 }
 
 const uint8_t *cnet_batch_data(const struct cnet_batch *batch, unsigned index) {

@@ -10,6 +10,8 @@ public struct NetlinkMessage: Hashable, Sendable {
 
   static let headerLength = MemoryLayout<nlmsghdr>.size
   static let attributeHeaderLength = MemoryLayout<nlattr>.size
+  private static let flagsOffset = 6
+  private static let sequenceOffset = 8
 
   /// A message of `type` with NLM_F_REQUEST and `flags`.
   public init(type: UInt16, flags: NetlinkFlags = []) {
@@ -30,12 +32,12 @@ public struct NetlinkMessage: Hashable, Sendable {
 
   public var type: UInt16 { load(at: 4) }
   public var flags: NetlinkFlags {
-    get { NetlinkFlags(rawValue: load(at: 6)) }
-    set { store(newValue.rawValue, at: 6) }
+    get { NetlinkFlags(rawValue: load(at: Self.flagsOffset)) }
+    set { store(newValue.rawValue, at: Self.flagsOffset) }
   }
   var sequence: UInt32 {
-    get { load(at: 8) }
-    set { store(newValue, at: 8) }
+    get { load(at: Self.sequenceOffset) }
+    set { store(newValue, at: Self.sequenceOffset) }
   }
 
   /// Appends a fixed header, padded to four octets.
@@ -68,7 +70,7 @@ public struct NetlinkMessage: Hashable, Sendable {
   }
 
   public mutating func attribute(_ type: UInt16, _ address: IPv6Address) {
-    attribute(type, bytes: address.bytes)
+    withUnsafeBytes(of: address.kernelForm) { attribute(type, bytes: $0) }
   }
 
   /// A string with its terminating zero.
@@ -97,6 +99,17 @@ public struct NetlinkMessage: Hashable, Sendable {
       bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: memory[..<writer.count]))
     }
     store(UInt32(bytes.count), at: 0)
+  }
+
+  /// Appends the message to what goes to the kernel, numbered there: the message itself would be copied for it.
+  func append(to datagram: inout [UInt8], sequence: UInt32, acknowledged: Bool) {
+    let start = datagram.count
+    datagram.append(contentsOf: bytes)
+    let flags = acknowledged ? flags.union(.acknowledge) : flags
+    datagram.withUnsafeMutableBytes { octets in
+      octets.storeBytes(of: flags.rawValue, toByteOffset: start + Self.flagsOffset, as: UInt16.self)
+      octets.storeBytes(of: sequence, toByteOffset: start + Self.sequenceOffset, as: UInt32.self)
+    }
   }
 
   private mutating func appendRaw<Value: BitwiseCopyable>(_ value: Value) {

@@ -197,10 +197,7 @@ public final class NetlinkSocket {
     var datagram: [UInt8] = []
     datagram.reserveCapacity(messages.reduce(0) { $0 + $1.bytes.count })
     for (index, message) in messages.enumerated() {
-      var message = message
-      message.sequence = nextSequence()
-      if index == acknowledged { message.flags.insert(.acknowledge) }
-      datagram.append(contentsOf: message.bytes)
+      message.append(to: &datagram, sequence: nextSequence(), acknowledged: index == acknowledged)
     }
     let object = messages.count == 1 ? "1 message" : "\(messages.count) messages"
     try send(datagram, operation, object)

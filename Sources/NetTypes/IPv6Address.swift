@@ -80,34 +80,45 @@ extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
   /// The canonical text of RFC 5952: lower case, no leading zeros, the first longest run of zero groups as `::`,
   /// IPv4-mapped addresses with a dotted quad.
   public var description: String {
-    var text: [UInt8] = []
-    text.reserveCapacity(Self.maximumTextLength)
-    write(to: &text)
-    return String(decoding: text, as: UTF8.self)
+    String(unsafeUninitializedCapacity: Self.maximumTextLength, initializingUTF8With: write(to:))
   }
 
-  private static let maximumTextLength = 39
+  /// Octets of the longest `description`.
+  public static let maximumTextLength = 39
 
-  /// Appends `description` in ASCII.
-  public func write(to text: inout [UInt8]) {
+  /// Writes `description` in ASCII to the start of `text`, which has room for `maximumTextLength` octets.
+  ///
+  /// - Returns: the octets written.
+  public func write(to text: UnsafeMutableBufferPointer<UInt8>) -> Int {
+    var count = 0
+    func write(_ octet: UInt8) {
+      text[count] = octet
+      count += 1
+    }
     if isIPv4Mapped {
-      text.append(contentsOf: "::ffff:".utf8)
-      text.append(contentsOf: IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)).description.utf8)
-      return
+      for octet in "::ffff:\(IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)))".utf8 { write(octet) }
+      return count
     }
     let zeros = longestZeroRun
     var index = 0
     while index < 8 {
       if index == zeros.lowerBound, !zeros.isEmpty {
-        text.append(UInt8(ascii: ":"))
-        text.append(UInt8(ascii: ":"))
+        write(UInt8(ascii: ":"))
+        write(UInt8(ascii: ":"))
         index = zeros.upperBound
         continue
       }
-      if index > 0, index != zeros.upperBound || zeros.isEmpty { text.append(UInt8(ascii: ":")) }
-      Self.write(hexadecimal: group(index), to: &text)
+      if index > 0, index != zeros.upperBound || zeros.isEmpty { write(UInt8(ascii: ":")) }
+      let group = group(index)
+      var shift: UInt16 = group >= 0x1000 ? 16 : group >= 0x100 ? 12 : group >= 0x10 ? 8 : 4
+      while shift > 0 {
+        shift -= 4
+        let digit = UInt8(truncatingIfNeeded: group >> shift) & 0xf
+        write(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+      }
       index += 1
     }
+    return count
   }
 
   private func group(_ index: Int) -> UInt16 {
@@ -125,15 +136,6 @@ extension IPv6Address: CustomStringConvertible, LosslessStringConvertible {
       start = end + 1
     }
     return best
-  }
-
-  private static func write(hexadecimal group: UInt16, to text: inout [UInt8]) {
-    var shift = group >= 0x1000 ? 12 : group >= 0x100 ? 8 : group >= 0x10 ? 4 : 0
-    while shift >= 0 {
-      let digit = UInt8(truncatingIfNeeded: group >> UInt16(shift)) & 0xf
-      text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-      shift -= 4
-    }
   }
 
   private static func parse(_ text: [UInt8]) -> [UInt16]? {

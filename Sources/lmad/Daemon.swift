@@ -32,8 +32,8 @@ final class Daemon {
   private let restarts: GrowingNumber
   private var core: LocalMobilityAnchor
   private let recorder: EventRecorder<LocalMobilityAnchor>
-  /// For the next round.
-  private var effects: [LMAEffect] = []
+  /// For the next round, by event.
+  private var effects: [[LMAEffect]] = []
   private let datapath: ObservedDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
@@ -102,9 +102,7 @@ final class Daemon {
   private func receive() {
     do {
       try mobility.receive { message, source, destination in
-        let first = effects.count
-        handle(.message(message, source: source, destination: destination))
-        return Self.verdict(effects[first...])
+        Self.verdict(handle(.message(message, source: source, destination: destination)))
       }
     } catch {
       log.error("\(error)")
@@ -112,7 +110,7 @@ final class Daemon {
     settle()
   }
 
-  private static func verdict(_ effects: ArraySlice<LMAEffect>) -> MessageVerdict {
+  private static func verdict(_ effects: [LMAEffect]) -> MessageVerdict {
     for effect in effects {
       switch effect {
       case .install: return .useful
@@ -151,19 +149,21 @@ final class Daemon {
     log.info("configuration reloaded")
   }
 
-  private func handle(_ event: LMAEvent) {
+  @discardableResult
+  private func handle(_ event: LMAEvent) -> [LMAEffect] {
     let now = Moment.now
     let new = core.handle(event, at: now)
     recorder.add(event, at: now, effects: new)
-    effects += new
+    if !new.isEmpty { effects.append(new) }
+    return new
   }
 
   private func runEffects() {
     while !effects.isEmpty {
-      var round: [LMAEffect] = []
+      var round: [[LMAEffect]] = []
       swap(&round, &effects)
       let outcomes = install(round)
-      for effect in round { run(effect) }
+      for effects in round { for effect in effects { run(effect) } }
       for (identifier, outcome) in outcomes { handle(.datapathOutcome(identifier, outcome)) }
     }
     do {
@@ -190,12 +190,14 @@ final class Daemon {
   }
 
   /// All installs of a round, and what the kernel said to each.
-  private func install(_ round: [LMAEffect]) -> [(EffectID, DatapathOutcome)] {
+  private func install(_ round: [[LMAEffect]]) -> [(EffectID, DatapathOutcome)] {
     var identifiers: [EffectID] = []
     var lists: [[DatapathChange]] = []
-    for case .install(let identifier, let changes) in round {
-      identifiers.append(identifier)
-      lists.append(changes)
+    for effects in round {
+      for case .install(let identifier, let changes) in effects {
+        identifiers.append(identifier)
+        lists.append(changes)
+      }
     }
     guard !lists.isEmpty else { return [] }
     return Array(zip(identifiers, datapath.apply(lists)))

@@ -147,7 +147,7 @@ struct NetfilterCodingTests {
     func packets(_ bytes: some Collection<UInt8>) -> [(packet: QueuedPacket, payload: [UInt8])] {
       var packets: [(QueuedPacket, [UInt8])] = []
       Array(bytes).withUnsafeBytes { datagram in
-        let refused = PacketQueue.read(datagram) { packet, payload in
+        let refused = PacketQueue.parse(datagram) { packet, payload in
           packets.append((packet, payload.withUnsafeBytes { Array($0) }))
         }
         #expect(refused == 0)

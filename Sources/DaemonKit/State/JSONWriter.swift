@@ -2,30 +2,63 @@ import NetTypes
 
 /// JSON, octet by octet. For records that are stored a hundred thousand times a second, where the generic encoder would
 /// cost more than all the rest of a registration. It checks nothing: the caller writes the punctuation.
-public struct JSONWriter {
-  public private(set) var bytes: [UInt8] = []
+public struct JSONWriter: ~Copyable {
+  private var storage: UnsafeMutableBufferPointer<UInt8>
+  private var count = 0
 
   private static let quote = UInt8(ascii: "\"")
   /// Of UInt64.max.
   private static let maximumDigits = 20
 
-  public init(capacity: Int = 768) { bytes.reserveCapacity(capacity) }
+  public init(capacity: Int = 1_024) { storage = .allocate(capacity: capacity) }
+
+  deinit { storage.deallocate() }
+
+  /// What was written, as a copy.
+  public var bytes: [UInt8] { Array(UnsafeBufferPointer(rebasing: storage[..<count])) }
+
+  /// Starts over.
+  mutating func removeAll() { count = 0 }
+
+  /// Makes room for so many octets more.
+  private mutating func reserve(_ octets: Int) {
+    guard count + octets > storage.count else { return }
+    let larger = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(storage.count * 2, count + octets))
+    _ = larger.update(fromContentsOf: storage[..<count])
+    storage.deallocate()
+    storage = larger
+  }
+
+  /// There must be room.
+  private mutating func append(_ octet: UInt8) {
+    storage[count] = octet
+    count += 1
+  }
+
+  private mutating func append(_ octets: UnsafeBufferPointer<UInt8>) {
+    reserve(octets.count)
+    _ = storage[count...].update(fromContentsOf: octets)
+    count += octets.count
+  }
 
   /// Punctuation and keys.
   public mutating func write(literally text: StaticString) {
-    text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
   public mutating func write(_ number: UInt64) {
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.maximumDigits) { digits in
-      var rest = number
-      var start = digits.count
-      repeat {
-        start -= 1
-        digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      } while rest > 0
-      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+    reserve(Self.maximumDigits)
+    let end = count + Self.maximumDigits
+    var start = end
+    var rest = number
+    repeat {
+      start -= 1
+      storage[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+    } while rest > 0
+    while start < end {
+      append(storage[start])
+      start += 1
     }
   }
 
@@ -33,15 +66,25 @@ public struct JSONWriter {
 
   /// A string that needs no escapes.
   public mutating func write(plain text: String) {
-    bytes.append(Self.quote)
-    bytes.append(contentsOf: text.utf8)
-    bytes.append(Self.quote)
+    var text = text
+    text.withUTF8 { octets in
+      reserve(octets.count + 2)
+      append(Self.quote)
+      append(octets)
+      append(Self.quote)
+    }
   }
 
   public mutating func write(_ address: IPv6Address) {
-    bytes.append(Self.quote)
-    address.write(to: &bytes)
-    bytes.append(Self.quote)
+    reserve(IPv6Address.maximumTextLength + 2)
+    append(Self.quote)
+    appendText(of: address)
+    append(Self.quote)
+  }
+
+  /// There must be room.
+  private mutating func appendText(of address: IPv6Address) {
+    count += address.write(to: UnsafeMutableBufferPointer(rebasing: storage[count...]))
   }
 
   /// A list of numbers.
@@ -51,11 +94,13 @@ public struct JSONWriter {
 
   public mutating func write(_ prefixes: [IPv6Prefix]) {
     write(list: prefixes) { writer, prefix in
-      writer.bytes.append(Self.quote)
-      prefix.address.write(to: &writer.bytes)
-      writer.write(literally: "/")
+      writer.reserve(IPv6Address.maximumTextLength + 2)
+      writer.append(Self.quote)
+      writer.appendText(of: prefix.address)
+      writer.append(UInt8(ascii: "/"))
       writer.write(UInt64(prefix.length))
-      writer.bytes.append(Self.quote)
+      writer.reserve(1)
+      writer.append(Self.quote)
     }
   }
 
@@ -81,7 +126,7 @@ extension StateFile where Record: JSONWritable {
   ///
   /// - Parameter key: without characters that JSON escapes.
   public func store(_ record: Record, key: String) {
-    var writer = JSONWriter()
+    writer.removeAll()
     writer.write(literally: "{\"key\":")
     writer.write(plain: key)
     writer.write(literally: ",\"record\":")

@@ -78,6 +78,10 @@ public final class StateFile<Record: Codable> {
   /// written and grow one by one: a dictionary of a million keys would stop everything when it grows.
   private var shards = [[String: [UInt8]]](repeating: [:], count: shardCount)
   private var pending: [UInt8] = []
+  /// Of records that write themselves.
+  var writer = JSONWriter()
+  /// What a step of a compaction writes; kept, because memory of that size comes from the kernel each time.
+  private var part: [UInt8] = []
   /// nil after a failed write: the next flush starts over with a snapshot.
   private var journal: AppendedFile?
   private var snapshotLength = 0
@@ -240,7 +244,7 @@ public final class StateFile<Record: Codable> {
       nextShard = 0
     }
     guard nextShard == Self.shardCount else {
-      var part: [UInt8] = []
+      part.removeAll(keepingCapacity: true)
       repeat {
         for line in shards[nextShard].values { part += line }
         nextShard += 1

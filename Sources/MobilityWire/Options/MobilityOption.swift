@@ -171,62 +171,81 @@ extension MobilityOption {
     guard body.isAtEnd else { throw body.failure }
   }
 
-  func typeAndBody(_ codePoints: CodePoints) throws(EncodeError) -> (MobilityOptionType, any MobilityOptionBody) {
+  /// `writer` holds the Mobility Header from its first octet.
+  func encode(into writer: inout ByteWriter, codePoints: CodePoints) throws(EncodeError) {
     switch self {
     case .bindingRefreshAdvice(let interval):
-      return (.bindingRefreshAdvice, BindingRefreshAdviceOption(interval: interval))
+      try writer.write(.bindingRefreshAdvice, BindingRefreshAdviceOption(interval: interval))
     case .alternateCareOfAddress(let address):
-      return (.alternateCareOfAddress, AlternateCareOfAddressOption(address: address))
-    case .mobileNetworkPrefix(let body): return (.mobileNetworkPrefix, body)
+      try writer.write(.alternateCareOfAddress, AlternateCareOfAddressOption(address: address))
+    case .mobileNetworkPrefix(let body): try writer.write(.mobileNetworkPrefix, body)
     case .authentication(let subtype, let spi, let authenticator):
-      return (.authentication, AuthenticationOption(subtype: subtype, spi: spi, authenticator: authenticator))
-    case .mobileNodeIdentifier(let body): return (.mobileNodeIdentifier, body)
+      try writer.write(.authentication, AuthenticationOption(subtype: subtype, spi: spi, authenticator: authenticator))
+    case .mobileNodeIdentifier(let body): try writer.write(.mobileNodeIdentifier, body)
     case .vendorSpecific(let vendor, let subtype, let data):
-      return (.vendorSpecific, VendorSpecificOption(vendor: vendor, subtype: subtype, data: data))
-    case .serviceSelection(let body): return (.serviceSelection, body)
-    case .homeNetworkPrefix(let body): return (.homeNetworkPrefix, body)
-    case .handoffIndicator(let body): return (.handoffIndicator, body)
-    case .accessTechnologyType(let body): return (.accessTechnologyType, body)
-    case .mobileNodeLinkLayerIdentifier(let body): return (.mobileNodeLinkLayerIdentifier, body)
-    case .linkLocalAddress(let address): return (.linkLocalAddress, LinkLocalAddressOption(address: address))
-    case .timestamp(let body): return (.timestamp, body)
-    case .restartCounter(let counter): return (.restartCounter, RestartCounterOption(counter: counter))
-    case .ipv4HomeAddress(let body): return (.ipv4HomeAddress, body)
-    case .ipv4AddressAcknowledgement(let body): return (.ipv4AddressAcknowledgement, body)
-    case .natDetection(let body): return (.natDetection, body)
-    case .ipv4CareOfAddress(let address): return (.ipv4CareOfAddress, IPv4CareOfAddressOption(address: address))
-    case .greKey(let key): return (.greKey, GREKeyOption(key: key))
-    case .ipv4HomeAddressRequest(let body): return (.ipv4HomeAddressRequest, body)
-    case .ipv4HomeAddressReply(let body): return (.ipv4HomeAddressReply, body)
+      try writer.write(.vendorSpecific, VendorSpecificOption(vendor: vendor, subtype: subtype, data: data))
+    case .serviceSelection(let body): try writer.write(.serviceSelection, body)
+    case .homeNetworkPrefix(let body): try writer.write(.homeNetworkPrefix, body)
+    case .handoffIndicator(let body): try writer.write(.handoffIndicator, body)
+    case .accessTechnologyType(let body): try writer.write(.accessTechnologyType, body)
+    case .mobileNodeLinkLayerIdentifier(let body): try writer.write(.mobileNodeLinkLayerIdentifier, body)
+    case .linkLocalAddress(let address): try writer.write(.linkLocalAddress, LinkLocalAddressOption(address: address))
+    case .timestamp(let body): try writer.write(.timestamp, body)
+    case .restartCounter(let counter): try writer.write(.restartCounter, RestartCounterOption(counter: counter))
+    case .ipv4HomeAddress(let body): try writer.write(.ipv4HomeAddress, body)
+    case .ipv4AddressAcknowledgement(let body): try writer.write(.ipv4AddressAcknowledgement, body)
+    case .natDetection(let body): try writer.write(.natDetection, body)
+    case .ipv4CareOfAddress(let address):
+      try writer.write(.ipv4CareOfAddress, IPv4CareOfAddressOption(address: address))
+    case .greKey(let key): try writer.write(.greKey, GREKeyOption(key: key))
+    case .ipv4HomeAddressRequest(let body): try writer.write(.ipv4HomeAddressRequest, body)
+    case .ipv4HomeAddressReply(let body): try writer.write(.ipv4HomeAddressReply, body)
     case .ipv4DefaultRouterAddress(let address):
-      return (.ipv4DefaultRouterAddress, IPv4DefaultRouterAddressOption(address: address))
+      try writer.write(.ipv4DefaultRouterAddress, IPv4DefaultRouterAddressOption(address: address))
     case .ipv4DHCPSupportMode(let isServer):
-      return (.ipv4DHCPSupportMode, IPv4DHCPSupportModeOption(isServer: isServer))
-    case .redirectCapability: return (.redirectCapability, RedirectCapabilityOption())
-    case .redirect(let address): return (.redirect, RedirectOption(address: address))
-    case .loadInformation(let body): return (.loadInformation, body)
+      try writer.write(.ipv4DHCPSupportMode, IPv4DHCPSupportModeOption(isServer: isServer))
+    case .redirectCapability: try writer.write(.redirectCapability, RedirectCapabilityOption())
+    case .redirect(let address): try writer.write(.redirect, RedirectOption(address: address))
+    case .loadInformation(let body): try writer.write(.loadInformation, body)
     case .alternateIPv4CareOfAddress(let address):
-      return (.alternateIPv4CareOfAddress, AlternateIPv4CareOfAddressOption(address: address))
-    case .delegatedMobileNetworkPrefix(let body): return (.delegatedMobileNetworkPrefix, body)
-    case .lmaUserPlaneAddress(let address): return (.lmaUserPlaneAddress, LMAUserPlaneAddressOption(address: address))
-    case .bindingIdentifier(let body): return (.bindingIdentifier, body)
-    case .flowSummary(let flows): return (.flowSummary, FlowSummaryOption(flows: flows))
-    case .flowIdentification(let body): return (.flowIdentification, body)
-    case .mobileNodeGroupIdentifier(let body): return (.mobileNodeGroupIdentifier, body)
+      try writer.write(.alternateIPv4CareOfAddress, AlternateIPv4CareOfAddressOption(address: address))
+    case .delegatedMobileNetworkPrefix(let body): try writer.write(.delegatedMobileNetworkPrefix, body)
+    case .lmaUserPlaneAddress(let address):
+      try writer.write(.lmaUserPlaneAddress, LMAUserPlaneAddressOption(address: address))
+    case .bindingIdentifier(let body): try writer.write(.bindingIdentifier, body)
+    case .flowSummary(let flows): try writer.write(.flowSummary, FlowSummaryOption(flows: flows))
+    case .flowIdentification(let body): try writer.write(.flowIdentification, body)
+    case .mobileNodeGroupIdentifier(let body): try writer.write(.mobileNodeGroupIdentifier, body)
     case .accessNetworkIdentifier(let subOptions):
-      return (.accessNetworkIdentifier, AccessNetworkIdentifierOption(subOptions: subOptions))
-    case .qualityOfService(let body): return (.qualityOfService, body)
+      try writer.write(.accessNetworkIdentifier, AccessNetworkIdentifierOption(subOptions: subOptions))
+    case .qualityOfService(let body): try writer.write(.qualityOfService, body)
     case .lmaControlledMAGParameters(let subOptions):
-      return (.lmaControlledMAGParameters, LMAControlledMAGParametersOption(subOptions: subOptions))
-    case .magMultipathBinding(let body): return (.magMultipathBinding, body)
-    case .magIdentifier(let body): return (.magIdentifier, body)
+      try writer.write(.lmaControlledMAGParameters, LMAControlledMAGParametersOption(subOptions: subOptions))
+    case .magMultipathBinding(let body): try writer.write(.magMultipathBinding, body)
+    case .magIdentifier(let body): try writer.write(.magIdentifier, body)
     case .flowMobility(let body):
       guard let type = codePoints.flowMobilityOption else { throw .flowMobilityWithoutCodePoint }
-      return (MobilityOptionType(rawValue: type), body)
+      // It stands like the Home Network Prefix option, whose body it has.
+      try writer.write(MobilityOptionType(rawValue: type), body, alignedAs: .homeNetworkPrefix)
     case .unknown(let type, let data):
       let type = MobilityOptionType(rawValue: type)
       guard !type.isPadding else { throw .paddingAsOption(type) }
-      return (type, UnknownOption(data: data))
+      try writer.write(type, UnknownOption(data: data))
     }
+  }
+}
+
+extension ByteWriter {
+  /// One option with the padding that its alignment asks for.
+  fileprivate mutating func write(
+    _ type: MobilityOptionType, _ body: some MobilityOptionBody, alignedAs layout: MobilityOptionType? = nil
+  ) throws(EncodeError) {
+    writePadding((layout ?? type).alignment(length: body.lengthForAlignment).distance(from: count))
+    write(type.rawValue)
+    write(UInt8(0))
+    let start = count
+    try body.encode(into: &self)
+    guard let length = UInt8(exactly: count - start) else { throw .optionTooLong(type, octets: count - start) }
+    overwrite(length, at: start - 1)
   }
 }

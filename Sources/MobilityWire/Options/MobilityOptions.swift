@@ -46,20 +46,7 @@ extension MobilityOptions {
   /// Writes the options in their order, each padded to its alignment, and fills up to a multiple of 8. `writer` holds
   /// the Mobility Header from its first octet: alignments count from there (RFC 6275 section 6.2).
   func encode(into writer: inout ByteWriter, codePoints: CodePoints) throws(EncodeError) {
-    for option in storage {
-      let (type, body) = try option.typeAndBody(codePoints)
-      // The flow-mob option has the body of the Home Network Prefix option and stands like it.
-      let layout = if case .flowMobility = option { MobilityOptionType.homeNetworkPrefix } else { type }
-      writer.writePadding(layout.alignment(length: body.lengthForAlignment).distance(from: writer.count))
-      writer.write(type.rawValue)
-      writer.write(UInt8(0))
-      let start = writer.count
-      try body.encode(into: &writer)
-      guard let length = UInt8(exactly: writer.count - start) else {
-        throw .optionTooLong(type, octets: writer.count - start)
-      }
-      writer.overwrite(length, at: start - 1)
-    }
+    for option in storage { try option.encode(into: &writer, codePoints: codePoints) }
     writer.writePadding(OptionAlignment(multiple: 8).distance(from: writer.count))
   }
 }

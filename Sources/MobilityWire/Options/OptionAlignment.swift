@@ -1,5 +1,6 @@
 /// "xn+y": the type octet of an option stands `multiple * n + remainder` octets behind the start of the Mobility Header.
 public struct OptionAlignment: Hashable, Sendable {
+  /// A power of two.
   public var multiple: Int
   public var remainder: Int
 
@@ -12,7 +13,6 @@ public struct OptionAlignment: Hashable, Sendable {
 
   /// Octets of padding from `offset` to the next aligned one; below `multiple`.
   func distance(from offset: Int) -> Int {
-    let excess = (offset - remainder) % multiple
-    return excess > 0 ? multiple - excess : -excess
+    (remainder - offset) & (multiple - 1)
   }
 }

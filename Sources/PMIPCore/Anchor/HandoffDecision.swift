@@ -47,33 +47,34 @@ enum HandoffDecision: Hashable, Sendable {
   private static func decideByPrefixes(
     _ request: RegistrationRequest, _ sessions: [BindingCacheEntry], _ shared: HandoffIndicator
   ) -> HandoffDecision {
-    let holders = sessions.filter { session in request.prefixes.contains { session.prefixes.contains($0) } }
-    guard let oldest = holders.first else { return .new }
+    // Nearly always all of them, which are not copied then.
+    let areHolders = sessions.allSatisfy { $0.holdsAny(of: request.prefixes) }
+    let holders = areHolders ? sessions : sessions.filter { $0.holdsAny(of: request.prefixes) }
+    guard let oldest = holders.first?.identifier else { return .new }
     let attachment = request.attachment
     let sameInterface = holders.closest(to: attachment) { $0.isSameInterface(as: attachment) }
-    var samePlace: BindingCacheEntry? {
-      holders.first {
-        $0.attachment.proxyCareOfAddress == attachment.proxyCareOfAddress
-          && $0.attachment.accessTechnology == attachment.accessTechnology
+    var samePlace: BindingIdentifier? {
+      holders.identifier {
+        $0.proxyCareOfAddress == attachment.proxyCareOfAddress && $0.accessTechnology == attachment.accessTechnology
       }
     }
     guard holders.allSatisfy({ $0.prefixes == request.prefixes }) else {
-      return .reject(.prefixSetDoesNotMatch, session: (sameInterface ?? samePlace ?? oldest).identifier)
+      return .reject(.prefixSetDoesNotMatch, session: sameInterface ?? samePlace ?? oldest)
     }
     if request.handoff == shared, !request.isDeregistration {
       return decideShared(attachment, holders)
     }
-    if attachment.linkLayerIdentifier != nil, let sameInterface { return .update(sameInterface.identifier) }
-    if let samePlace { return .update(samePlace.identifier) }
+    if attachment.linkLayerIdentifier != nil, let sameInterface { return .update(sameInterface) }
+    if let samePlace { return .update(samePlace) }
     if request.handoff == .betweenInterfaces {
-      return .update((holders.first(where: \.isDefault) ?? oldest).identifier)
+      return .update(holders.first(where: \.isDefault)?.identifier ?? oldest)
     }
     if request.handoff == .betweenGateways, attachment.linkLayerIdentifier == nil, let sameInterface {
-      return .update(sameInterface.identifier)
+      return .update(sameInterface)
     }
     if request.isDeregistration { return .new }
     return holders.allSatisfy { !$0.isActive }
-      ? .update(oldest.identifier) : .reject(.notAuthorizedForHomeNetworkPrefix, session: nil)
+      ? .update(oldest) : .reject(.notAuthorizedForHomeNetworkPrefix, session: nil)
   }
 
   /// RFC 5213 sections 5.4.1.2 (with an LLID) and 5.4.1.3 (without).
@@ -85,7 +86,7 @@ enum HandoffDecision: Hashable, Sendable {
     if request.handoff == shared, !request.isDeregistration { return decideShared(attachment, sessions) }
     let hasLinkLayer = attachment.linkLayerIdentifier != nil
     if hasLinkLayer, let same = sessions.closest(to: attachment, where: { $0.isSameInterface(as: attachment) }) {
-      return .update(same.identifier)
+      return .update(same)
     }
     guard sessions.count == 1, let only = sessions.first else { return .new }
     switch request.handoff {
@@ -105,7 +106,7 @@ enum HandoffDecision: Hashable, Sendable {
     let known = sessions.closest(to: attachment) {
       attachment.linkLayerIdentifier == nil ? $0.isSamePlace(as: attachment) : $0.isSameInterface(as: attachment)
     }
-    if let known { return .update(known.identifier) }
+    if let known { return .update(known) }
     return sessions.first.map { .share($0.identifier) } ?? .new
   }
 
@@ -142,11 +143,19 @@ extension RegistrationRequest.Attachment {
 }
 
 extension [BindingCacheEntry] {
-  /// The entry whose attachment fits; of several the one at the same gateway, else the oldest.
+  /// The oldest one whose attachment fits.
+  fileprivate func identifier(where fits: (RegistrationRequest.Attachment) -> Bool) -> BindingIdentifier? {
+    firstIndex { fits($0.attachment) }.map { self[$0].identifier }
+  }
+
+  /// The one whose attachment fits; of several the one at the same gateway, else the oldest.
   fileprivate func closest(
     to attachment: RegistrationRequest.Attachment, where fits: (RegistrationRequest.Attachment) -> Bool
-  ) -> BindingCacheEntry? {
-    first { $0.attachment.proxyCareOfAddress == attachment.proxyCareOfAddress && fits($0.attachment) }
-      ?? first { fits($0.attachment) }
+  ) -> BindingIdentifier? {
+    identifier { $0.proxyCareOfAddress == attachment.proxyCareOfAddress && fits($0) } ?? identifier(where: fits)
   }
+}
+
+extension BindingCacheEntry {
+  fileprivate func holdsAny(of prefixes: [IPv6Prefix]) -> Bool { prefixes.contains(where: self.prefixes.contains) }
 }

@@ -149,17 +149,25 @@ public struct LMACounters: Hashable, Sendable {
     case recordsConflicting = "records-conflicting"
   }
 
-  private var values: [Name: UInt64] = [:]
+  private var values = [UInt64](repeating: 0, count: Name.allCases.count)
 
   public init() {}
 
   public internal(set) subscript(name: Name) -> UInt64 {
-    get { values[name, default: 0] }
-    set { values[name] = newValue }
+    get { values[name.position] }
+    set { values[name.position] = newValue }
   }
 
   /// Every counter, zero ones too, in the order of `Name`.
   public var list: [(name: String, value: UInt64)] { Name.allCases.map { ($0.rawValue, self[$0]) } }
 
-  mutating func count(_ name: Name) { values[name, default: 0] += 1 }
+  mutating func count(_ name: Name) { values[name.position] += 1 }
+}
+
+extension LMACounters.Name {
+  /// Among `allCases`. Every message counts something: no table of names is searched for it.
+  fileprivate var position: Int {
+    // An enumeration without payloads is stored as the number of its case, in one octet up to 256 cases.
+    Int(unsafeBitCast(self, to: UInt8.self))
+  }
 }

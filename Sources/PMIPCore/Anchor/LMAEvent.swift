@@ -62,8 +62,8 @@ public enum LMANotification: Hashable, Sendable, Codable {
   case tunnelAdded(TunnelDescription)
   case tunnelRemoved(TunnelDescription)
   /// New or changed.
-  case bindingChanged(BindingSummary)
-  case bindingRemoved(BindingSummary, cause: RemovalCause)
+  indirect case bindingChanged(BindingSummary)
+  indirect case bindingRemoved(BindingSummary, cause: RemovalCause)
   /// For the log.
   case notificationFailed(NotificationFailure)
   /// The path to the gateway has failed or works again, or the gateway has restarted without its sessions.
@@ -185,7 +185,8 @@ public struct BindingSummary: Hashable, Sendable, Codable {
 }
 
 public enum PersistenceChange: Hashable, Sendable, Codable {
-  case store(BindingRecord)
+  // Boxed, as a summary is: effects pass through several lists on their way to where they are run.
+  indirect case store(BindingRecord)
   case remove(BindingIdentifier)
 }
 

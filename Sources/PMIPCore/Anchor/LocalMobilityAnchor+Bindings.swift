@@ -33,7 +33,7 @@ extension LocalMobilityAnchor {
       prefixes: prefixes, isDefault: defaultAttachment(of: prefixes) == nil, lifetime: .zero,
       expiresAt: turn.now.monotonic, lastAccepted: request.orderingMark, registeredAt: turn.now.wallClock,
       lastUpdate: turn.now.wallClock)
-    begin(PendingInstall(request: request, entry: entry, previous: nil, claimed: claimed), &turn)
+    begin(request, entry, previous: nil, claimed: claimed, &turn)
   }
 
   /// A refresh, a handover to another gateway, or the return of a session that awaits its deletion.
@@ -55,7 +55,7 @@ extension LocalMobilityAnchor {
       entry.seniority = newSeniority()
       entry.isDefault = defaultAttachment(of: entry.prefixes) == nil
     }
-    begin(PendingInstall(request: request, entry: entry, previous: previous, claimed: []), &turn)
+    begin(request, entry, previous: previous, claimed: [], &turn)
   }
 
   /// RFC 5213 section 5.3.5.
@@ -120,16 +120,21 @@ extension LocalMobilityAnchor {
 // Installs and their outcome.
 extension LocalMobilityAnchor {
   /// Asks the kernel for what the registration needs; without such a need it is complete.
-  private mutating func begin(_ install: PendingInstall, _ turn: inout Turn) {
-    let entry = install.entry
+  private mutating func begin(
+    _ request: RegistrationRequest, _ entry: BindingCacheEntry, previous: BindingCacheEntry?, claimed: [IPv6Prefix],
+    _ turn: inout Turn
+  ) {
     var changes: [DatapathChange] = []
     if tunnelTable.needsInstall(entry.tunnel), let tunnel = tunnelTable[entry.tunnel] {
       changes.append(.addTunnel(tunnel))
     }
-    if install.changesRoutes { changes += entry.prefixes.map { .setPrefixRoute($0, entry.tunnel) } }
-    guard !changes.isEmpty else { return commit(install, &turn) }
+    if entry.needsRoutes(after: previous) {
+      for prefix in entry.prefixes { changes.append(.setPrefixRoute(prefix, entry.tunnel)) }
+    }
+    guard !changes.isEmpty else { return commit(request, entry, previous: previous, &turn) }
     let effect = newEffect()
-    pending.begin(install, as: effect)
+    pending.begin(
+      PendingInstall(request: request, entry: entry, previous: previous, claimed: claimed), as: effect)
     turn.effects.append(.install(effect, changes))
   }
 
@@ -141,16 +146,17 @@ extension LocalMobilityAnchor {
     }
     guard let install = pending.finish(effect) else { return counters.count(.datapathOutcomesUnknown) }
     switch outcome {
-    case .installed: commit(install, &turn)
+    case .installed: commit(install.request, install.entry, previous: install.previous, &turn)
     case .failed: rollBack(install, &turn)
     }
     settle(install.request.node, &turn)
   }
 
   /// The registration takes effect: acknowledge, then clean up, announce and store.
-  private mutating func commit(_ install: PendingInstall, _ turn: inout Turn) {
-    let (request, previous) = (install.request, install.previous)
-    var entry = install.entry
+  private mutating func commit(
+    _ request: RegistrationRequest, _ accepted: BindingCacheEntry, previous: BindingCacheEntry?, _ turn: inout Turn
+  ) {
+    var entry = accepted
     entry.lifetime = min(request.update.lifetime, BindingLifetime(configuration.timers.maximumLifetime))
     entry.expiresAt = turn.now.monotonic + entry.lifetime.duration
     entry.lastAccepted = request.orderingMark.following(previous?.lastAccepted)
@@ -172,8 +178,8 @@ extension LocalMobilityAnchor {
       gatewayLinkLocalAddress: entry.gatewayLinkLocalAddress, redirect: isRedirected ? entry.anchorAddress : nil,
       load: loadInformation)
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
-    let left = previous.flatMap { $0.tunnel == entry.tunnel ? nil : $0.tunnel }
-    let gone = remove([], releasing: left.map { [$0] } ?? [], &turn)
+    let left = previous.map(\.tunnel) ?? entry.tunnel
+    let gone = left == entry.tunnel ? [] : remove([], releasing: [left], &turn)
     if tunnelTable.markInstalled(entry.tunnel), let tunnel = tunnelTable[entry.tunnel] {
       turn.notify(.tunnelAdded(tunnel))
     }
@@ -198,7 +204,7 @@ extension LocalMobilityAnchor {
     refuse(install.request, Refusal(.insufficientResources, because: .datapathFailed), &turn)
     for prefix in install.claimed { allocator.giveBack(prefix, at: turn.now.monotonic) }
     var changes: [DatapathChange] = []
-    if install.changesRoutes {
+    if entry.needsRoutes(after: previous) {
       changes = entry.prefixes.map { prefix in
         if let previous, previous.isDefault {
           .setPrefixRoute(prefix, previous.tunnel)
@@ -330,9 +336,9 @@ extension LocalMobilityAnchor {
   }
 }
 
-extension PendingInstall {
+extension BindingCacheEntry {
   /// The routes of the prefixes must point to the entry's tunnel and do not yet.
-  var changesRoutes: Bool {
-    entry.isDefault && !(previous?.isDefault == true && previous?.tunnel == entry.tunnel)
+  fileprivate func needsRoutes(after previous: BindingCacheEntry?) -> Bool {
+    isDefault && !(previous?.isDefault == true && previous?.tunnel == tunnel)
   }
 }

@@ -9,6 +9,7 @@ extension LocalMobilityAnchor {
   /// Prefixes of the node's other active interfaces.
   func otherPrefixes(for entry: BindingCacheEntry) -> Set<IPv6Prefix> {
     let others = cache.bindings(of: entry.node, except: entry.identifier).filter(\.isActive)
+    if others.isEmpty { return [] }
     return Set(others.flatMap(\.prefixes)).subtracting(entry.prefixes)
   }
 
@@ -17,6 +18,7 @@ extension LocalMobilityAnchor {
   /// out a prefix takes it away again.
   mutating func offLinkPrefixes(for entry: BindingCacheEntry, isSameGateway: Bool) -> [IPv6Prefix] {
     var prefixes = otherPrefixes(for: entry)
+    if prefixes.isEmpty { return [] }
     if !configuration.tellsByAcknowledgement {
       guard configuration.flowMobilityMode.usesInitiation, isSameGateway else { return [] }
       prefixes.formIntersection(agreedOffLinkPrefixes(of: entry.identifier))

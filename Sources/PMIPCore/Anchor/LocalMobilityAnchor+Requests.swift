@@ -196,9 +196,9 @@ extension LocalMobilityAnchor {
   ) -> (refusal: Refusal, lastAccepted: UInt16?)? {
     let last: Ordering.Mark? =
       switch decision {
-      case .update(let binding): sessions.numbered(binding)?.lastAccepted
-      case .wait(let binding): request.usesTimestamp ? sessions.numbered(binding)?.lastAccepted : nil
-      case .reject(_, let binding): binding.flatMap { sessions.numbered($0)?.lastAccepted }
+      case .update(let binding): sessions.lastAccepted(by: binding)
+      case .wait(let binding): request.usesTimestamp ? sessions.lastAccepted(by: binding) : nil
+      case .reject(_, let binding): binding.flatMap(sessions.lastAccepted(by:))
       case .new, .share: nil
       }
     if request.tolerated.contains(.sameSequenceOnRetransmission), case .update(let binding) = decision,
@@ -278,6 +278,10 @@ extension LocalMobilityAnchor {
 extension [BindingCacheEntry] {
   fileprivate func numbered(_ identifier: BindingIdentifier) -> BindingCacheEntry? {
     first { $0.identifier == identifier }
+  }
+
+  fileprivate func lastAccepted(by identifier: BindingIdentifier) -> Ordering.Mark? {
+    firstIndex { $0.identifier == identifier }.map { self[$0].lastAccepted }
   }
 }
 

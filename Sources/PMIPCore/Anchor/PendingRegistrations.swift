@@ -15,7 +15,7 @@ struct PendingInstall: Sendable {
 }
 
 /// Work on one node that must wait until its install is answered.
-enum DeferredWork: Hashable, Sendable {
+enum DeferredWork: Sendable {
   /// `hasWaited`: for its old gateway; it was judged when it arrived and does not wait again.
   case registration(RegistrationRequest, hasWaited: Bool)
   /// The deadline of the binding came.
@@ -25,6 +25,19 @@ enum DeferredWork: Hashable, Sendable {
   case revocation
   /// The binding is one of a group that ends.
   case groupRemoval(BindingIdentifier, gateway: IPv6Address, GroupRemoval.Rule)
+
+  /// The same would be done twice. Registrations are told apart by their attachments, elsewhere.
+  func isRepeated(by other: DeferredWork) -> Bool {
+    switch (self, other) {
+    case (.deadline(let identifier), .deadline(let new)),
+      (.operatorDeletion(let identifier), .operatorDeletion(let new)):
+      identifier == new
+    case (.revocation, .revocation): true
+    case (.groupRemoval(let identifier, let gateway, let rule), .groupRemoval(let new, let newGateway, let newRule)):
+      identifier == new && gateway == newGateway && rule == newRule
+    default: false
+    }
+  }
 }
 
 /// A registration held for MaxDelayBeforeNewBCEAssign.
@@ -114,7 +127,7 @@ struct PendingRegistrations: Sendable {
   mutating func `defer`(_ work: DeferredWork, for node: MobileNodeIdentifier) {
     if case .registration = work {
       count += 1
-    } else if nodes[node]?.deferred.contains(work) == true {
+    } else if nodes[node]?.deferred.contains(where: work.isRepeated) == true {
       return
     }
     nodes[node, default: Node()].deferred.append(work)

@@ -2,7 +2,9 @@ import MobilityWire
 import NetTypes
 
 /// A Proxy Binding Update from an authorised gateway for a known node, with what the later steps need read out of it.
-struct RegistrationRequest: Hashable, Sendable {
+///
+/// It never changes and passes through many hands: an object, of which only the reference is copied.
+final class RegistrationRequest: Sendable {
   /// What tells one attachment of a node from another. The LLID is nil when the node's is not known.
   struct Attachment: Hashable, Sendable {
     var proxyCareOfAddress: IPv6Address

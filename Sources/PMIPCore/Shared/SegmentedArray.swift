@@ -13,7 +13,8 @@ struct SegmentedArray<Element> {
   var isEmpty: Bool { count == 0 }
 
   subscript(index: Int) -> Element {
-    get { segments[index >> Self.shift][index & (Self.segmentLength - 1)] }
+    // Yielded, not returned: who looks at one field of a large element shall not copy all of it.
+    _read { yield segments[index >> Self.shift][index & (Self.segmentLength - 1)] }
     _modify { yield &segments[index >> Self.shift][index & (Self.segmentLength - 1)] }
   }
 
