@@ -102,6 +102,8 @@ let package = Package(
       dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "LinuxNet", "CLinuxNet", "NetTypes", argumentParser],
       swiftSettings: settings),
     .executableTarget(name: "LoadLimits"),
+    // Measurement: testbed/bench.
+    .executableTarget(name: "FlowTraffic"),
 
     // Figures of docs/performance.md: `swift run -c release benchmarks`.
     .target(name: "CAllocationMeter"),

@@ -124,7 +124,7 @@ struct DomainFlows {
         for change in changes { apply(change) }
         handle(.kernelOutcome(transaction, .applied), at: now)
       case .askAnchor(let question, let request): questions.append((question, request))
-      case .verdict, .drop, .reply, .notify, .storeSelector, .forgetSelector: break
+      case .verdict, .drop, .reply, .readCounters, .notify, .storeSelector, .forgetSelector: break
       }
     }
   }

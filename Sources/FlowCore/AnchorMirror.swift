@@ -21,6 +21,8 @@ public struct AnchorMirror: Sendable {
   private var bindingsOfNode: [NodeIndex: [UInt32]] = [:]
   /// Bindings with that prefix among their own, active or not. They all belong to one node.
   private var bindingsWithPrefix: [IPv6Prefix: [UInt32]] = [:]
+  /// The node of each prefix that an active binding has.
+  private var owners: [IPv6Prefix: NodeIndex] = [:]
   /// How many prefixes of each length there are, so that a lookup tries only lengths in use.
   private var prefixLengths: [Int: Int] = [:] {
     didSet { if prefixLengths.count != oldValue.count { longestFirst = prefixLengths.keys.sorted(by: >) } }
@@ -65,6 +67,7 @@ public struct AnchorMirror: Sendable {
     for prefix in Set(binding.prefixes) {
       if bindingsWithPrefix[prefix] == nil { prefixLengths[prefix.length, default: 0] += 1 }
       bindingsWithPrefix[prefix, default: []].append(binding.id)
+      updateOwner(of: prefix)
     }
   }
 
@@ -76,6 +79,7 @@ public struct AnchorMirror: Sendable {
     }
     for prefix in Set(binding.prefixes) {
       bindingsWithPrefix[prefix]?.removeAll { $0 == identifier }
+      updateOwner(of: prefix)
       guard bindingsWithPrefix[prefix]?.isEmpty ?? false else { continue }
       bindingsWithPrefix[prefix] = nil
       prefixLengths[prefix.length, default: 1] -= 1
@@ -109,13 +113,14 @@ public struct AnchorMirror: Sendable {
   func owner(of destination: IPv6Address) -> (prefix: IPv6Prefix, node: NodeIndex)? {
     for length in longestFirst {
       guard let prefix = IPv6Prefix(destination, length: length) else { continue }
-      for identifier in bindingsWithPrefix[prefix] ?? [] {
-        if let binding = bindings[identifier], binding.isActive, let node = nodes[binding.node] {
-          return (prefix, node)
-        }
-      }
+      if let node = owners[prefix] { return (prefix, node) }
     }
     return nil
+  }
+
+  private mutating func updateOwner(of prefix: IPv6Prefix) {
+    let active = (bindingsWithPrefix[prefix] ?? []).compactMap { bindings[$0] }.first(where: \.isActive)
+    owners[prefix] = active.flatMap { nodes[$0.node] }
   }
 
   /// The binding that unmarked packets to `prefix` take; when the anchor names none, the oldest active one.

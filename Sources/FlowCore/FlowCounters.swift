@@ -9,6 +9,17 @@ public struct FlowCounters: Hashable, Sendable {
   public var flowsMovedByOperator: UInt64 = 0
   public var flowsMovedByBinding: UInt64 = 0
   public var flowsMovedByOutage: UInt64 = 0
+  public var flowsMovedByCongestion: UInt64 = 0
+  public var flowsMovedByQuality: UInt64 = 0
+  /// From paths that something outside has called degraded.
+  public var flowsMovedByTrigger: UInt64 = 0
+  /// Moves that a trigger wanted and that the limits of the flow did not allow.
+  public var movesHeldBack: UInt64 = 0
+  /// Times that a tunnel became congested.
+  public var tunnelsCongested: UInt64 = 0
+  /// Of those: no flow could go elsewhere.
+  public var congestionWithoutWay: UInt64 = 0
+  public var externalTriggers: UInt64 = 0
   public var flowsRemovedIdle: UInt64 = 0
   public var flowsRemovedByOperator: UInt64 = 0
   public var flowsRemovedWithoutTunnel: UInt64 = 0
@@ -70,6 +81,13 @@ public struct FlowCounters: Hashable, Sendable {
       "flows-moved-by-operator": flowsMovedByOperator,
       "flows-moved-by-binding": flowsMovedByBinding,
       "flows-moved-by-outage": flowsMovedByOutage,
+      "flows-moved-by-congestion": flowsMovedByCongestion,
+      "flows-moved-by-quality": flowsMovedByQuality,
+      "flows-moved-by-trigger": flowsMovedByTrigger,
+      "moves-held-back": movesHeldBack,
+      "tunnels-congested": tunnelsCongested,
+      "congestion-without-way": congestionWithoutWay,
+      "external-triggers": externalTriggers,
       "flows-removed-idle": flowsRemovedIdle,
       "flows-removed-by-operator": flowsRemovedByOperator,
       "flows-removed-without-tunnel": flowsRemovedWithoutTunnel,

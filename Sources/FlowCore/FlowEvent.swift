@@ -46,6 +46,10 @@ public enum FlowEvent: Sendable {
   case command(CommandToken, FlowCommand)
   /// Element counters, all (the poll for idle flows) or those of some flows.
   case counters([KernelCounter])
+  /// What the queues of tunnels say: all tunnels, by identifier.
+  case tunnelReadings([TunnelReading])
+  /// `FlowManagerEngine.refusal(of:)` had nothing against it.
+  case externalTrigger(ExternalTrigger)
   /// Outcome of the `apply` effect with that identifier.
   case kernelOutcome(TransactionIdentifier, KernelOutcome)
 }
@@ -61,6 +65,8 @@ public enum FlowEffect: Hashable, Sendable {
   case reply(CommandToken, Result<FlowReply, FlowRefusal>)
   /// Have the anchor make a gateway serve prefixes; answered by `.anchorAnswer`.
   case askAnchor(AnchorQuestion, ServePrefixesRequest)
+  /// Read the counters of these flows; answered by `.counters`.
+  case readCounters([FlowIdentifier])
   case notify(FlowNotification)
   /// Keep a standing order over a restart; comes before the answer to its command.
   case storeSelector(FlowSelectorEntry)
@@ -244,6 +250,7 @@ public enum FlowNotification: Hashable, Sendable {
   case accessDetached(AnchorBinding, cause: String?)
   /// The kernel did not take a change; its words.
   case kernelRefused(String)
+  case tunnel(TunnelChange)
 
   public enum MoveCause: String, Hashable, Sendable, Codable {
     case operatorRequest = "operator-request"
@@ -251,6 +258,12 @@ public enum FlowNotification: Hashable, Sendable {
     case bindingLost = "binding-lost"
     /// The gateway that carried it does not answer heartbeats any more.
     case gatewayUnreachable = "gateway-unreachable"
+    /// It was the fastest on a congested tunnel.
+    case congestion
+    /// It was served worse than before.
+    case quality
+    /// Something outside has called its path degraded.
+    case externalTrigger = "external-trigger"
     /// The policy, or what it looks at, has changed.
     case policy
   }

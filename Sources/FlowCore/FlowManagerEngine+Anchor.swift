@@ -108,7 +108,10 @@ extension FlowManagerEngine {
       if isCarried, mirror.isAnswering(flow.tunnel) { continue }
       let placement = placeRunning(flow, owner, candidates, &work)
       if isCarried {
-        guard let placement, mirror.isAnswering(placement.tunnel) else { continue }
+        guard let placement, mirror.isAnswering(placement.tunnel) else {
+          askForWay(out: candidates, owner.prefix, &work)
+          continue
+        }
         counters.flowsMovedByOutage += 1
         move(slot, to: placement, cause: .gatewayUnreachable, command: nil, &work)
       } else if let placement {

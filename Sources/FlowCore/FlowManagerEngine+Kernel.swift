@@ -60,7 +60,7 @@ extension FlowManagerEngine {
     case .move(let identifier, let from, let cause, let command):
       guard let slot = table.slot(of: identifier) else { return }
       switch cause {
-      case .operatorRequest, .gatewayUnreachable, .policy:
+      case .operatorRequest, .gatewayUnreachable, .policy, .congestion, .quality, .externalTrigger:
         table.setPlacement(from, of: slot)
         answer(
           command, identifier, kernelRefused: "the kernel does not take the move, the flow stays: \(reason)", &work)

@@ -73,10 +73,7 @@ extension FlowManagerEngine {
   }
 
   mutating func markOfError(about tuple: FlowSixTuple?, _ packet: QueuedPacket) -> UInt32? {
-    if let tuple, let owner = mirror.owner(of: tuple.destination),
-      let flow = table.first(
-        ofNode: owner.node, limit: Self.icmpErrorSearchLimit, where: { $0.tuple.matchesIgnoringLabel(tuple) })
-    {
+    if let tuple, let flow = table.newestFlow(ofConnection: tuple) {
       counters.icmpErrorsMatched += 1
       return mark(packet.mark, flow.tunnel)
     }

@@ -12,6 +12,8 @@ public struct PlacementCandidate: Hashable, Sendable {
   public var servesPrefix: Bool
   /// Nothing says that the gateway is away.
   public var isAnswering: Bool
+  /// Something outside has called the path bad, see `ExternalTrigger`.
+  public var isDegraded = false
   /// Unmarked packets to the prefix take this binding.
   public var isDefault: Bool
   /// More is sent into the tunnel than it carries.
@@ -22,7 +24,7 @@ public struct PlacementCandidate: Hashable, Sendable {
   public var refusal: String?
 
   /// Packets can go there now, and probably arrive.
-  public var isUsable: Bool { servesPrefix && isAnswering }
+  public var isUsable: Bool { servesPrefix && isAnswering && !isDegraded }
 
   /// By the gateway's name or the tunnel's number.
   func isNamed(_ target: String) -> Bool { gateway == target || tunnel.description == target }
@@ -35,6 +37,8 @@ public enum FlowPlacer: String, Hashable, Sendable, Codable {
   case defaultBinding = "default-binding"
   case standingOrder = "standing-order"
   case operatorRequest = "operator-request"
+  /// Moved away from congestion, bad quality or a degraded path.
+  case trigger
   case policy
 }
 
@@ -59,13 +63,17 @@ extension FlowManagerEngine {
     return candidates
   }
 
+  /// What candidates are made of has changed, and the mirror has not.
+  mutating func placementChanged() { knownCandidates.removeAll(keepingCapacity: true) }
+
   func gatherCandidates(for prefix: IPv6Prefix, of node: NodeIndex) -> [PlacementCandidate] {
     let standard = mirror.defaultBinding(of: prefix)?.id
     return mirror.activeBindings(of: node).filter { mirror.tunnels[$0.tunnel] != nil }.map { binding in
       PlacementCandidate(
         binding: binding.id, tunnel: binding.tunnel, gateway: binding.gateway,
         accessTechnology: binding.accessTechnology, servesPrefix: binding.serves(prefix),
-        isAnswering: mirror.isAnswering(binding.tunnel), isDefault: binding.id == standard,
+        isAnswering: mirror.isAnswering(binding.tunnel), isDegraded: isDegraded(binding.tunnel, node: node),
+        isDefault: binding.id == standard, isCongested: load(of: binding.tunnel)?.detector.state == .congested,
         roundTrip: mirror.tunnels[binding.tunnel]?.roundTripMicroseconds.map { .microseconds($0) },
         refusal: refusal(PrefixWish(binding: binding.id, prefix: prefix)))
     }
@@ -115,8 +123,7 @@ extension FlowManagerEngine {
   /// retransmission timeout; on the default binding a loss would undo what has been decided.
   private func earlierFlow(of tuple: FlowSixTuple, _ node: NodeIndex) -> Flow? {
     guard tuple.transport == .tcp else { return nil }
-    return table.first(
-      ofNode: node, limit: Self.labelChangeSearchLimit, where: { $0.tuple.matchesIgnoringLabel(tuple) })
+    return table.newestFlow(ofConnection: tuple).flatMap { $0.node == node ? $0 : nil }
   }
 }
 
@@ -128,7 +135,9 @@ extension [PlacementCandidate] {
   /// gateway that does not answer only if there is no other.
   var fallback: TunnelIdentifier? {
     let standard = first(where: \.isDefault)
+    if let standard, standard.isUsable { return standard.tunnel }
+    if let other = first(where: \.isUsable) { return other.tunnel }
     if let standard, standard.isAnswering { return standard.tunnel }
-    return (first(where: \.isUsable) ?? standard ?? first(where: \.servesPrefix))?.tunnel
+    return (first { $0.servesPrefix && $0.isAnswering } ?? standard ?? first(where: \.servesPrefix))?.tunnel
   }
 }

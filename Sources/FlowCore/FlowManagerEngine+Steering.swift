@@ -45,7 +45,7 @@ extension FlowManagerEngine {
   func isSteerable(_ flow: Flow) -> Bool {
     switch flow.placer {
     case .operatorRequest, .standingOrder: false
-    case .unknown, .defaultBinding, .policy: !flow.isPinned
+    case .unknown, .defaultBinding, .policy, .trigger: !flow.isPinned
     }
   }
 
@@ -58,7 +58,10 @@ extension FlowManagerEngine {
       return true
     }
     let limit = decision.rule.map { steering.policy.rules[$0].maximumMoves } ?? FlowPolicy.defaultMaximumMoves
-    guard steering.moves.count(table[slot].identifier, at: work.now.monotonic) < limit else {
+    let flow = table[slot].identifier
+    guard steering.moves.count(flow, at: work.now.monotonic) < limit,
+      !triggers.departures.forbid(flow, placement.tunnel, at: work.now.monotonic)
+    else {
       counters.policyMovesLimited += 1
       return false
     }

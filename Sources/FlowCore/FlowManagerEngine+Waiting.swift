@@ -71,7 +71,9 @@ extension FlowManagerEngine {
   mutating func take(
     _ answer: AnchorAnswer, to question: AnchorQuestion, _ now: FlowMoment, _ work: inout Work
   ) {
-    guard let command = waiting.removeValue(forKey: question) else { return }
+    guard let command = waiting.removeValue(forKey: question) else {
+      return takeTriggerAnswer(answer, to: question, &work)
+    }
     switch answer {
     case .granted:
       counters.prefixesGranted += 1

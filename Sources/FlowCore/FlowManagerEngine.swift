@@ -25,15 +25,12 @@ public struct FlowManagerEngine: Sendable {
     /// Changes in one kernel transaction. A transaction is one datagram to the kernel, which must fit a socket buffer;
     /// more changes, such as those of a gateway with very many flows, become several.
     public var maximumChanges = 50_000
+    public var congestion = CongestionSettings()
+    public var quality = QualitySettings()
+    public var moveLimits = MoveLimits()
 
     public init() {}
   }
-
-  /// How many flows of a node an ICMPv6 error is compared with. Errors carry the uplink's flow label, so there is no
-  /// index to find theirs by.
-  public static let icmpErrorSearchLimit = 1_024
-  /// Flows of a node, newest first, among which one is looked for that goes on under another label.
-  public static let labelChangeSearchLimit = 64
 
   /// Commands that may wait for the anchor at once.
   public static let maximumWaitingCommands = 1_024
@@ -68,6 +65,8 @@ public struct FlowManagerEngine: Sendable {
   var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
   var steering = SteeringState()
 
+  var triggers = TriggerState()
+
   public init(_ configuration: Configuration) {
     self.configuration = configuration
     table = FlowTable(maximum: configuration.maximumFlows)
@@ -85,6 +84,7 @@ public struct FlowManagerEngine: Sendable {
     case .anchorLost:
       counters.anchorLost += 1
       mirror.isStale = true
+      forgetTriggerQuestions()
       steering.forgetQuestions()
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         giveUp(question, .anchorAway, "the anchor went away before it had answered", &work)
@@ -93,6 +93,7 @@ public struct FlowManagerEngine: Sendable {
       if !takePolicyAnswer(answer, to: question, &work) { take(answer, to: question, now, &work) }
     case .policy(let policy): take(policy, &work)
     case .deadlineReached:
+      takeTriggerDeadline(&work)
       steeringDeadlineReached(&work)
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
         guard let command = waiting[question], command.deadline <= now.monotonic else { continue }
@@ -104,6 +105,8 @@ public struct FlowManagerEngine: Sendable {
     case .queuedPackets(let packets): admit(packets, now, &work)
     case .command(let token, let command): carryOut(command, token, mayAsk: true, now, &work)
     case .counters(let readings): take(readings, now, &work)
+    case .tunnelReadings(let readings): take(readings, &work)
+    case .externalTrigger(let trigger): take(trigger, &work)
     case .kernelOutcome(let identifier, .applied):
       for step in transactions.removeValue(forKey: identifier) ?? [] { settle(step, &work) }
     case .kernelOutcome(let identifier, .refused(let reason)):
@@ -120,7 +123,7 @@ public struct FlowManagerEngine: Sendable {
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
   public var nextDeadline: Duration? {
-    [waiting.values.map(\.deadline).min(), steeringDeadline].compactMap { $0 }.min()
+    [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline].compactMap(\.self).min()
   }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
@@ -223,6 +226,11 @@ public struct FlowManagerEngine: Sendable {
     _ work: inout Work
   ) {
     let from = table[slot].placement
+    if placement.placer == .trigger {
+      triggers.departures.note(
+        table[slot].identifier, from: from.tunnel, at: work.now.monotonic,
+        holdDown: configuration.moveLimits.holdDown)
+    }
     table.setPlacement(placement, of: slot)
     if cause != .operatorRequest { steering.moves.note(table[slot].identifier, at: work.now.monotonic) }
     work.steps.append(

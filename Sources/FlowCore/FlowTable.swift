@@ -62,7 +62,7 @@ public struct Flow: Hashable, Sendable {
 ///
 /// The two chains make a tunnel that goes away cost only the flows on it, and a node that loses a binding only the flows
 /// of that node, whatever else is in the table. All links are 32-bit slots, and the tuple is stored once. A flow takes
-/// 120 octets in the slab and 11 to 22 in each of the two indexes.
+/// 128 octets in the slab and 11 to 22 in each of the three indexes.
 public struct FlowTable: Sendable {
   /// Place of a flow in the slab; valid until the flow is removed.
   typealias Slot = Int32
@@ -72,6 +72,8 @@ public struct FlowTable: Sendable {
     var flow: Flow
     var tunnelLinks = Links()
     var nodeLinks = Links()
+    /// Flows of one connection under different labels, newest first.
+    var connectionLinks = Links()
     /// A free slot is chained to the next free one by `tunnelLinks.next`.
     var isFree = false
   }
@@ -90,6 +92,8 @@ public struct FlowTable: Sendable {
   private var firstFree: Slot = FlowTable.none
   private var byTuple = SlotIndex()
   private var byIdentifier = SlotIndex()
+  /// One entry for each connection, the newest flow: somebody who goes through a million labels adds no entries.
+  private var byConnection = SlotIndex()
   private var tunnelChains: [TunnelIdentifier: Chain] = [:]
   private var nodeChains: [NodeIndex?: Chain] = [:]
   private var lastIdentifier: UInt32 = 0
@@ -122,6 +126,18 @@ public struct FlowTable: Sendable {
     for record in records where !record.isFree { body(record.flow) }
   }
 
+  /// The tuples of at most `limit` flows from `position` on, and where the next call goes on; nil at the end. Begin with 0.
+  public func tuples(from position: Int, limit: Int) -> (tuples: [FlowSixTuple], next: Int?) {
+    var tuples: [FlowSixTuple] = []
+    tuples.reserveCapacity(limit)
+    var position = position
+    while position < records.count, tuples.count < limit {
+      if !records[position].isFree { tuples.append(records[position].flow.tuple) }
+      position += 1
+    }
+    return (tuples, position < records.count ? position : nil)
+  }
+
   func forEachSlot(_ body: (Slot) -> Void) {
     for index in records.indices where !records[index].isFree { body(Slot(index)) }
   }
@@ -149,17 +165,11 @@ public struct FlowTable: Sendable {
 
   func count(ofNode node: NodeIndex?) -> Int { nodeChains[node]?.count ?? 0 }
 
-  /// The first flow of `node` that `isWanted` accepts among at most `limit` of them.
-  func first(ofNode node: NodeIndex, limit: Int, where isWanted: (Flow) -> Bool) -> Flow? {
-    var slot = nodeChains[node]?.first ?? Self.none
-    var seen = 0
-    while slot != Self.none, seen < limit {
-      let record = records[Int(slot)]
-      if isWanted(record.flow) { return record.flow }
-      slot = record.nodeLinks.next
-      seen += 1
-    }
-    return nil
+  /// Of the flows with the 5-tuple of `tuple`, whatever their flow labels, the one that was added last. Errors show the
+  /// label of the other direction, and a sender may change labels within a connection.
+  func newestFlow(ofConnection tuple: FlowSixTuple) -> Flow? {
+    byConnection.find(hash: Self.connectionHash(tuple)) { records[Int($0)].flow.tuple.matchesIgnoringLabel(tuple) }
+      .map { self[$0] }
   }
 
   private func walk(_ chain: Chain?, _ links: KeyPath<Record, Links>) -> [Slot] {
@@ -212,6 +222,7 @@ public struct FlowTable: Sendable {
     byIdentifier.insert(slot, hash: Self.hash(flow.identifier))
     linkTunnel(slot)
     linkNode(slot)
+    linkConnection(slot)
     return slot
   }
 
@@ -220,6 +231,7 @@ public struct FlowTable: Sendable {
     let flow = records[Int(slot)].flow
     unlinkTunnel(slot)
     unlinkNode(slot)
+    unlinkConnection(slot)
     byTuple.remove(slot, hash: Self.hash(flow.tuple))
     byIdentifier.remove(slot, hash: Self.hash(flow.identifier))
     records[Int(slot)].isFree = true
@@ -282,6 +294,34 @@ public struct FlowTable: Sendable {
     nodeChains[records[Int(slot)].flow.node] = chain
   }
 
+  private mutating func linkConnection(_ slot: Slot) {
+    let tuple = records[Int(slot)].flow.tuple
+    let hash = Self.connectionHash(tuple)
+    let earlier = byConnection.find(hash: hash) { records[Int($0)].flow.tuple.matchesIgnoringLabel(tuple) }
+    records[Int(slot)].connectionLinks = Links(previous: Self.none, next: earlier ?? Self.none)
+    if let earlier {
+      records[Int(earlier)].connectionLinks.previous = slot
+      byConnection.replace(earlier, with: slot, hash: hash)
+    } else {
+      byConnection.insert(slot, hash: hash)
+    }
+  }
+
+  private mutating func unlinkConnection(_ slot: Slot) {
+    let own = records[Int(slot)].connectionLinks
+    if own.next != Self.none { records[Int(own.next)].connectionLinks.previous = own.previous }
+    if own.previous != Self.none {
+      records[Int(own.previous)].connectionLinks.next = own.next
+      return
+    }
+    let hash = Self.connectionHash(records[Int(slot)].flow.tuple)
+    if own.next != Self.none {
+      byConnection.replace(slot, with: own.next, hash: hash)
+    } else {
+      byConnection.remove(slot, hash: hash)
+    }
+  }
+
   private mutating func link(_ slot: Slot, in chain: inout Chain, _ links: WritableKeyPath<Record, Links>) {
     records[Int(slot)][keyPath: links] = Links(previous: Self.none, next: chain.first)
     if chain.first != Self.none { records[Int(chain.first)][keyPath: links].previous = slot }
@@ -316,5 +356,10 @@ public struct FlowTable: Sendable {
 
   // `Hasher` is keyed per process: correspondents choose addresses and ports, and must not choose collisions.
   private static func hash(_ tuple: FlowSixTuple) -> UInt32 { UInt32(truncatingIfNeeded: tuple.hashValue) }
+  private static func connectionHash(_ tuple: FlowSixTuple) -> UInt32 {
+    var connection = tuple
+    connection.flowLabel = 0
+    return hash(connection)
+  }
   private static func hash(_ identifier: FlowIdentifier) -> UInt32 { identifier.rawValue &* 0x9e37_79b1 }
 }

@@ -55,6 +55,17 @@ struct SlotIndex {
     entries[hole] = 0
   }
 
+  /// `slot` must be in the index with this hash; `other`, with the same hash, takes its place.
+  mutating func replace(_ slot: Int32, with other: Int32, hash: UInt32) {
+    let wanted = UInt64(hash) << 32 | UInt64(UInt32(slot) + 1)
+    var position = Int(hash) & mask
+    while entries[position] != wanted {
+      if entries[position] == 0 { return }
+      position = (position + 1) & mask
+    }
+    entries[position] = UInt64(hash) << 32 | UInt64(UInt32(other) + 1)
+  }
+
   private static func slot(_ entry: UInt64) -> Int32 { Int32(truncatingIfNeeded: entry & 0xffff_ffff) - 1 }
 
   private mutating func place(_ entry: UInt64) {

@@ -8,7 +8,7 @@ struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show flows, tunnels, nodes, selectors or counters.",
     subcommands: [
-      ShowFlows.self, ShowFlow.self, Tunnels.self, Nodes.self, ShowSelectors.self, ShowCounters.self,
+      ShowFlows.self, ShowFlow.self, Tunnels.self, Nodes.self, ShowSelectors.self, ShowCounters.self, ShowDegraded.self,
     ])
 }
 

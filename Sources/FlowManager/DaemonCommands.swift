@@ -41,9 +41,11 @@ struct Check: ParsableCommand {
     let document: Document
     do throws(LinuxError) {
       let kernel = try KernelFlowTable(loaded.value)
+      var flows = 0
+      _ = try kernel.adopt { flows += $0.count }
       document = Document(
         configuration: loaded.file, nftTable: loaded.value.nftTable, queue: loaded.value.queueNumber,
-        flowsInKernel: try kernel.adopt().flows.count)
+        flowsInKernel: flows)
     } catch {
       throw ProgramFailure(
         "\(loaded.file) is right, but the kernel does not take it: \(error)", status: ExitStatus.usage)

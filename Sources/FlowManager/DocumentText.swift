@@ -50,13 +50,17 @@ extension FlowsDocument {
 extension TunnelsDocument {
   var text: String {
     var table = TextTable(
-      ["TUNNEL", "GATEWAY", "LOCAL", "REMOTE", "MARK", "INTERFACE", "FLOWS", "PACKETS", "OCTETS"],
-      right: ["TUNNEL", "FLOWS", "PACKETS", "OCTETS"])
+      [
+        "TUNNEL", "GATEWAY", "LOCAL", "REMOTE", "MARK", "INTERFACE", "FLOWS", "PACKETS", "OCTETS", "RATE", "CAPACITY",
+        "USE", "DROPPED", "BACKLOG", "STATE",
+      ],
+      right: ["TUNNEL", "FLOWS", "PACKETS", "OCTETS", "RATE", "CAPACITY", "USE", "DROPPED", "BACKLOG"])
     for tunnel in tunnels {
-      table.add([
-        "\(tunnel.id)", tunnel.gateway, "\(tunnel.local)", "\(tunnel.remote)", tunnel.mark, tunnel.interface,
-        "\(tunnel.flows)", "\(tunnel.packets)", "\(tunnel.octets)",
-      ])
+      table.add(
+        [
+          "\(tunnel.id)", tunnel.gateway, "\(tunnel.local)", "\(tunnel.remote)", tunnel.mark, tunnel.interface,
+          "\(tunnel.flows)", "\(tunnel.packets)", "\(tunnel.octets)",
+        ] + (tunnel.load?.columns ?? []))
     }
     return (tunnels.isEmpty ? "no tunnels" : table.text) + staleNote(anchorConnected)
   }

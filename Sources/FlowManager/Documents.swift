@@ -92,6 +92,8 @@ struct TunnelsDocument: Codable {
     /// Packets of flows that were marked for this tunnel, since its chain was made.
     var packets: UInt64
     var octets: UInt64
+    /// Absent while `congestion.enabled` is false, and before the first reading.
+    var load: TunnelLoadDocument?
   }
 }
 

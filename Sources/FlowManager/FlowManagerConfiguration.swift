@@ -9,6 +9,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   /// Packets that may wait for a verdict at once.
   var queueLength: UInt32 = 8_192
   var flows = FlowManagerEngine.Configuration()
+  var tunnels: [TunnelSettings] = []
   var nftTable = "flowmob"
   var stateDirectory = "/var/lib/flowmob"
   /// nil: the default file, if it is there.
@@ -32,7 +33,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   }
 
   static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<FlowManagerConfiguration> {
-    try table.load(path: path)
+    try table.load(path: path, check: check)
   }
 
   static let table = OptionTable(
@@ -71,6 +72,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
             "key", \.flows.key, .word(["6-tuple": .sixTuple, "5-tuple": .fiveTuple]),
             help: "Whether the flow label tells flows apart. Changing it starts with an empty table."),
         ]),
+      congestionOptions, qualityOptions, moveOptions, tunnelOptions,
       .option(
         "policy-file", \.policyFile, .optional(.path),
         help: "Which flows go where (docs/policy.md); without the key /etc/flowmob/policy.yaml, if it is there."),

@@ -7,6 +7,7 @@ import NetTypes
 // What the control socket asks for.
 extension FlowManagerDaemon {
   func serve() {
+    serveTriggers()
     control.handleSubscription("subscribe", topic: Self.topic, ListArguments.self) {
       [unowned self] arguments, _ throws(ControlError) in try flows(arguments)
     }
@@ -17,7 +18,7 @@ extension FlowManagerDaemon {
     control.handle("show flow", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try check(node: arguments.node)
       let reference = try arguments.reference()
-      refreshCounters()
+      refreshCounters(of: reference)
       do throws(FlowRefusal) {
         return FlowDocument(try engine.flow(reference), in: engine, now: Self.now)
       } catch {
@@ -44,7 +45,7 @@ extension FlowManagerDaemon {
       try check(node: arguments.flows.node)
       let reference = try arguments.flows.reference()
       // The element's counter goes along, so it should be read as late as possible.
-      refreshCounters()
+      refreshCounters(of: reference)
       carryOut(.move(reference, target: arguments.to, isTrial: arguments.isTrial ?? false), answer)
     }
     control.handleDeferred("del", DelArguments.self) { [unowned self] arguments, _, answer throws(ControlError) in
@@ -133,7 +134,8 @@ extension FlowManagerDaemon {
         return TunnelsDocument.Tunnel(
           id: tunnel.id, gateway: tunnel.gateway, local: tunnel.local, remote: tunnel.remote,
           mark: "0x" + String(tunnel.mark, radix: 16), interface: tunnel.interface,
-          flows: engine.table.count(on: tunnel.id), packets: count.packets, octets: count.octets)
+          flows: engine.table.count(on: tunnel.id), packets: count.packets, octets: count.octets,
+          load: engine.load(of: tunnel.id).map(TunnelLoadDocument.init))
       }, anchorConnected: !engine.mirror.isStale)
   }
 
@@ -158,7 +160,9 @@ extension FlowManagerDaemon {
   var counters: CountersDocument {
     var result = engine.counters.named
     result.merge(control.counters.named) { own, _ in own }
-    let offered = chainCounters().offeredToQueue
+    let chains = chainCounters()
+    let offered = chains.offeredToQueue
+    result["fragments-not-recorded"] = chains.fragmentsNotRecorded
     // The rules may have been written anew since, and their counter with them.
     let offeredToUs = offered >= offeredBefore ? offered - offeredBefore : offered
     let waiting = (try? queue.statistics()).flatMap { $0 }?.length ?? 0

@@ -1,6 +1,7 @@
 import DaemonKit
 import DatapathModel
 import FlowCore
+import LinuxNet
 import Logging
 
 // What subscribers and the log are told.
@@ -25,7 +26,9 @@ extension FlowManagerDaemon {
     case .accessDetached(let binding, let cause):
       log.debug("\(binding.node) detached from \(binding.gateway), tunnel \(binding.tunnel): \(cause ?? "gone")")
       publish("access-detached", binding, cause: cause)
-    case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
+    case .kernelRefused(let reason):
+      refusals.say(at: SystemClock.monotonic) { more in log.error("the kernel refused a change: \(reason)\(more)") }
+    case .tunnel(let change): publish(change)
     }
   }
 

@@ -43,10 +43,14 @@ extension FlowManagerDaemon {
       policyFilesRefused += 1
       throw error
     }
-    for warning in loadedPolicy.warnings { log.warning("\(warning)") }
-    log.info("policy: \(loadedPolicy.policy.rules.count) rules from \(loadedPolicy.file ?? "no file")")
+    announcePolicy()
     handle(.policy(loadedPolicy.policy))
     armTimer()
+  }
+
+  func announcePolicy() {
+    for warning in loadedPolicy.warnings { log.warning("\(warning)") }
+    log.info("policy: \(loadedPolicy.policy.rules.count) rules from \(loadedPolicy.file ?? "no file")")
   }
 
   /// SIGHUP.

@@ -23,12 +23,16 @@ final class FlowManagerDaemon {
   let queue: PacketQueue
   let anchor: ControlSubscriber<AnchorSnapshot>
   let control: ControlServer
+  let queues: TunnelQueues
   /// Standing orders: flows live in the kernel, these have no other place.
   let selectors: StateFile<FlowSelectorEntry>
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
+  /// Where in the flow table the next poll begins.
+  var pollPosition = 0
   var nextTableCheck: Duration
+  var nextTunnelReading: Duration
   /// When counters were last read, and how long that took.
   var lastReading = (end: Duration.zero, length: Duration.zero)
   /// Who waits for the answer to a command.
@@ -40,6 +44,9 @@ final class FlowManagerDaemon {
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
   var selectorWritesFailed: UInt64 = 0
+  var refusals = OncePerMinute()
+  var fullTable = OncePerMinute()
+  var refusedTableFullBefore: UInt64 = 0
   var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
   var policyFilesRefused: UInt64 = 0
   /// The last minute that a rule of the policy was compared with.
@@ -50,6 +57,8 @@ final class FlowManagerDaemon {
   static let nearestSearchLimit = 10_000
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
   static let tableCheckInterval = Duration.seconds(2)
+  /// Counters read in one go, so that first packets do not wait long.
+  static let flowsPerReading = 512
   /// Up to this many flows, every command that shows counters reads them.
   static let alwaysReadFlows = 10_000
   /// With more, such reading takes at most one part in this many of our time, so that first packets do not wait because
@@ -61,10 +70,18 @@ final class FlowManagerDaemon {
     self.log = log
     loop = try EventLoop()
     kernel = try KernelFlowTable(configuration)
-    engine = FlowManagerEngine(configuration.flows)
-    let found = try kernel.adopt()
+    queues = try TunnelQueues(configuration.tunnels)
     selectors = try StateFile(
       directory: configuration.stateDirectory, name: "flow-manager", durability: .powerLoss)
+    var engine = FlowManagerEngine(configuration.flows)
+    let policy = try PolicyFile.load(path: configuration.policyFile)
+    // Before there are flows that it could be about.
+    var effects = engine.handle(.policy(policy.policy), at: Self.now)
+    let chains = try kernel.adopt { flows in
+      effects += engine.handle(.kernelState(flows: flows, chains: []), at: Self.now)
+    }
+    effects += engine.handle(.kernelState(flows: [], chains: chains), at: Self.now)
+    self.engine = consume engine
     queue = try PacketQueue(
       number: configuration.queueNumber, copyRange: PacketDissector.usefulLength,
       maximumLength: configuration.queueLength)
@@ -73,11 +90,14 @@ final class FlowManagerDaemon {
     anchor = try ControlSubscriber(loop: loop, path: configuration.anchorSocket, command: "subscribe")
     nextPoll = SystemClock.monotonic + configuration.pollInterval
     nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
+    nextTunnelReading =
+      configuration.flows.congestion.isEnabled ? SystemClock.monotonic : SystemClock.monotonic + .seconds(1 << 31)
     offeredBefore = try kernel.chainCounters().offeredToQueue
-    try loadPolicy()
-    handle(.kernelState(flows: found.flows, chains: found.chains))
+    loadedPolicy = policy
+    announcePolicy()
+    perform(effects)
     handle(.selectors(selectors.takeRecords()))
-    log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
+    log.info("\(self.engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
 
   /// Until SIGTERM or SIGINT. Table and elements stay: established flows go on.
@@ -123,24 +143,32 @@ final class FlowManagerDaemon {
 
   // MARK: Events
 
-  func handle(_ first: FlowEvent) {
-    var events = [first]
+  func handle(_ event: FlowEvent) { perform(engine.handle(event, at: moment)) }
+
+  private func perform(_ effects: [FlowEffect]) {
+    var outcomes: [FlowEvent] = []
+    perform(effects, &outcomes)
     var next = 0
-    while next < events.count {
-      for effect in engine.handle(events[next], at: moment) {
-        switch effect {
-        case .apply(let identifier, let changes):
-          events.append(.kernelOutcome(identifier, kernel.apply(changes)))
-        case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
-        case .drop(let token): queue.decide(token.rawValue, .drop)
-        case .reply(let token, let result): answer(token, result)
-        case .askAnchor(let question, let request): ask(question, request)
-        case .notify(let notification): publish(notification)
-        case .storeSelector(let entry): keep { try selectors.store(entry, key: "\(entry.identifier)") }
-        case .forgetSelector(let identifier): keep { try selectors.remove(key: "\(identifier)") }
-        }
-      }
+    while next < outcomes.count {
+      perform(engine.handle(outcomes[next], at: moment), &outcomes)
       next += 1
+    }
+  }
+
+  private func perform(_ effects: [FlowEffect], _ outcomes: inout [FlowEvent]) {
+    for effect in effects {
+      switch effect {
+      case .apply(let identifier, let changes):
+        outcomes.append(.kernelOutcome(identifier, kernel.apply(changes)))
+      case .verdict(let token, let mark): queue.decide(token.rawValue, .accept, mark: mark)
+      case .drop(let token): queue.decide(token.rawValue, .drop)
+      case .reply(let token, let result): answer(token, result)
+      case .askAnchor(let question, let request): ask(question, request)
+      case .readCounters(let flows): outcomes.append(.counters(currentCounters(of: flows)))
+      case .notify(let notification): publish(notification)
+      case .storeSelector(let entry): keep { try selectors.store(entry, key: "\(entry.identifier)") }
+      case .forgetSelector(let identifier): keep { try selectors.remove(key: "\(identifier)") }
+      }
     }
   }
 
@@ -169,17 +197,17 @@ final class FlowManagerDaemon {
   func readQueue() {
     var packets: [FlowCore.QueuedPacket] = []
     do {
-      try queue.receive { packet in
+      try queue.receive { packet, octets in
         let dissection: Result<Dissection, DissectionError>
         do throws(DissectionError) {
-          dissection = .success(try PacketDissector.dissect(packet.payload.span.bytes))
+          dissection = .success(try PacketDissector.dissect(octets))
         } catch {
           dissection = .failure(error)
         }
         packets.append(
           FlowCore.QueuedPacket(
             token: PacketToken(rawValue: packet.identifier), mark: packet.mark, dissection: dissection,
-            length: packet.length, dscp: PacketDissector.dscp(packet.payload.span.bytes)))
+            length: packet.length, dscp: PacketDissector.dscp(octets)))
       }
     } catch {
       queueFailures += 1
@@ -217,7 +245,9 @@ final class FlowManagerDaemon {
   func armTimer() {
     do {
       try loop.setDeadline(
-        min(nextPoll, nextTableCheck, anchor.nextDeadline ?? nextPoll, engine.nextDeadline ?? nextPoll))
+        min(
+          nextPoll, nextTableCheck, nextTunnelReading, anchor.nextDeadline ?? nextPoll, engine.nextDeadline ?? nextPoll)
+      )
     } catch {
       log.critical("\(error)")
       loop.stop()
@@ -230,10 +260,12 @@ final class FlowManagerDaemon {
     if SystemClock.monotonic >= nextTableCheck {
       nextTableCheck = SystemClock.monotonic + Self.tableCheckInterval
       checkTable()
+      checkRoom()
     }
+    if SystemClock.monotonic >= nextTunnelReading { readTunnels() }
     if SystemClock.monotonic >= nextPoll {
-      readCounters()
-      nextPoll = SystemClock.monotonic + configuration.pollInterval(after: lastReading.length)
+      let wait = poll()
+      nextPoll = SystemClock.monotonic + wait
     }
     armTimer()
   }
@@ -250,16 +282,56 @@ final class FlowManagerDaemon {
     }
   }
 
-  func readCounters() {
+  /// Flows beyond the bound are counted one by one; who runs us should also read of it.
+  func checkRoom() {
+    let refused = engine.counters.refusedTableFull
+    guard refused > refusedTableFullBefore else { return }
+    fullTable.say(at: SystemClock.monotonic) { _ in
+      log.error(
+        "\(refused - refusedTableFullBefore) packets of new flows passed on the default binding: the table holds \(engine.table.count) flows; raise flows.maximum"
+      )
+      refusedTableFullBefore = refused
+    }
+  }
+
+  /// The next part of the counters of all flows; gives the time until the one after it.
+  private func poll() -> Duration {
     let start = SystemClock.monotonic
+    pollPosition = readCounters(from: pollPosition) ?? 0
+    let parts = max(1, engine.table.count / Self.flowsPerReading)
+    return configuration.pollInterval(after: (SystemClock.monotonic - start) * parts) / parts
+  }
+
+  /// All counters, for those who cannot wait.
+  private func readCounters() {
+    let start = SystemClock.monotonic
+    var position: Int? = 0
+    while let from = position { position = readCounters(from: from) }
+    let end = SystemClock.monotonic
+    lastReading = (end, end - start)
+  }
+
+  /// Reads the counters of some flows; where the next call goes on, nil at the end.
+  private func readCounters(from position: Int) -> Int? {
+    let (tuples, next) = engine.table.tuples(from: position, limit: Self.flowsPerReading)
+    readCounters(of: tuples)
+    return next
+  }
+
+  private func readCounters(of tuples: [FlowSixTuple]) {
+    guard !tuples.isEmpty else { return }
     do throws(LinuxError) {
-      handle(.counters(try kernel.counters()))
-      let end = SystemClock.monotonic
-      lastReading = (end, end - start)
+      handle(.counters(try kernel.counters(of: tuples)))
     } catch {
       kernelReadFailures += 1
       log.error("\(error)")
     }
+  }
+
+  /// For a command: the counters of what it is about, of one flow as they are now.
+  func refreshCounters(of reference: FlowReference) {
+    if case .all = reference { return refreshCounters() }
+    if let flow = try? engine.flow(reference) { readCounters(of: [flow.tuple]) }
   }
 
   /// For commands that show counters: as fresh as the share of time allows.

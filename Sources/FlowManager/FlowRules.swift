@@ -6,32 +6,42 @@ import NetTypes
 /// The nftables rules that take a packet to its tunnel's mark. What each chain does:
 ///
 ///     prerouting   (hook prerouting, priority mangle) to a home prefix? → classify; everything else passes
-///     classify     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
-///     ports        key with the first four octets of the transport header: in `flows`? → chain of the tunnel
+///     classify     TCP or UDP right behind the IPv6 header → ports; everything else → extended
+///     extended     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
+///     ports        key with the first four octets of the transport header: in `flows`? → its tunnel's chain
 ///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
-///     echo, other  key with the identifier, with nothing: in `flows`? → chain of the tunnel
+///     echo, other  key with the identifier, with nothing: in `flows`? → its tunnel's chain
 ///     unknown      count and queue; passes when nobody listens or the queue is full
 ///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
 ///     dropped      (flows that the policy drops) count, drop
-///     marked       a first fragment leaves its mark for the later ones; accept
+///     marked       TCP or UDP right behind the IPv6 header: accept; else → fragmented
+///     fragmented   a first fragment leaves its mark for the later ones, or is counted if there is no room; accept
 ///
-/// `flows` is a verdict map and not a map to marks, because a rule cannot merge a mark from a map with the foreign bits
-/// of a packet's mark before Linux 6.14; the tunnel's own chain can, and counts the tunnel's packets besides.
+/// `flows` gives the number of a tunnel, and `tunnels`, a verdict map, the chain of that number. One step would be enough
+/// if a rule could merge a mark from a map with the foreign bits of a packet's mark (it can from Linux 6.14 on), or if
+/// `flows` were the verdict map; but the kernel looks through a whole verdict map for loops of chains whenever elements
+/// with a chain are added, milliseconds for 100,000 flows. `tunnels` is small and seldom changes.
 ///
 /// Elements carry a counter and no kernel timeout: a lookup does not refresh a timeout, only an update from the packet
 /// path does, and that takes a lock per packet. The Flow Manager reads the counters and removes what is idle. So when it
 /// dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 2
+  private static let version = 3
 
   static let flows = "flows"
+  static let tunnels = NftSet(name: "tunnels", key: [.mark], value: .verdict)
   static let fragments = NftFragmentMap(name: "fragments")
   static let prerouting = "prerouting"
   static let unknown = "unknown"
+  static let fragmented = "fragmented"
   private static let marked = "marked"
   private static let dropped = "dropped"
-  private static let structure = [prerouting, "classify", "ports", "icmp", "echo", "other", unknown, marked, dropped]
+  private static let structure = [
+    prerouting, "classify", "extended", "ports", "icmp", "echo", "other", unknown, marked, fragmented, dropped,
+  ]
+  /// Most packets have these and no extension header, so that nobody need look for one.
+  private static let plainTransports = [TransportProtocol.tcp, .udp]
 
   var key: FlowKeyKind
   var maximumFlows: Int
@@ -40,10 +50,8 @@ struct FlowRules {
 
   private var flowKey: NftFlowKey { NftFlowKey(hasFlowLabel: key == .sixTuple) }
 
-  var flowMap: NftSet {
-    NftSet(
-      name: Self.flows, key: flowKey.fields, value: .verdict, countsHits: true,
-      maximumElements: UInt32(clamping: maximumFlows))
+  var flowMap: NftFlowMap {
+    NftFlowMap(name: Self.flows, key: flowKey, maximumElements: UInt32(clamping: maximumFlows))
   }
 
   /// What a rule in the kernel says about the rest, so that a restart replaces only what differs.
@@ -51,14 +59,15 @@ struct FlowRules {
     RulesetTag(map: mapTag, rules: "\(Self.version) \(queueNumber) \(queue) \(ruleset)")
   }
 
-  var mapTag: String { "\(key.rawValue):\(maximumFlows)" }
+  var mapTag: String { "\(RulesetTag.kindOfMap)\(key.rawValue):\(maximumFlows)" }
 
   // MARK: Steps of a transaction
 
   /// Makes table, map and rules. Elements and tunnel chains stay, unless `rebuildMapWith` gives elements for a new map.
-  func write(_ ruleset: FlowRuleset, into transaction: inout NftTransaction, rebuildMapWith elements: [NftElement]?) {
+  func write(_ ruleset: FlowRuleset, into transaction: inout NftTransaction, rebuildMapWith elements: [NftFlow]?) {
     transaction.addTable()
-    if elements == nil { transaction.addSet(flowMap) }
+    if elements == nil { transaction.addSet(flowMap.set) }
+    transaction.addSet(Self.tunnels)
     transaction.addSet(Self.fragments.set)
     for chain in Self.structure {
       let base = NftBaseChain(hook: .prerouting, priority: NftBaseChain.manglePriority)
@@ -67,8 +76,8 @@ struct FlowRules {
     }
     if let elements {
       transaction.deleteSet(Self.flows)
-      transaction.addSet(flowMap)
-      transaction.addElements(elements, to: Self.flows)
+      transaction.addSet(flowMap.set)
+      transaction.addFlows(elements, to: flowMap)
     }
     let tag = tag(ruleset).comment
     // One rule always, so that there is a place for the tag.
@@ -81,16 +90,29 @@ struct FlowRules {
     writeClassification(into: &transaction)
     writeLookups(into: &transaction)
     transaction.addRule(chain: Self.unknown, [.counter, queue])
-    transaction.addRule(chain: Self.marked, Self.fragments.recordMark(mask: ruleset.markMask))
-    transaction.addRule(chain: Self.marked, [.verdict(.accept)])
+    for transport in Self.plainTransports {
+      transaction.addRule(
+        chain: Self.marked, NftExpression.matchNextHeader(transport.rawValue) + [.verdict(.accept)])
+    }
+    transaction.addRule(chain: Self.marked, [.verdict(.goTo(Self.fragmented))])
+    transaction.addRule(
+      chain: Self.fragmented, Self.fragments.recordMark(mask: ruleset.markMask) + [.verdict(.accept)])
+    transaction.addRule(chain: Self.fragmented, Self.fragments.matchFirst + [.counter])
+    transaction.addRule(chain: Self.fragmented, [.verdict(.accept)])
     transaction.addRule(chain: Self.dropped, [.counter, .verdict(.drop)])
+    transaction.addElements([Self.tunnelElement(.drop)], to: Self.tunnels.name)
   }
 
   private func writeClassification(into transaction: inout NftTransaction) {
-    transaction.addRule(chain: "classify", Self.fragments.restoreMark + [.verdict(.accept)])
+    for transport in Self.plainTransports {
+      transaction.addRule(
+        chain: "classify", NftExpression.matchNextHeader(transport.rawValue) + [.verdict(.goTo("ports"))])
+    }
+    transaction.addRule(chain: "classify", [.verdict(.goTo("extended"))])
+    transaction.addRule(chain: "extended", Self.fragments.restoreMark + [.verdict(.accept)])
     // A later fragment whose first one is not known takes the default binding.
     transaction.addRule(
-      chain: "classify",
+      chain: "extended",
       [
         .extensionHeaderLoad(type: 44, offset: 2, length: 2, into: .word(0)),
         .bitwise(.word(0), into: .word(0), mask: [0xff, 0xf8], xor: [0, 0]),
@@ -98,13 +120,13 @@ struct FlowRules {
       ])
     for transport in TransportProtocol.withLeadingPorts {
       transaction.addRule(
-        chain: "classify",
+        chain: "extended",
         NftExpression.matchTransportProtocol(transport.rawValue) + [.verdict(.goTo("ports"))])
     }
     transaction.addRule(
-      chain: "classify",
+      chain: "extended",
       NftExpression.matchTransportProtocol(TransportProtocol.icmpv6.rawValue) + [.verdict(.goTo("icmp"))])
-    transaction.addRule(chain: "classify", [.verdict(.goTo("other"))])
+    transaction.addRule(chain: "extended", [.verdict(.goTo("other"))])
   }
 
   private func writeLookups(into transaction: inout NftTransaction) {
@@ -123,7 +145,10 @@ struct FlowRules {
     for (chain, ports) in [("ports", NftFlowKey.Ports.leading), ("echo", .echoIdentifier), ("other", .none)] {
       transaction.addRule(
         chain: chain,
-        flowKey.load(ports) + [.lookup(set: Self.flows, key: .word(0), into: .verdict, inverted: false)])
+        flowKey.load(ports) + [
+          .lookup(set: Self.flows, key: .word(0), into: .word(0), inverted: false),
+          .lookup(set: Self.tunnels.name, key: .word(0), into: .verdict, inverted: false),
+        ])
       transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])
     }
   }
@@ -138,6 +163,17 @@ struct FlowRules {
       chain: chainName(tunnel),
       NftExpression.mergeMark(mark, mask: mask) + [.counter, .verdict(.goTo(marked))],
       comment: tunnelComment(mark: mark, mask: mask))
+    transaction.addElements([tunnelElement(tunnel)], to: tunnels.name)
+  }
+
+  /// Nothing must be in the tunnel any more: its flows would meet the queue.
+  static func removeTunnelChain(_ tunnel: TunnelIdentifier, from transaction: inout NftTransaction) {
+    transaction.deleteElements([tunnelElement(tunnel)], from: tunnels.name)
+    transaction.deleteChain(chainName(tunnel))
+  }
+
+  private static func tunnelElement(_ tunnel: TunnelIdentifier) -> NftElement {
+    NftElement(key: NftExpression.hostOrder(tunnel.rawValue), value: .verdict(.goTo(chainName(tunnel))))
   }
 
   static func tunnelComment(mark: UInt32, mask: UInt32) -> String {
@@ -158,6 +194,8 @@ struct FlowRules {
 /// What the first rule says about the table: that it is ours, which map it has, and which rules.
 struct RulesetTag: Hashable {
   private static let start = "flowmob"
+  /// How the tags of maps begin whose values are tunnel numbers.
+  static let kindOfMap = "numbers:"
   /// Key and size of the map.
   var map: String
   /// A digest of the rules.
@@ -178,35 +216,6 @@ struct RulesetTag: Hashable {
   }
 
   var comment: String { "\(Self.start) \(map) \(rules)" }
-}
 
-/// What the user data of an element says, in the form of an nft comment, so that `nft list map` shows it: `flow 7 since
-/// 1700000000`, and words after that for what else must survive a restart. Unknown words are ignored.
-struct FlowElementTag: Hashable {
-  var flow: FlowIdentifier
-  /// Seconds since 1970.
-  var createdAt: UInt32
-  var isPinned: Bool
-
-  init(flow: FlowIdentifier, createdAt: UInt32, isPinned: Bool) {
-    self.flow = flow
-    self.createdAt = createdAt
-    self.isPinned = isPinned
-  }
-
-  init?(userData: [UInt8]) {
-    guard userData.count > 2, userData[0] == 0 else { return nil }
-    let parts = String(decoding: userData[2...].prefix { $0 != 0 }, as: UTF8.self).split(separator: " ")
-    guard parts.count >= 4, parts[0] == "flow", parts[2] == "since", let flow = UInt32(parts[1]),
-      let createdAt = UInt32(parts[3])
-    else { return nil }
-    self.init(flow: FlowIdentifier(rawValue: flow), createdAt: createdAt, isPinned: parts[4...].contains(Self.pinned))
-  }
-
-  private static let pinned: Substring = "pinned"
-
-  var userData: [UInt8] {
-    let text = Array("flow \(flow) since \(createdAt)\(isPinned ? " \(Self.pinned)" : "")".utf8) + [0]
-    return [0, UInt8(text.count)] + text
-  }
+  var hasOurKindOfMap: Bool { map.hasPrefix(Self.kindOfMap) }
 }

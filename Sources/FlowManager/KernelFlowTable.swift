@@ -2,11 +2,14 @@ import DatapathModel
 import FlowCore
 import Glibc
 import LinuxNet
+import NetTypes
 
 /// Our nftables table: carries out the engine's changes, each list in one transaction, and reads back what an earlier
 /// run left. Knows which chains and rules are in the kernel, so that what is already there is not written again.
 final class KernelFlowTable {
   private let socket: NetfilterSocket
+  /// Elements are read by another socket than they are written by, so that what is read may cause changes at once.
+  private let reader: NetfilterSocket
   private let table: NftTable
   private let rules: FlowRules
   /// What is in the kernel.
@@ -15,12 +18,15 @@ final class KernelFlowTable {
   private struct State {
     var exists = false
     var tag: RulesetTag?
+    /// Of another version.
+    var isObsolete = false
     /// Comments of the tunnel chains' rules; empty when unknown.
     var chains: [TunnelIdentifier: String] = [:]
   }
 
   init(_ configuration: FlowManagerConfiguration) throws(LinuxError) {
     socket = try NetfilterSocket()
+    reader = try NetfilterSocket()
     table = NftTable(family: .ipv6, name: configuration.nftTable)
     rules = FlowRules(
       key: configuration.flows.key, maximumFlows: configuration.flows.maximumFlows,
@@ -30,13 +36,17 @@ final class KernelFlowTable {
 
   // MARK: Start and end
 
-  /// Reads what is there. Flows under another key kind are not taken over; their elements go with the next ruleset.
-  func adopt() throws(LinuxError) -> (flows: [KernelFlow], chains: [TunnelIdentifier]) {
+  /// Flows handed over at once by `adopt`: all of a million together would take more memory than the table.
+  private static let adoptedAtOnce = 4_096
+
+  /// Reads what is there; hands over the flows in parts and gives the tunnels that have a chain. Flows under another key
+  /// kind are not taken over; their elements go with the next ruleset.
+  func adopt(_ body: ([KernelFlow]) -> Void) throws(LinuxError) -> [TunnelIdentifier] {
     state = State()
-    guard try socket.tableExists(table) else { return ([], []) }
+    guard try socket.tableExists(table) else { return [] }
     state.exists = true
     let chains = try socket.chains(of: table)
-    guard !chains.isEmpty else { return ([], []) }
+    guard !chains.isEmpty else { return [] }
     state.tag = try Self.tag(of: table, socket)
     for chain in chains where chain.base == nil {
       if let tunnel = FlowRules.tunnel(ofChain: chain.name), tunnel != .drop { state.chains[tunnel] = "" }
@@ -46,8 +56,21 @@ final class KernelFlowTable {
         state.chains[tunnel] = rule.comment ?? ""
       }
     }
-    let flows = try socket.elements(of: FlowRules.flows, in: table).compactMap { flow($0) }
-    return (flows, state.chains.keys.sorted())
+    guard state.tag?.hasOurKindOfMap == true else {
+      // Written by a version of us that kept flows otherwise: everything begins anew.
+      state.chains = [:]
+      state.isObsolete = true
+      return []
+    }
+    var flows: [KernelFlow] = []
+    try reader.forEachFlow(of: rules.flowMap, in: table) { element in
+      flows.append(Self.flow(element))
+      guard flows.count == Self.adoptedAtOnce else { return }
+      body(flows)
+      flows.removeAll(keepingCapacity: true)
+    }
+    body(flows)
+    return state.chains.keys.sorted()
   }
 
   /// The tag in the rules; throws when the table is not ours.
@@ -80,15 +103,17 @@ final class KernelFlowTable {
     do throws(LinuxError) {
       var transaction = NftTransaction(table: table)
       var after = state
-      var elements = ElementRun()
+      var run = ElementRun(map: rules.flowMap)
       for change in changes {
-        if !elements.takes(change, element) {
-          elements.flush(into: &transaction)
+        switch change {
+        case .set(let flow, let replacing): run.add(Self.element(flow), replacing ? .replace : .add, &transaction)
+        case .remove(let tuple): run.add(Self.element(tuple), .remove, &transaction)
+        case .ruleset, .setTunnelChain, .removeTunnelChain:
+          run.flush(into: &transaction)
           try add(change, to: &transaction, &after)
-          _ = elements.takes(change, element)
         }
       }
-      elements.flush(into: &transaction)
+      run.flush(into: &transaction)
       try socket.commit(transaction)
       state = after
       return .applied
@@ -105,10 +130,15 @@ final class KernelFlowTable {
     case .ruleset(let ruleset):
       let tag = rules.tag(ruleset)
       guard tag != after.tag else { return }
-      var kept: [NftElement]?
+      if after.isObsolete {
+        transaction.deleteTable()
+        after = State()
+      }
+      var kept: [NftFlow]?
       if let old = after.tag, old.map != tag.map {
-        let ours = try socket.elements(of: FlowRules.flows, in: table).filter { flow($0) != nil }
-        kept = Array(ours.prefix(rules.maximumFlows))
+        var ours: [NftFlow] = []
+        try reader.forEachFlow(of: rules.flowMap, in: table) { if ours.count < rules.maximumFlows { ours.append($0) } }
+        kept = ours
       }
       rules.write(ruleset, into: &transaction, rebuildMapWith: kept)
       after.exists = true
@@ -120,7 +150,7 @@ final class KernelFlowTable {
       after.chains[tunnel] = comment
     case .removeTunnelChain(let tunnel):
       guard after.chains.removeValue(forKey: tunnel) != nil else { return }
-      transaction.deleteChain(FlowRules.chainName(tunnel))
+      FlowRules.removeTunnelChain(tunnel, from: &transaction)
     case .set, .remove: break
     }
   }
@@ -134,13 +164,15 @@ final class KernelFlowTable {
 
   // MARK: Readings
 
-  /// Counters of all flows.
-  func counters() throws(LinuxError) -> [KernelCounter] {
+  /// Counters of these flows; those without an element are left out.
+  func counters(of tuples: [FlowSixTuple]) throws(LinuxError) -> [KernelCounter] {
     guard state.tag != nil else { return [] }
-    return try socket.elements(of: FlowRules.flows, in: table).compactMap { element in
-      guard let tag = FlowElementTag(userData: element.userData), let counter = element.counter else { return nil }
-      return KernelCounter(flow: tag.flow, count: TrafficCount(packets: counter.packets, octets: counter.octets))
+    var counters: [KernelCounter] = []
+    counters.reserveCapacity(tuples.count)
+    try reader.forEachFlow(among: tuples.map { Self.element($0) }, of: rules.flowMap, in: table) {
+      counters.append(Self.counter($0))
     }
+    return counters
   }
 
   struct ChainCounters {
@@ -148,6 +180,8 @@ final class KernelFlowTable {
     var tunnels: [TunnelIdentifier: TrafficCount] = [:]
     /// Packets that were offered to the queue since the rules were written.
     var offeredToQueue: UInt64 = 0
+    /// First fragments whose mark found no room; their later fragments take the default binding.
+    var fragmentsNotRecorded: UInt64 = 0
   }
 
   func chainCounters() throws(LinuxError) -> ChainCounters {
@@ -157,6 +191,8 @@ final class KernelFlowTable {
       guard let counter = rule.counter else { continue }
       if rule.chain == FlowRules.unknown {
         result.offeredToQueue = counter.packets
+      } else if rule.chain == FlowRules.fragmented {
+        result.fragmentsNotRecorded = counter.packets
       } else if let tunnel = FlowRules.tunnel(ofChain: rule.chain) {
         result.tunnels[tunnel] = TrafficCount(packets: counter.packets, octets: counter.octets)
       }
@@ -166,53 +202,62 @@ final class KernelFlowTable {
 
   // MARK: Elements
 
-  private func element(_ flow: KernelFlow) -> NftElement {
-    NftElement(
-      key: rules.key.key(of: flow.tuple), value: .verdict(.goTo(FlowRules.chainName(flow.tunnel))),
-      userData: FlowElementTag(flow: flow.identifier, createdAt: flow.createdAt, isPinned: flow.isPinned).userData,
-      counter: NftCounter(packets: flow.count.packets, octets: flow.count.octets))
+  private static func element(_ tuple: FlowSixTuple) -> NftFlow {
+    NftFlow(
+      source: tuple.source, destination: tuple.destination, label: tuple.flowLabel,
+      transport: tuple.transport.rawValue, sourcePort: tuple.sourcePort, destinationPort: tuple.destinationPort,
+      tunnel: 0, identifier: 0, createdAt: 0, counter: NftCounter())
   }
 
-  private func element(_ change: FlowMapChange) -> (ElementRun.Kind, NftElement)? {
-    switch change {
-    case .set(let flow, let replacing): (replacing ? .replace : .add, element(flow))
-    case .remove(let tuple): (.remove, NftElement(key: rules.key.key(of: tuple)))
-    case .ruleset, .setTunnelChain, .removeTunnelChain: nil
-    }
+  private static func element(_ flow: KernelFlow) -> NftFlow {
+    var element = element(flow.tuple)
+    element.tunnel = flow.tunnel.rawValue
+    element.identifier = flow.identifier.rawValue
+    element.createdAt = flow.createdAt
+    element.isPinned = flow.isPinned
+    element.counter = NftCounter(packets: flow.count.packets, octets: flow.count.octets)
+    return element
   }
 
-  /// nil for an element that no Flow Manager with our key has made.
-  private func flow(_ element: NftElement) -> KernelFlow? {
-    guard let tuple = rules.key.tuple(ofKey: element.key), let tag = FlowElementTag(userData: element.userData),
-      case .verdict(.goTo(let chain))? = element.value, let tunnel = FlowRules.tunnel(ofChain: chain)
-    else { return nil }
-    let counter = element.counter ?? NftCounter()
-    return KernelFlow(
-      identifier: tag.flow, tuple: tuple, tunnel: tunnel, createdAt: tag.createdAt, isPinned: tag.isPinned,
-      count: TrafficCount(packets: counter.packets, octets: counter.octets))
+  private static func flow(_ element: NftFlow) -> KernelFlow {
+    KernelFlow(
+      identifier: FlowIdentifier(rawValue: element.identifier),
+      tuple: FlowSixTuple(
+        source: element.source, destination: element.destination, flowLabel: element.label,
+        transport: TransportProtocol(rawValue: element.transport), sourcePort: element.sourcePort,
+        destinationPort: element.destinationPort),
+      tunnel: TunnelIdentifier(rawValue: element.tunnel), createdAt: element.createdAt, isPinned: element.isPinned,
+      count: TrafficCount(packets: element.counter.packets, octets: element.counter.octets))
+  }
+
+  private static func counter(_ element: NftFlow) -> KernelCounter {
+    KernelCounter(
+      flow: FlowIdentifier(rawValue: element.identifier),
+      count: TrafficCount(packets: element.counter.packets, octets: element.counter.octets))
   }
 }
 
 /// Neighbouring changes of one kind become one message: moving a tunnel's flows is two messages, whatever their number.
 private struct ElementRun {
   enum Kind { case add, replace, remove }
+  let map: NftFlowMap
   private var kind = Kind.add
-  private var elements: [NftElement] = []
+  private var elements: [NftFlow] = []
 
-  /// false when the change is of another kind than the run so far, or not about an element.
-  mutating func takes(_ change: FlowMapChange, _ element: (FlowMapChange) -> (Kind, NftElement)?) -> Bool {
-    guard let (kind, element) = element(change), elements.isEmpty || kind == self.kind else { return false }
+  init(map: NftFlowMap) { self.map = map }
+
+  mutating func add(_ element: NftFlow, _ kind: Kind, _ transaction: inout NftTransaction) {
+    if kind != self.kind { flush(into: &transaction) }
     self.kind = kind
     elements.append(element)
-    return true
   }
 
   mutating func flush(into transaction: inout NftTransaction) {
     guard !elements.isEmpty else { return }
     switch kind {
-    case .add: transaction.addElements(elements, to: FlowRules.flows)
-    case .replace: transaction.replaceElements(elements, in: FlowRules.flows)
-    case .remove: transaction.deleteElements(elements, from: FlowRules.flows)
+    case .add: transaction.addFlows(elements, to: map)
+    case .replace: transaction.replaceFlows(elements, in: map)
+    case .remove: transaction.deleteFlows(elements, from: map)
     }
     elements.removeAll(keepingCapacity: true)
   }

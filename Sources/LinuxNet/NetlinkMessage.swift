@@ -91,6 +91,16 @@ public struct NetlinkMessage: Hashable, Sendable {
     store(UInt32(bytes.count), at: 0)
   }
 
+  /// Appends what `body` writes, at most `capacity` octets, a multiple of four.
+  mutating func appendRaw(capacity: Int, _ body: (inout RawWriter) -> Void) {
+    withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { memory in
+      var writer = RawWriter(memory)
+      body(&writer)
+      bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: memory[..<writer.count]))
+    }
+    store(UInt32(bytes.count), at: 0)
+  }
+
   /// Appends the message to what goes to the kernel, numbered there: the message itself would be copied for it.
   func append(to datagram: inout [UInt8], sequence: UInt32, acknowledged: Bool) {
     let start = datagram.count

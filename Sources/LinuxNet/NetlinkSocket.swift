@@ -120,6 +120,41 @@ public final class NetlinkSocket {
     throw LinuxError(operation, object, code: EBUSY, advice: "the table kept changing while it was read; try again")
   }
 
+  /// Asks for many answers without keeping any: hands over what follows the header of each, valid during the call only.
+  /// With `.dump`, entries that come and go meanwhile may be missing or come twice.
+  ///
+  /// - Parameter flags: `.dump` for a whole table, `.acknowledge` for a question whose end is acknowledged.
+  func scan(
+    _ message: NetlinkMessage, _ flags: NetlinkFlags, _ operation: String, _ object: String,
+    _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(LinuxError) {
+    var message = message
+    message.flags.formUnion(flags)
+    let number = nextSequence()
+    message.sequence = number
+    try send(message.bytes, operation, object)
+    var finished = false
+    while !finished {
+      let count = try receiveDatagram(operation, object)
+      var failure: LinuxError?
+      buffer.withUnsafeBytes { buffer in
+        RawNetlink.each(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) { header, payload in
+          guard header.nlmsg_seq == number, !finished else { return }
+          switch Int32(header.nlmsg_type) {
+          case NLMSG_ERROR, NLMSG_DONE:
+            // The first word is the status in both.
+            let status = payload.count >= 4 ? payload.loadUnaligned(as: Int32.self) : 0
+            if status < 0 { failure = LinuxError(operation, object, code: -status) }
+            finished = true
+          case NLMSG_NOOP: break
+          default: body(payload)
+          }
+        }
+      }
+      if let failure { throw failure }
+    }
+  }
+
   /// Sends many messages with as few system calls as possible and gives the failures, by index. A failed message does
   /// not stop the later ones. Throws only when the dialogue itself breaks.
   public func batch(_ messages: [NetlinkMessage], _ operation: String) throws(LinuxError) -> [NetlinkBatchFailure] {
@@ -233,6 +268,14 @@ public final class NetlinkSocket {
   private func receive(
     _ operation: String, _ object: String, flags: Int32 = 0, _ body: (ReceivedNetlinkMessage) -> Void
   ) throws(LinuxError) {
+    let count = try receiveDatagram(operation, object, flags: flags)
+    for message in ReceivedNetlinkMessage.messages(in: buffer[..<count]) { body(message) }
+  }
+
+  /// Reads one datagram into `buffer`; its octets.
+  private func receiveDatagram(
+    _ operation: String, _ object: String, flags: Int32 = 0
+  ) throws(LinuxError) -> Int {
     var count: Int
     repeat {
       count = recv(descriptor.rawValue, &buffer, buffer.count, flags | Int32(MSG_TRUNC))
@@ -246,7 +289,7 @@ public final class NetlinkSocket {
     guard count <= buffer.count else {
       throw LinuxError(operation, object, code: EMSGSIZE, advice: "the kernel sent a datagram of \(count) octets")
     }
-    for message in ReceivedNetlinkMessage.messages(in: buffer[..<count]) { body(message) }
+    return count
   }
 }
 

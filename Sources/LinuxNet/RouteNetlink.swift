@@ -7,7 +7,7 @@ import NetTypes
 /// The kernel's objects are values (`Link`, `InterfaceAddress`, `Route`, `RoutingRule`, `Neighbour`), which give
 /// `KernelRequest`s; `run` executes one and `batch` many of them.
 public final class RouteNetlink {
-  private let socket: NetlinkSocket
+  let socket: NetlinkSocket
 
   public init() throws(LinuxError) {
     socket = try NetlinkSocket(protocolNumber: NETLINK_ROUTE)

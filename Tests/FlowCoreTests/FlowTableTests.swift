@@ -59,6 +59,30 @@ import Testing
     #expect(table.sorted.map(\.identifier) == model.values.map(\.0).sorted())
   }
 
+  @Test("A connection is found by its 5-tuple, newest label first, whatever is removed in which order")
+  func connections() throws {
+    var table = FlowTable(maximum: 1_000)
+    let placement = Placement(tunnel: TunnelIdentifier(rawValue: 1), placer: .unknown)
+    func labelled(_ number: Int, _ label: UInt32) -> FlowSixTuple {
+      var tuple = Self.tuple(number)
+      tuple.flowLabel = label
+      return tuple
+    }
+    func newest(_ number: Int) -> UInt32? { table.newestFlow(ofConnection: labelled(number, 99))?.tuple.flowLabel }
+    for label in 1...4 as ClosedRange<UInt32> {
+      for number in 0..<50 {
+        #expect(table.insert(labelled(number, label), placement, node: nil, count: .zero, at: Self.start) != nil)
+      }
+    }
+    #expect((0..<50).allSatisfy { newest($0) == 4 })
+    #expect(newest(50) == nil)
+    // From the front, from the middle, from the end.
+    for (label, expected) in [(4, 3), (2, 3), (3, 1), (1, nil)] as [(UInt32, UInt32?)] {
+      for number in 0..<50 { table.remove(try #require(table.slot(of: labelled(number, label)))) }
+      #expect((0..<50).allSatisfy { newest($0) == expected })
+    }
+  }
+
   @Test("Restored identifiers stay, new ones do not repeat them") func identifiers() {
     var table = FlowTable(maximum: 10)
     let tunnel = TunnelIdentifier(rawValue: 1)

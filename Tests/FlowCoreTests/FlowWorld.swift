@@ -108,6 +108,12 @@ struct FlowWorld {
       case .storeSelector(let entry): stored.append(entry)
       case .forgetSelector(let identifier): stored.removeAll { $0.identifier == identifier }
       case .askAnchor(let question, let request): questions.append((question, request))
+      case .readCounters(let flows):
+        outcomes.append(
+          .counters(
+            map.values.filter { flows.contains($0.identifier) }.map {
+              KernelCounter(flow: $0.identifier, count: $0.count)
+            }))
       }
     }
     outcomes.forEach { handle($0) }
@@ -190,6 +196,11 @@ struct FlowWorld {
 
   /// The kernel counts a packet of the flow.
   mutating func countPacket(_ tuple: FlowSixTuple) { map[tuple]?.count.packets += 1 }
+
+  mutating func count(_ tuple: FlowSixTuple, octets: UInt64) {
+    map[tuple]?.count.packets += octets / 1_000
+    map[tuple]?.count.octets += octets
+  }
 
   mutating func pollCounters() {
     handle(.counters(map.values.map { KernelCounter(flow: $0.identifier, count: $0.count) }))

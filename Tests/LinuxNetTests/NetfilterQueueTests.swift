@@ -54,17 +54,19 @@ struct NetfilterQueueTests {
     for octet: UInt8 in 1...3 {
       try sender.send([UInt8](repeating: octet, count: 500), to: NamespacePair.hostAddress, port: 5000)
     }
-    var seen: [QueuedPacket] = []
+    var seen: [(QueuedPacket, payload: [UInt8])] = []
     while seen.count < 3, waitUntilReadable(queue.descriptor) {
-      try queue.receive { seen.append($0) }
+      try queue.receive { packet, octets in
+        seen.append((packet, octets.withUnsafeBytes { Array($0) }))
+      }
     }
     #expect(seen.count == 3)
-    for packet in seen {
+    for (packet, payload) in seen {
       #expect(packet.length == 548)
-      #expect(packet.payload.count == PacketQueue.defaultCopyRange)
-      #expect(packet.payload.first.map { $0 >> 4 } == 6)
+      #expect(payload.count == PacketQueue.defaultCopyRange)
+      #expect(payload.first.map { $0 >> 4 } == 6)
       #expect(packet.inputInterface != 0)
-      queue.decide(packet.identifier, packet.payload.last == 2 ? .drop : verdict, mark: 1 << 16)
+      queue.decide(packet.identifier, payload.last == 2 ? .drop : verdict, mark: 1 << 16)
     }
     try queue.sendVerdicts()
     #expect(try receiver.receive().first == 1)
@@ -78,7 +80,7 @@ struct NetfilterQueueTests {
     queue.decide(99, .accept)
     try queue.sendVerdicts()
     _ = waitUntilReadable(queue.descriptor)
-    try queue.receive { _ in }
+    try queue.receive { _, _ in }
     #expect(queue.refusedVerdicts == 1)
     #expect(queue.overruns == 0)
   }

@@ -82,7 +82,7 @@ extension FlowManagerEngine {
     switch flow.placer {
     case .operatorRequest: "an operator has moved or added it"
     case .standingOrder: "a standing order has placed it"
-    case .unknown, .defaultBinding, .policy: flow.isPinned ? "it is pinned" : nil
+    case .unknown, .defaultBinding, .policy, .trigger: flow.isPinned ? "it is pinned" : nil
     }
   }
 
@@ -106,6 +106,7 @@ extension PlacementCandidate {
   /// In words, what keeps flows from going there.
   public var obstacle: String? {
     if !isAnswering { return "its gateway does not answer heartbeats" }
+    if isDegraded { return "its path is degraded, see `show degraded`" }
     if let refusal, !servesPrefix { return "its gateway does not serve the prefix: \(refusal)" }
     if !servesPrefix { return "its gateway does not serve the prefix yet" }
     return isCongested ? "congested" : nil

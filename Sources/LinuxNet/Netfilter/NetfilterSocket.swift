@@ -6,7 +6,7 @@ import Glibc
 /// One NETLINK_NETFILTER socket, in the network namespace of the thread that made it. The kernel answers before `send`
 /// returns, so a call takes microseconds and may be made from the event loop. Needs CAP_NET_ADMIN.
 public final class NetfilterSocket {
-  private let socket: NetlinkSocket
+  let socket: NetlinkSocket
 
   /// Octets of the send buffer. A transaction goes out as one datagram: 400,000 elements of flows fit.
   public static let sendBufferOctets: Int32 = 64 << 20

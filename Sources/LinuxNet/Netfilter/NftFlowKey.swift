@@ -107,7 +107,11 @@ public struct NftFragmentMap: Hashable, Sendable {
     ]
   }
 
-  /// For a rule that stands behind the flow lookup: a first fragment with a mark under `mask` records its mark.
+  /// Matches first fragments.
+  public var matchFirst: [NftExpression] { matchOffset(.equal) }
+
+  /// For a rule that stands behind the flow lookup: a first fragment with a mark under `mask` records its mark. Ends the
+  /// rule when there is no room.
   public func recordMark(mask: UInt32) -> [NftExpression] {
     matchOffset(.equal) + NftExpression.matchMark(0, mask: mask, .notEqual) + loadKey + [
       .metaLoad(.mark, into: .word(9)),

@@ -47,6 +47,11 @@ extension NftExpression {
     [.metaLoad(.transportProtocol, into: .word(0)), .compare(.word(0), .equal, [number])]
   }
 
+  /// Matches the Next Header field of the IPv6 header itself.
+  public static func matchNextHeader(_ number: UInt8) -> [NftExpression] {
+    [IPv6Field.nextHeader.load(into: .word(0)), .compare(.word(0), .equal, [number])]
+  }
+
   /// Matches an address of the IPv6 header that lies in `prefix`, or with `.notEqual` one that does not.
   public static func matchPrefix(
     _ prefix: IPv6Prefix, in field: IPv6Field, _ comparison: Comparison = .equal
@@ -79,6 +84,7 @@ public struct IPv6Field: Hashable, Sendable {
 
   /// Version, traffic class and flow label in one word.
   public static let firstWord = IPv6Field(offset: 0, length: 4)
+  public static let nextHeader = IPv6Field(offset: 6, length: 1)
   public static let sourceAddress = IPv6Field(offset: 8, length: 16)
   public static let destinationAddress = IPv6Field(offset: 24, length: 16)
 

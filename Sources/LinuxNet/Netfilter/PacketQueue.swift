@@ -2,14 +2,12 @@ import CLinuxNet
 import Glibc
 
 /// A packet that waits in the kernel for a verdict.
-public struct QueuedPacket: Sendable {
+public struct QueuedPacket: Hashable, Sendable {
   /// Names the packet in its verdict.
   public var identifier: UInt32
   public var mark: UInt32
   /// Interface index; 0 when there is none.
   public var inputInterface: UInt32
-  /// From the network header on; at most the copy range of the queue.
-  public var payload: ArraySlice<UInt8>
   /// Octets of the whole packet.
   public var length: Int
 }
@@ -62,6 +60,12 @@ public final class PacketQueue {
   public static let batchCount = 64
   /// Batches handed over by one `receive`, so that a flood does not starve other handlers of the loop.
   public static let batchesPerReceive = 4
+  /// What a waiting packet takes of the socket's buffer, generously.
+  private static let bufferOctetsPerPacket = 2_048
+  private static let smallestBufferOctets = 8 << 20
+  /// Octets of a verdict with a mark: two headers, the verdict, the mark.
+  private static let verdictOctets = 40
+  private static let markOctets = 8
   /// Octets of netlink framing and attributes around a payload.
   private static let framingOctets = 512
 
@@ -69,15 +73,15 @@ public final class PacketQueue {
   ///
   /// - Parameters:
   ///   - copyRange: octets of each packet that come up.
-  ///   - maximumLength: packets that may wait at once.
-  ///   - bufferOctets: of the socket; a waiting packet takes about 1 KiB of it.
+  ///   - maximumLength: packets that may wait at once; the socket's buffer has room for them.
   /// - Throws: EBUSY when another process has the queue.
   public init(
-    number: UInt16, copyRange: Int = defaultCopyRange, maximumLength: UInt32 = 8192, bufferOctets: Int32 = 8 << 20
+    number: UInt16, copyRange: Int = defaultCopyRange, maximumLength: UInt32 = 8192
   ) throws(LinuxError) {
     self.number = number
     socket = try NetlinkSocket(protocolNumber: NETLINK_NETFILTER)
-    socket.descriptor.setBufferSizes(receive: bufferOctets)
+    socket.descriptor.setBufferSizes(
+      receive: Int32(clamping: max(Self.smallestBufferOctets, Int(maximumLength) * Self.bufferOctetsPerPacket)))
     datagramOctets = copyRange + Self.framingOctets
     guard let batch = cnet_batch_create(UInt32(Self.batchCount), datagramOctets) else {
       throw LinuxError("allocate buffers for", "NFQUEUE \(number)")
@@ -119,8 +123,9 @@ public final class PacketQueue {
     }
   }
 
-  /// Hands over the packets that have arrived, without waiting. Level-triggered polling calls again when more are left.
-  public func receive(_ body: (QueuedPacket) -> Void) throws(LinuxError) {
+  /// Hands over the packets that have arrived, without waiting, each with its octets from the network header on, at most
+  /// the copy range of the queue. Level-triggered polling calls again when more are left.
+  public func receive(_ body: (QueuedPacket, RawSpan) -> Void) throws(LinuxError) {
     for _ in 0..<Self.batchesPerReceive {
       let count = cnet_batch_receive(batch, descriptor, Int32(MSG_DONTWAIT))
       if count < 0 {
@@ -135,28 +140,71 @@ public final class PacketQueue {
       }
       for index in 0..<UInt32(count) {
         let length = min(cnet_batch_length(batch, index), datagramOctets)
-        let datagram = Array(UnsafeBufferPointer(start: cnet_batch_data(batch, index), count: length))
-        for message in ReceivedNetlinkMessage.messages(in: datagram[...]) {
-          if message.type == UInt16(NLMSG_ERROR) {
-            refusedVerdicts += 1
-          } else if let packet = QueuedPacket(message) {
-            body(packet)
-          }
-        }
+        let datagram = UnsafeRawBufferPointer(start: cnet_batch_data(batch, index), count: length)
+        refusedVerdicts += Self.parse(datagram, body)
       }
       if count < Self.batchCount { return }
     }
   }
 
+  /// Hands over the packets of a datagram from the kernel; gives the number of refused verdicts in it.
+  static func parse(_ datagram: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) -> UInt64 {
+    var refused: UInt64 = 0
+    RawNetlink.each(in: datagram) { header, attributes in
+      if header.nlmsg_type == UInt16(NLMSG_ERROR) {
+        refused += 1
+      } else if header.nlmsg_type == UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_PACKET.rawValue) {
+        handOver(attributes, body)
+      }
+    }
+    return refused
+  }
+
+  /// `attributes`: what follows the header of an NFQNL_MSG_PACKET.
+  private static func handOver(_ attributes: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) {
+    func word(_ bytes: UnsafeRawBufferPointer) -> UInt32? {
+      bytes.count >= 4 ? UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)) : nil
+    }
+    var identifier: UInt32?
+    var packet = QueuedPacket(identifier: 0, mark: 0, inputInterface: 0, length: 0)
+    var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+    var length: UInt32?
+    RawAttributes.each(in: attributes, from: MemoryLayout<nfgenmsg>.size) { type, bytes in
+      switch UInt32(type) {
+      // struct nfqnl_msg_packet_hdr starts with the identifier.
+      case NFQA_PACKET_HDR.rawValue: identifier = word(bytes)
+      case NFQA_MARK.rawValue: packet.mark = word(bytes) ?? 0
+      case NFQA_IFINDEX_INDEV.rawValue: packet.inputInterface = word(bytes) ?? 0
+      case NFQA_CAP_LEN.rawValue: length = word(bytes)
+      case NFQA_PAYLOAD.rawValue: payload = bytes
+      default: break
+      }
+    }
+    guard let identifier else { return }
+    packet.identifier = identifier
+    packet.length = length.map { Int($0) } ?? payload.count
+    body(packet, payload.bytes)
+  }
+
   /// Notes the verdict on a packet; `sendVerdicts` tells the kernel. `mark` replaces the whole mark; nil leaves it.
   public func decide(_ identifier: UInt32, _ verdict: PacketVerdict, mark: UInt32? = nil) {
-    var message = NetlinkMessage(
-      netfilter: NFNL_SUBSYS_QUEUE, type: NFQNL_MSG_VERDICT.rawValue, family: UInt8(AF_UNSPEC), resource: number)
-    message.put(
-      NFQA_VERDICT_HDR,
-      bytes: NftExpression.networkOrder(verdict.code) + NftExpression.networkOrder(identifier))
-    if let mark { message.put(NFQA_MARK, networkOrder: mark) }
-    verdicts.append(contentsOf: message.bytes)
+    let length = Self.verdictOctets - (mark == nil ? Self.markOctets : 0)
+    withUnsafeTemporaryAllocation(byteCount: Self.verdictOctets, alignment: 4) { memory in
+      var writer = RawWriter(memory)
+      writer.put(
+        nlmsghdr(
+          nlmsg_len: UInt32(length), nlmsg_type: UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_VERDICT.rawValue),
+          nlmsg_flags: NetlinkFlags.request.rawValue, nlmsg_seq: 0, nlmsg_pid: 0))
+      writer.put(nfgenmsg(nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: number.bigEndian))
+      writer.putHeader(NFQA_VERDICT_HDR, payload: 8)
+      writer.put(verdict.code.bigEndian)
+      writer.put(identifier.bigEndian)
+      if let mark {
+        writer.putHeader(NFQA_MARK, payload: 4)
+        writer.put(mark.bigEndian)
+      }
+      verdicts.append(contentsOf: UnsafeRawBufferPointer(rebasing: memory[..<writer.count]))
+    }
     waiting += 1
   }
 
@@ -210,20 +258,5 @@ extension PacketQueue.Statistics {
       return
     }
     return nil
-  }
-}
-
-extension QueuedPacket {
-  /// nil when the message is not a packet.
-  init?(_ message: ReceivedNetlinkMessage) {
-    guard message.type == UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_PACKET.rawValue) else { return nil }
-    let attributes = message.attributes(after: nfgenmsg.self)
-    // struct nfqnl_msg_packet_hdr starts with the identifier.
-    guard let header = attributes[NFQA_PACKET_HDR]?.payload.prefix(4), header.count == 4 else { return nil }
-    let payload = attributes[NFQA_PAYLOAD]?.payload ?? []
-    self.init(
-      identifier: header.reduce(0) { $0 << 8 | UInt32($1) }, mark: attributes[NFQA_MARK]?.uint32BigEndian ?? 0,
-      inputInterface: attributes[NFQA_IFINDEX_INDEV]?.uint32BigEndian ?? 0, payload: payload,
-      length: attributes[NFQA_CAP_LEN]?.uint32BigEndian.map { Int($0) } ?? payload.count)
   }
 }

@@ -1,0 +1,49 @@
+"""A node with one logical interface loses the access that its flows use: all of them move at once to the other one, and
+the TCP download lives."""
+
+from lib import pcap
+from lib.domain import Domain
+from lib.logical import LogicalNode
+from lib.shell import wait_until
+
+STREAMS = 3
+
+
+def run(domain: Domain) -> None:
+    node = LogicalNode(domain)
+    address = node.start_attached()
+    tcp = domain.tcp(address)
+    streams = [domain.udp(address, port=7000 + 10 * number, source_port=7001 + 10 * number, rate=50)
+               for number in range(STREAMS)]
+    flows = [tcp.flow, *(stream.flow for stream in streams)]
+    gateway = domain.flow(tcp.flow)["gateway"]
+    other = "mag2" if gateway == "mag1" else "mag1"
+    for flow in flows:
+        assert domain.flow(flow)["gateway"] == gateway, f"the flows do not begin together: {domain.flows()}"
+    identifiers = {domain.flow(flow)["id"] for flow in flows}
+    before = domain.flow_manager.counters()
+
+    domain.detach("if1" if gateway == "mag1" else "if2")
+    wait_until(f"all flows have moved to {other}",
+               lambda: all(domain.flow(flow)["gateway"] == other for flow in flows), seconds=15)
+    after = domain.flow_manager.counters()
+    # The download's control connection is a flow as well.
+    moved = after["flows-moved-by-binding"] - before["flows-moved-by-binding"]
+    assert moved >= len(flows), f"{moved} flows moved for the binding that was lost: {after}"
+    assert after["flows-removed-without-tunnel"] == before["flows-removed-without-tunnel"], after
+    assert {domain.flow(flow)["id"] for flow in flows} == identifiers, "flows were not moved but made anew"
+    received = octets(domain, tcp.flow)
+    wait_until("the download goes on", lambda: octets(domain, tcp.flow) > received + 1_000_000, seconds=20)
+    report = tcp.stop()
+    assert report.error is None, f"the download broke: {report.error}"
+    for stream in streams:
+        udp = stream.stop()
+        lost = udp.lost_numbers()
+        # Only what was under way, or sent before the anchor knew.
+        assert not lost or lost[-1] - lost[0] < udp.sent / 2 and udp.received > 0, f"lost: {lost[:10]} of {udp.sent}"
+        assert udp.sent - 1 not in lost, "the last packets are lost still"
+
+
+def octets(domain: Domain, flow: pcap.Flow) -> int:
+    """Over all flow labels that a connection has had: a sender changes it after a retransmission timeout."""
+    return sum(entry["octets"] for entry in domain.flows(flow))
