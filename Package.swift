@@ -94,7 +94,9 @@ let package = Package(
     .target(name: "CAllocationMeter"),
     .executableTarget(
       name: "benchmarks",
-      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser],
+      dependencies: [
+        "PMIPCore", "FlowCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser,
+      ],
       swiftSettings: settings),
 
     tests("ConformanceTests", []),
