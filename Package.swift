@@ -110,7 +110,8 @@ let package = Package(
     .executableTarget(
       name: "benchmarks",
       dependencies: [
-        "PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "SeededRandom", "CAllocationMeter", argumentParser,
+        "PMIPCore", "FlowCore", "MobilityWire", "DatapathModel", "NetTypes", "SeededRandom", "CAllocationMeter",
+        argumentParser,
       ],
       swiftSettings: settings),
 

@@ -5,7 +5,7 @@ import Foundation
 struct Benchmarks: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmarks",
-    abstract: "Measures the protocol core without sockets and kernel.",
+    abstract: "Measures the pure cores without sockets and kernel.",
     discussion: """
       Times are CPU time of the thread, so that another process on the machine counts little. Every ratio has its \
       baseline in the same run. Exit status 1: a bound that docs/performance.md states was missed.
@@ -14,7 +14,7 @@ struct Benchmarks: ParsableCommand {
   enum Name: String, CaseIterable, ExpressibleByArgument {
     // Growth comes first, whatever the order on the command line: what another one has left in memory would be used
     // again and not be counted.
-    case growth, refresh, expiry, allocations
+    case growth, refresh, expiry, allocations, steering
   }
 
   @Argument(help: "What to measure: \(Name.allCases.map(\.rawValue).joined(separator: ", ")); all of it by default.")
@@ -48,6 +48,7 @@ struct Benchmarks: ParsableCommand {
       try (quick ? Refresh(bindings: 4_000, baseline: 200, refreshes: 1_000, runs: 2) : Refresh()).measure()
     case .growth: try (quick ? Growth(bindings: 4_000, runs: 2) : Growth()).measure()
     case .expiry: try (quick ? Expiry(expiring: 400, bindings: 4_000, runs: 2) : Expiry()).measure()
+    case .steering: try (quick ? Steering(flows: 4_000, nodes: 100, admitted: 2_000, runs: 2) : Steering()).measure()
     case .allocations: try (quick ? Allocations(bindings: 4_000, baseline: 2_000) : Allocations()).measure()
     }
   }

@@ -42,7 +42,10 @@ public struct FlowPolicy: Hashable, Sendable {
   }
 
   /// The index of the rule that decides about a flow; nil: none.
-  public func rule(for facts: FlowFacts) -> Int? { rules.firstIndex { $0.match.holds(for: facts) } }
+  public func rule(for facts: FlowFacts) -> Int? {
+    // A rule holds a dozen arrays: read in place, none of them is retained.
+    rules.withUnsafeBufferPointer { rules in rules.indices.first { rules[$0].match.holds(for: facts) } }
+  }
 
   /// A rule that an earlier one leaves nothing to.
   public struct Shadow: Hashable, Sendable {

@@ -9,13 +9,20 @@ public struct NamePattern: Hashable, Sendable {
     octets = Array(text.utf8)
   }
 
-  public func matches(_ name: String) -> Bool { Self.matches(octets, Array(name.utf8), wildcards: true) }
+  public func matches(_ name: String) -> Bool {
+    var name = name
+    return name.withUTF8 { Self.matches(octets, $0, wildcards: true) }
+  }
 
   /// Every name that `other` matches is matched by this pattern too. May say false where that is hard to see.
-  public func covers(_ other: NamePattern) -> Bool { Self.matches(octets, other.octets, wildcards: false) }
+  public func covers(_ other: NamePattern) -> Bool {
+    other.octets.withUnsafeBufferPointer { Self.matches(octets, $0, wildcards: false) }
+  }
 
   /// `wildcards`: a `?` of the pattern takes any octet; else, when `text` is a pattern itself, none that is `*` there.
-  private static func matches(_ pattern: [UInt8], _ text: [UInt8], wildcards: Bool) -> Bool {
+  private static func matches(
+    _ pattern: [UInt8], _ text: UnsafeBufferPointer<UInt8>, wildcards: Bool
+  ) -> Bool {
     let star = UInt8(ascii: "*")
     let one = UInt8(ascii: "?")
     var p = 0

@@ -99,12 +99,21 @@ private struct Choice {
   private mutating func best(
     of target: SteeringTarget, where isWanted: (PlacementCandidate) -> Bool
   ) -> PlacementCandidate? {
-    let meant = candidates.filter { target.matches($0) && isWanted($0) }
-    let usable = meant.filter(\.isUsable)
-    if let way = usable.first(where: { $0.tunnel == current }) ?? usable.first(where: \.isDefault) ?? usable.first {
-      return way
+    var first: Int?
+    var standard: Int?
+    var asked: UInt32?
+    for index in candidates.indices where target.matches(candidates[index]) && isWanted(candidates[index]) {
+      let way = candidates[index]
+      if way.isUsable {
+        if way.tunnel == current { return way }
+        if way.isDefault { standard = standard ?? index }
+        first = first ?? index
+      } else if way.isAnswering, !way.servesPrefix, way.refusal == nil {
+        asked = asked ?? way.binding
+      }
     }
-    if wish == nil { wish = meant.first { $0.isAnswering && !$0.servesPrefix && $0.refusal == nil }?.binding }
+    if let index = standard ?? first { return candidates[index] }
+    wish = wish ?? asked
     return nil
   }
 

@@ -1,7 +1,7 @@
 /// Where a rule may send flows: to accesses of a kind, or to a gateway.
 public enum SteeringTarget: Hashable, Sendable {
-  /// A name for Access Technology Types, RFC 5213 section 8.5 and IANA.
-  case access(String)
+  /// A name for Access Technology Types, RFC 5213 section 8.5 and IANA; type n is bit n of the mask.
+  case access(String, mask: UInt32)
   case gateway(String)
 
   /// The words of operators first, then the names that magd's configuration has for the same.
@@ -16,8 +16,7 @@ public enum SteeringTarget: Hashable, Sendable {
 
   func matches(_ candidate: PlacementCandidate) -> Bool {
     switch self {
-    case .access(let name):
-      Self.accessTypes.first { $0.name == name }?.types.contains(candidate.accessTechnology) ?? false
+    case .access(_, let mask): candidate.accessTechnology < 32 && mask >> UInt32(candidate.accessTechnology) & 1 == 1
     case .gateway(let name): candidate.isNamed(name)
     }
   }
@@ -28,14 +27,16 @@ extension SteeringTarget: CustomStringConvertible {
   public init(_ text: String) {
     if text.hasPrefix(Self.gatewayMark) {
       self = .gateway(String(text.dropFirst(Self.gatewayMark.count)))
+    } else if let access = Self.accessTypes.first(where: { $0.name == text }) {
+      self = .access(text, mask: access.types.reduce(0) { $0 | 1 << UInt32($1) })
     } else {
-      self = Self.accessTypes.contains { $0.name == text } ? .access(text) : .gateway(text)
+      self = .gateway(text)
     }
   }
 
   public var description: String {
     switch self {
-    case .access(let name): name
+    case .access(let name, _): name
     case .gateway(let name): Self.accessTypes.contains { $0.name == name } ? Self.gatewayMark + name : name
     }
   }

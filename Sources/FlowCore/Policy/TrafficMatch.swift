@@ -92,7 +92,7 @@ public struct TrafficMatch: Hashable, Sendable {
   }
 
   private static func holds(_ ranges: [PortRange], _ port: UInt16, _ transport: TransportProtocol) -> Bool {
-    protocolsWithPorts.contains(transport) && ranges.contains { $0.contains(port) }
+    ranges.contains { $0.contains(port) } && protocolsWithPorts.contains(transport)
   }
 
   private static func holds(_ from: UInt64?, _ below: UInt64?, _ value: UInt64?) -> Bool {
