@@ -24,6 +24,8 @@ final class FlowManagerDaemon {
   let anchor: ControlSubscriber<AnchorSnapshot>
   let control: ControlServer
   let queues: TunnelQueues
+  /// Standing orders: flows live in the kernel, these have no other place.
+  let selectors: StateFile<FlowSelectorEntry>
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
@@ -39,12 +41,15 @@ final class FlowManagerDaemon {
   var anchorEventsNotUnderstood: UInt64 = 0
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
+  var selectorWritesFailed: UInt64 = 0
   var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
   var policyFilesRefused: UInt64 = 0
   /// The last minute that a rule of the policy was compared with.
   var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
   static let topic = "flows"
+  /// Bindings whose nodes are compared with a misspelt name.
+  static let nearestSearchLimit = 10_000
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
   static let tableCheckInterval = Duration.seconds(2)
   /// Up to this many flows, every command that shows counters reads them.
@@ -61,6 +66,8 @@ final class FlowManagerDaemon {
     queues = try TunnelQueues(configuration.tunnels)
     engine = FlowManagerEngine(configuration.flows)
     let found = try kernel.adopt()
+    selectors = try StateFile(
+      directory: configuration.stateDirectory, name: "flow-manager", durability: .powerLoss)
     queue = try PacketQueue(
       number: configuration.queueNumber, copyRange: PacketDissector.usefulLength,
       maximumLength: configuration.queueLength)
@@ -74,6 +81,7 @@ final class FlowManagerDaemon {
     offeredBefore = try kernel.chainCounters().offeredToQueue
     try loadPolicy()
     handle(.kernelState(flows: found.flows, chains: found.chains))
+    handle(.selectors(selectors.takeRecords()))
     log.info("\(engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
 
@@ -134,9 +142,22 @@ final class FlowManagerDaemon {
         case .askAnchor(let question, let request): ask(question, request)
         case .readCounters(let flows): events.append(.counters(readCounters(of: flows)))
         case .notify(let notification): publish(notification)
+        case .storeSelector(let entry): keep { try selectors.store(entry, key: "\(entry.identifier)") }
+        case .forgetSelector(let identifier): keep { try selectors.remove(key: "\(identifier)") }
         }
       }
       next += 1
+    }
+  }
+
+  /// An order that cannot be written is valid until the next restart.
+  private func keep(_ change: () throws -> Void) {
+    do {
+      try change()
+      try selectors.flush()
+    } catch {
+      selectorWritesFailed += 1
+      log.error("a standing order could not be stored, a restart would lose it: \(error)")
     }
   }
 
@@ -195,32 +216,6 @@ final class FlowManagerDaemon {
       anchorEventsNotUnderstood += 1
       log.warning("event of the anchor ignored: \(error)")
     }
-  }
-
-  func publish(_ notification: FlowNotification) {
-    switch notification {
-    case .flowAdded(let flow):
-      log.debug("flow \(flow.identifier) added on tunnel \(flow.tunnel): \(flow.tuple)")
-      publish("flow-added", flow)
-    case .flowMoved(let flow, let from, let cause):
-      log.info("flow \(flow.identifier) moved from tunnel \(from) to \(flow.tunnel) (\(cause.rawValue)): \(flow.tuple)")
-      publish("flow-moved", flow, from: from, cause: cause.rawValue)
-    case .flowRemoved(let flow, let cause):
-      log.debug("flow \(flow.identifier) removed (\(cause.rawValue)): \(flow.tuple)")
-      publish("flow-removed", flow, cause: cause.rawValue)
-    case .flowPinned(let flow):
-      log.info("flow \(flow.identifier) \(flow.isPinned ? "pinned to" : "unpinned from") tunnel \(flow.tunnel)")
-      publish(flow.isPinned ? "flow-pinned" : "flow-unpinned", flow)
-    case .kernelRefused(let reason): log.error("the kernel refused a change: \(reason)")
-    case .tunnel(let change): publish(change)
-    }
-  }
-
-  func publish(_ event: String, _ flow: Flow, from: TunnelIdentifier? = nil, cause: String? = nil) {
-    guard control.subscriberCount(topic: Self.topic) > 0 else { return }
-    control.publish(
-      event, topic: Self.topic,
-      FlowEventDocument(flow: FlowDocument(flow, in: engine, now: Self.now), from: from, cause: cause))
   }
 
   // MARK: Time
