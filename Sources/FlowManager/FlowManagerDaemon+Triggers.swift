@@ -72,7 +72,7 @@ extension FlowManagerDaemon {
       document = TunnelEventDocument(gateway: path.gateway, node: path.node)
     }
     log.notice("\(document.text(name))")
-    guard control.subscriberCount(topic: Self.tunnelTopic) > 0 else { return }
+    guard control.hasSubscribers(topic: Self.tunnelTopic) else { return }
     control.publish(name, topic: Self.tunnelTopic, document)
   }
 }
