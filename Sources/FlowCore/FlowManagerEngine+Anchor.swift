@@ -5,7 +5,15 @@ import NetTypes
 extension FlowManagerEngine {
   mutating func takeSnapshot(_ snapshot: AnchorSnapshot, _ work: inout Work) {
     counters.anchorSnapshots += 1
+    let before = mirror.bindings
+    let usable = before.mapValues { usableTunnel($0) }
     mirror.replace(with: snapshot)
+    // The first snapshot tells what there is, not what has come.
+    if !before.isEmpty {
+      for binding in Set(before.keys).union(mirror.bindings.keys).sorted() {
+        noticeAccess(binding, before: usable[binding] ?? nil, work.now)
+      }
+    }
     let wanted = FlowRuleset(markMask: mirror.markMask, homePrefixes: mirror.homePrefixes)
     if ruleset != wanted {
       if ruleset?.markMask != wanted.markMask { for tunnel in chains.keys { chains.updateValue(nil, forKey: tunnel) } }

@@ -4,7 +4,7 @@ import NetTypes
 // What the policy does with flows.
 extension FlowManagerEngine {
   /// Flows that are compared with a new policy at once; between such slices packets and commands have their turn.
-  static let steeringSlice = 1_000
+  static let steeringSlice = 256
   static let steeringPause = Duration.milliseconds(1)
   /// Prefixes that gateways were asked to serve, or have refused, for the policy.
   static let maximumWishes = 4_096
@@ -185,8 +185,8 @@ extension FlowManagerEngine {
   }
 
   mutating func endHoldDowns(_ work: inout Work) {
-    for (identifier, holdDown) in steering.holdDowns.due(work.now.monotonic) {
-      guard let binding = mirror.bindings[identifier], let tunnel = usableTunnel(binding),
+    for (arrival, holdDown) in steering.holdDowns.due(work.now.monotonic) {
+      guard let binding = mirror.bindings[arrival.binding], let tunnel = usableTunnel(binding),
         let node = mirror.node(named: binding.node)
       else { continue }
       var isLimited = false
@@ -196,7 +196,7 @@ extension FlowManagerEngine {
         else { continue }
         if !steer(slot, decision, &work) { isLimited = true }
       }
-      if isLimited { steering.holdDowns.postpone(identifier, holdDown, at: work.now.monotonic) }
+      if isLimited { steering.holdDowns.postpone(arrival, holdDown, at: work.now.monotonic) }
     }
   }
 

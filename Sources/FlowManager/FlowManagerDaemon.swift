@@ -106,7 +106,10 @@ final class FlowManagerDaemon {
         metadata: ["bindings": "\(snapshot.bindings.count)", "tunnels": "\(snapshot.tunnels.count)"])
       handle(.anchorSnapshot(snapshot))
     }
-    anchor.onEvent = { [unowned self] event in take(event) }
+    anchor.onEvent = { [unowned self] event in
+      take(event)
+      armTimer()
+    }
     anchor.onDisconnect = { [unowned self] reason in
       guard !engine.mirror.isStale || anchor.failures == 1 else { return }
       log.warning("anchor away, its last word stays valid: \(reason)")

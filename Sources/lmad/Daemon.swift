@@ -289,7 +289,8 @@ final class Daemon {
     case .gatewayChanged(let gateway, let change):
       event = .gatewayChanged(
         AnchorGateway(
-          name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue))
+          name: gateway.name, address: gateway.address, path: gateway.path.rawValue, change: change.rawValue,
+          roundTripMicroseconds: gateway.roundTrip?.microseconds))
     }
     switch event {
     case .tunnelAdded(let tunnel), .tunnelRemoved(let tunnel):
@@ -314,7 +315,8 @@ final class Daemon {
       let status = outcome.status.map { "status \($0.rawValue)" } ?? "no answer"
       log.info("revocation of \(outcome.node?.displayText ?? "all nodes") at \(outcome.gateway): \(status)")
     case .gatewayChanged(let gateway, let change):
-      log.warning("gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
+      log.log(
+        level: change == .delay ? .debug : .warning, "gateway \(gateway.name) (\(gateway.address)): \(change.rawValue)")
     }
   }
 
@@ -430,7 +432,8 @@ final class Daemon {
       id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
       mark: configuration.core.markLayout.mark(of: tunnel.identifier),
       interface: datapath.deviceName(of: tunnel.identifier),
-      isUnreachable: core.path(to: tunnel.remote) == .unreachable)
+      isUnreachable: core.path(to: tunnel.remote) == .unreachable,
+      roundTripMicroseconds: core.roundTrip(to: tunnel.remote)?.microseconds)
   }
 
   private func gatewayName(_ address: IPv6Address) -> String {

@@ -227,6 +227,57 @@ import Testing
     #expect(world.packet(.flow(World.tuple(81))) == 0x2_0000)
   }
 
+  @Test("An access that came while the anchor was away has come when the anchor is back") func snapshotArrival() {
+    var world = Self.world([Self.rule("all", Self.prefer("lte"), moveBack: .seconds(5))], [Self.wlan])
+    world.packet(.flow(World.tuple(80)))
+    world.handle(.anchorLost)
+    world.handle(.anchorSnapshot(World.snapshot([Self.wlan, Self.lte])))
+    #expect(world.tunnel(of: World.tuple(80)) == World.one)
+    world.clock += .seconds(5)
+    world.handle(.deadlineReached)
+    #expect(world.tunnel(of: World.tuple(80)) == World.two)
+  }
+
+  @Test("explain: which rule, why not the others, what keeps flows from the other ways") func explain() throws {
+    var world = Self.world(
+      [
+        Self.rule("voice", .drop) { $0.dscps = [46] },
+        Self.rule("udp", Self.prefer("wlan")) { $0.protocols = [.udp] },
+        Self.rule("tcp", Self.prefer("lte"), moveBack: .seconds(30), moves: 3) { $0.protocols = [.tcp] },
+        Self.rule("rest", .stick),
+      ], [Self.wlan])
+    world.packet(.flow(World.tuple(80)), dscp: 0)
+    world.handle(change(Self.lte))
+    world.clock += .seconds(10)
+    func explain(_ reference: FlowReference) throws -> PolicyExplanation {
+      try world.engine.explain(reference, at: FlowMoment(monotonic: world.clock, secondsSince1970: 0))
+    }
+    let flow = FlowReference.identifier(FlowIdentifier(rawValue: 1))
+    var explanation = try explain(flow)
+    #expect(explanation.rules.map(\.failure) == ["DSCP 0 is not in 46", "protocol tcp is not in udp", nil, nil])
+    #expect(explanation.rules.map(\.decides) == [false, false, true, false])
+    #expect(explanation.decision.way == .tunnel(World.two))
+    #expect(explanation.flow?.placer == .policy && explanation.exemption == nil)
+    #expect(explanation.movesUsed == 0 && explanation.movesAllowed == 3)
+    #expect(explanation.holdDowns.map(\.remaining) == [.seconds(20)])
+    #expect(explanation.candidates.map(\.accessName) == ["wlan", "lte"])
+    world.clock += .seconds(20)
+    world.handle(.deadlineReached)
+    _ = world.command(.pin(flow, true))
+    explanation = try explain(flow)
+    #expect(explanation.movesUsed == 1 && explanation.holdDowns.isEmpty && explanation.exemption == "it is pinned")
+    // A flow that there is not yet.
+    world.handle(.anchorEvent(.gatewayChanged(World.gateway(2, path: "unreachable"))))
+    let tuple = World.tuple(99)
+    let selector = FlowSelector(
+      source: .host(tuple.source), destination: .host(tuple.destination), flowLabel: tuple.flowLabel, transport: .tcp,
+      sourcePort: 99, destinationPort: tuple.destinationPort)
+    explanation = try explain(.selector(selector))
+    #expect(explanation.flow == nil && explanation.decision.reason == .noTarget)
+    #expect(explanation.candidates.map(\.obstacle) == [nil, "its gateway does not answer heartbeats"])
+    #expect(throws: FlowRefusal.self) { try explain(.identifier(FlowIdentifier(rawValue: 9))) }
+  }
+
   @Test("A gateway that answers again is an access that has come back") func gatewayBack() {
     var world = Self.world([Self.rule("all", Self.prefer("lte"), moveBack: .seconds(5))])
     world.packet(.flow(World.tuple(80)))

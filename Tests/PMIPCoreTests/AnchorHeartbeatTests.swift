@@ -37,6 +37,27 @@ struct AnchorHeartbeatTests {
     #expect(lab.count(.gatewayPathsFailed) == 0)
   }
 
+  @Test("The round-trip time is smoothed, and told when it was measured first and when it changes by an eighth")
+  func roundTrip() {
+    var lab = Self.lab()
+    lab.send(.attach)
+    lab.pass(.milliseconds(20))
+    lab.respond(to: 1)
+    #expect(lab.delays == [.milliseconds(20)])
+    lab.pass(.milliseconds(10_004))
+    lab.respond(to: 2)
+    #expect(lab.delays == [], "24 ms are a small step of the average")
+    #expect(lab.anchor.roundTrip(to: Lab.mag1) == .microseconds(20_500))
+    lab.pass(.milliseconds(10_036))
+    lab.respond(to: 3)
+    #expect(lab.delays == [.microseconds(25_437) + .nanoseconds(500)])
+    lab.respond(to: 3)
+    #expect(lab.delays == [])
+    // A gateway that does not answer any more has no delay.
+    lab.pass(.seconds(60))
+    #expect(lab.anchor.roundTrip(to: Lab.mag1) == nil)
+  }
+
   @Test("Off by default: none is sent, each is answered")
   func offByDefault() {
     var lab = Lab()
@@ -317,8 +338,17 @@ extension AnchorLab {
 
   func heartbeatRequests(to gateway: IPv6Address) -> [Heartbeat] { heartbeatsSent.filter { !$0.isResponse } }
 
+  var delays: [Duration?] {
+    effects.compactMap { effect -> Duration?? in
+      if case .notify(.gatewayChanged(let gateway, .delay)) = effect { gateway.roundTrip } else { nil }
+    }
+  }
+
+  /// Of the path; delays have a test of their own.
   var gatewayChanges: [GatewayChange] {
-    effects.compactMap { if case .notify(.gatewayChanged(_, let change)) = $0 { change } else { nil } }
+    effects.compactMap {
+      if case .notify(.gatewayChanged(_, let change)) = $0, change != .delay { change } else { nil }
+    }
   }
 
   var removalCauses: [RemovalCause] {

@@ -96,6 +96,7 @@ struct HoldDowns: Sendable {
   struct Arrival: Hashable, Sendable {
     var binding: UInt32
     var since: Duration
+    var due: Duration
   }
 
   private struct Queue: Sendable {
@@ -118,41 +119,46 @@ struct HoldDowns: Sendable {
   mutating func arrived(_ binding: UInt32, at now: Duration) {
     guard !queues.isEmpty else { return }
     since[binding] = now
-    for index in queues.indices { queues[index].arrivals.append(Arrival(binding: binding, since: now)) }
+    for index in queues.indices {
+      queues[index].arrivals.append(Arrival(binding: binding, since: now, due: now + queues[index].holdDown))
+    }
   }
 
   mutating func left(_ binding: UInt32) { since[binding] = nil }
 
   /// The binding is looked at again after another hold-down.
-  mutating func postpone(_ binding: UInt32, _ holdDown: Duration, at now: Duration) {
+  mutating func postpone(_ arrival: Arrival, _ holdDown: Duration, at now: Duration) {
     guard let index = queues.firstIndex(where: { $0.holdDown == holdDown }) else { return }
-    since[binding] = now
-    queues[index].arrivals.append(Arrival(binding: binding, since: now))
+    since[arrival.binding] = arrival.since
+    queues[index].arrivals.append(Arrival(binding: arrival.binding, since: arrival.since, due: now + holdDown))
   }
 
   var nextDeadline: Duration? {
     queues.compactMap { queue in
-      queue.first < queue.arrivals.count ? queue.arrivals[queue.first].since + queue.holdDown : nil
+      queue.first < queue.arrivals.count ? queue.arrivals[queue.first].due : nil
     }.min()
   }
 
   /// Bindings whose hold-down is over, with it.
-  mutating func due(_ now: Duration) -> [(binding: UInt32, holdDown: Duration)] {
-    var result: [(binding: UInt32, holdDown: Duration)] = []
+  mutating func due(_ now: Duration) -> [(arrival: Arrival, holdDown: Duration)] {
+    var result: [(arrival: Arrival, holdDown: Duration)] = []
     for index in queues.indices {
       let holdDown = queues[index].holdDown
       while queues[index].first < queues[index].arrivals.count {
         let arrival = queues[index].arrivals[queues[index].first]
-        guard arrival.since + holdDown <= now else { break }
+        guard arrival.due <= now else { break }
         queues[index].first += 1
-        if since[arrival.binding] == arrival.since { result.append((arrival.binding, holdDown)) }
+        guard since[arrival.binding] == arrival.since else { continue }
+        result.append((arrival, holdDown))
+        // The longest hold-down is over.
+        if index == queues.count - 1 { since[arrival.binding] = nil }
       }
-      if queues[index].first == queues[index].arrivals.count {
-        queues[index].arrivals.removeAll()
+      // What is over leaves the array when it is the larger part.
+      if queues[index].first > queues[index].arrivals.count / 2 {
+        queues[index].arrivals.removeFirst(queues[index].first)
         queues[index].first = 0
       }
     }
-    if queues.allSatisfy(\.arrivals.isEmpty) { since = [:] }
     return result
   }
 

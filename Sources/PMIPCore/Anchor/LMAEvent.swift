@@ -84,6 +84,8 @@ public struct NotificationFailure: Hashable, Sendable, Codable {
 
 public enum GatewayChange: String, Hashable, Sendable, Codable {
   case unreachable, reachable, restarted
+  /// The round-trip time was measured, or has become another one.
+  case delay
 }
 
 /// A gateway as the outside sees it.
@@ -96,6 +98,8 @@ public struct GatewaySummary: Hashable, Sendable, Codable {
   public var restartCounter: UInt32?
   /// Heartbeat requests in a row without an answer.
   public var missedHeartbeats: Int
+  /// Of heartbeats, smoothed; nil: not measured.
+  public var roundTrip: Duration?
   public var bindings: Int
 }
 

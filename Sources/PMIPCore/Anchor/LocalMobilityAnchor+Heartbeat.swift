@@ -4,6 +4,7 @@ import NetTypes
 /// What an anchor keeps about a gateway besides its bindings.
 struct GatewayPeer: Hashable, Sendable {
   var heartbeat = HeartbeatExchange()
+  var roundTrip = RoundTripMeter()
   var answeredRevocations = AnsweredRevocations()
   /// It has answered an indication with a Binding Error.
   var lacksRevocation = false
@@ -40,8 +41,14 @@ extension LocalMobilityAnchor {
       return counters.count(.heartbeatResponsesUnmatched)
     }
     counters.count(.heartbeatResponsesReceived)
+    let isMeasured =
+      !heartbeat.flags.contains(.unsolicited)
+      && peer.roundTrip.answered(heartbeat.sequence, at: turn.now.monotonic)
     peers[source] = peer
     for change in changes { pathChanged(change, of: source, &turn) }
+    if isMeasured, let policy = gateways[source] {
+      turn.notify(.gatewayChanged(summary(policy, at: source), .delay))
+    }
   }
 
   mutating func receive(_ error: BindingError, source: IPv6Address, _ turn: inout Turn) {
@@ -65,6 +72,7 @@ extension LocalMobilityAnchor {
       return
     }
     let (request, change) = peer.heartbeat.nextRequest(missingAllowed: settings.missingAllowed)
+    peer.roundTrip.sent(request.sequence, at: turn.now.monotonic)
     peers[gateway] = peer
     counters.count(.heartbeatRequestsSent)
     turn.send(.heartbeat(request), from: peer.anchorAddress, to: gateway)
@@ -135,11 +143,16 @@ extension LocalMobilityAnchor {
     }
   }
 
+  /// To the gateway and back, as heartbeats have measured it; nil: not measured, or the gateway does not answer now.
+  public func roundTrip(to gateway: IPv6Address) -> Duration? {
+    peers[gateway].flatMap { $0.heartbeat.path == .reachable ? $0.roundTrip.smoothed : nil }
+  }
+
   func summary(_ gateway: GatewayPolicy, at address: IPv6Address) -> GatewaySummary {
     let heartbeat = peers[address]?.heartbeat
     return GatewaySummary(
       name: gateway.name, address: address, ordering: gateway.ordering, path: heartbeat?.path ?? .unknown,
       restartCounter: heartbeat?.restartCounter, missedHeartbeats: heartbeat?.missing ?? 0,
-      bindings: cache.count(at: address))
+      roundTrip: roundTrip(to: address), bindings: cache.count(at: address))
   }
 }
