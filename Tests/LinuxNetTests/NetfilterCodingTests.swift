@@ -144,14 +144,20 @@ struct NetfilterCodingTests {
     message.put(NFQA_MARK, networkOrder: UInt32(0x0010_0000))
     message.put(NFQA_CAP_LEN, networkOrder: UInt32(1500))
     message.put(NFQA_PAYLOAD, bytes: [0x60, 0, 0, 0])
-    func packets(_ bytes: some Collection<UInt8>) -> [QueuedPacket] {
-      ReceivedNetlinkMessage.messages(in: Array(bytes)[...]).compactMap(QueuedPacket.init)
+    func packets(_ bytes: some Collection<UInt8>) -> [(QueuedPacket, payload: [UInt8])] {
+      var seen: [(QueuedPacket, payload: [UInt8])] = []
+      Array(bytes).withUnsafeBytes { datagram in
+        _ = PacketQueue.read(datagram) { packet, octets in
+          seen.append((packet, octets.withUnsafeBytes { Array($0) }))
+        }
+      }
+      return seen
     }
-    let packet = try #require(packets(message.bytes).first)
+    let (packet, payload) = try #require(packets(message.bytes).first)
     #expect(packet.identifier == 0x0102)
     #expect(packet.mark == 0x0010_0000)
     #expect(packet.length == 1500)
-    #expect(Array(packet.payload) == [0x60, 0, 0, 0])
+    #expect(payload == [0x60, 0, 0, 0])
     for length in 0..<message.bytes.count { #expect(packets(message.bytes.prefix(length)).isEmpty) }
     #expect(packets(NetlinkMessage(type: UInt16(NLMSG_NOOP)).bytes).isEmpty)
   }

@@ -141,16 +141,23 @@ public final class PacketQueue {
       for index in 0..<UInt32(count) {
         let length = min(cnet_batch_length(batch, index), datagramOctets)
         let datagram = UnsafeRawBufferPointer(start: cnet_batch_data(batch, index), count: length)
-        RawNetlink.each(in: datagram) { header, attributes in
-          if header.nlmsg_type == UInt16(NLMSG_ERROR) {
-            refusedVerdicts += 1
-          } else if header.nlmsg_type == UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_PACKET.rawValue) {
-            Self.handOver(attributes, body)
-          }
-        }
+        refusedVerdicts += UInt64(Self.read(datagram, body))
       }
       if count < Self.batchCount { return }
     }
+  }
+
+  /// Hands over the packets in a datagram; the number of refused verdicts among its messages.
+  static func read(_ datagram: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) -> Int {
+    var refused = 0
+    RawNetlink.each(in: datagram) { header, attributes in
+      if header.nlmsg_type == UInt16(NLMSG_ERROR) {
+        refused += 1
+      } else if header.nlmsg_type == UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_PACKET.rawValue) {
+        handOver(attributes, body)
+      }
+    }
+    return refused
   }
 
   /// `attributes`: what follows the header of an NFQNL_MSG_PACKET.
