@@ -147,7 +147,7 @@ struct NetfilterCodingTests {
     func packets(_ bytes: some Collection<UInt8>) -> [(QueuedPacket, payload: [UInt8])] {
       var seen: [(QueuedPacket, payload: [UInt8])] = []
       Array(bytes).withUnsafeBytes { datagram in
-        _ = PacketQueue.read(datagram) { packet, octets in
+        _ = PacketQueue.deliver(datagram) { packet, octets in
           seen.append((packet, octets.withUnsafeBytes { Array($0) }))
         }
       }

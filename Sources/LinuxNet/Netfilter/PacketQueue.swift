@@ -141,14 +141,14 @@ public final class PacketQueue {
       for index in 0..<UInt32(count) {
         let length = min(cnet_batch_length(batch, index), datagramOctets)
         let datagram = UnsafeRawBufferPointer(start: cnet_batch_data(batch, index), count: length)
-        refusedVerdicts += UInt64(Self.read(datagram, body))
+        refusedVerdicts += UInt64(Self.deliver(datagram, body))
       }
       if count < Self.batchCount { return }
     }
   }
 
   /// Hands over the packets in a datagram; the number of refused verdicts among its messages.
-  static func read(_ datagram: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) -> Int {
+  static func deliver(_ datagram: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) -> Int {
     var refused = 0
     RawNetlink.each(in: datagram) { header, attributes in
       if header.nlmsg_type == UInt16(NLMSG_ERROR) {
