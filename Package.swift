@@ -46,6 +46,7 @@ let package = Package(
   ],
   targets: [
     // Pure: no sockets, no clock, no Foundation.
+    module("SeededRandom"),
     module("NetTypes"),
     module("DatapathModel", ["NetTypes"]),
     module("MobilityWire", ["NetTypes"]),
@@ -60,7 +61,7 @@ let package = Package(
     module(
       "DomainSimulation",
       [
-        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore",
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "FlowCore", "SeededRandom",
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .executableTarget(
@@ -72,13 +73,25 @@ let package = Package(
     module("Datapath", ["NetTypes", "DatapathModel", "LinuxNet", logging]),
     module("DaemonKit", ["NetTypes", "LinuxNet", argumentParser, logging, .product(name: "Yams", package: "Yams")]),
 
+    // What lmad and magd have in common.
+    module(
+      "SignallingKit",
+      [
+        "NetTypes", "MobilityWire", "DatapathModel", "PMIPCore", "LinuxNet", "Datapath", "DaemonKit", argumentParser,
+        logging,
+      ]),
+
     // libpcap, for `lmad decode --pcap` only.
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
     // Programs.
     program(
-      "lmad", ["PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore", "CPcap"]),
-    program("magd", ["PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+      "lmad",
+      [
+        "SignallingKit", "PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore",
+        "CPcap",
+      ]),
+    program("magd", ["SignallingKit", "PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector"),
     program("BondingPolicy", ["MobilityWire"]),
@@ -96,15 +109,20 @@ let package = Package(
     .target(name: "CAllocationMeter"),
     .executableTarget(
       name: "benchmarks",
-      dependencies: ["PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "CAllocationMeter", argumentParser],
+      dependencies: [
+        "PMIPCore", "MobilityWire", "DatapathModel", "NetTypes", "SeededRandom", "CAllocationMeter", argumentParser,
+      ],
       swiftSettings: settings),
 
+    .target(name: "TestSupport", dependencies: ["SeededRandom"], path: "Tests/TestSupport", swiftSettings: settings),
     tests("ConformanceTests", []),
     tests("NetTypesTests", ["NetTypes"]),
-    tests("MobilityWireTests", ["MobilityWire", "NetTypes"], resources: [.copy("Fixtures")]),
-    tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes"]),
-    tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel"]),
-    tests("PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation"]),
+    tests(
+      "MobilityWireTests", ["MobilityWire", "NetTypes", "SeededRandom", "TestSupport"], resources: [.copy("Fixtures")]),
+    tests("MobilityDocumentsTests", ["MobilityDocuments", "MobilityWire", "NetTypes", "SeededRandom", "TestSupport"]),
+    tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel", "SeededRandom"]),
+    tests(
+      "PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation", "SeededRandom"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),

@@ -4,10 +4,10 @@ import NetTypes
 import PMIPCore
 
 /// An anchor between gateways that send anything, an operator, and a `FuzzedKernel`; killed and started again at will.
-struct FuzzedAnchor {
+struct FuzzedAnchor: FuzzedDaemon {
   private var anchor: LocalMobilityAnchor
-  private var clock = FuzzedClock()
-  private var kernel = FuzzedKernel()
+  var clock = FuzzedClock()
+  var kernel = FuzzedKernel()
   /// What the state file holds, and what it held some time ago.
   private var records: [BindingIdentifier: BindingRecord] = [:]
   private var olderRecords: [BindingIdentifier: BindingRecord] = [:]
@@ -15,8 +15,7 @@ struct FuzzedAnchor {
   /// What a subscriber of the control socket knows.
   private var subscriber: [BindingIdentifier: BindingSummary] = [:]
   private var subscribedTunnels: Set<TunnelDescription> = []
-  /// For retransmissions and duplicates.
-  private var received: [LMAEvent] = []
+  var received: [LMAEvent] = []
   /// What waits for an answer of a gateway.
   private var requests: [(message: MobilityMessage, gateway: IPv6Address, anchor: IPv6Address)] = []
   /// Of `servePrefixes`, without an answer so far.
@@ -24,20 +23,20 @@ struct FuzzedAnchor {
   private var lastQuestion: UInt64 = 0
   private var restarts: UInt32 = 1
   private var sequence: UInt16 = 0
-  private var input: FuzzInput
+  var input: FuzzInput
   private let trace: ((String) -> Void)?
 
-  static func run(_ octets: [UInt8], _ trace: ((String) -> Void)?) throws(FuzzFailure) {
-    var fuzzed = Self(octets, trace)
-    try fuzzed.handle(.started(restartCounter: 1, sessionsLost: false))
-    while !fuzzed.input.isAtEnd { try fuzzed.step() }
-    try fuzzed.settle()
-  }
-
-  private init(_ octets: [UInt8], _ trace: ((String) -> Void)?) {
+  init(_ octets: [UInt8], _ trace: ((String) -> Void)?) {
     input = FuzzInput(octets)
     self.trace = trace
     anchor = LocalMobilityAnchor(configuration: Self.configuration(&input))
+  }
+
+  var nextDeadline: Duration? { anchor.nextDeadline }
+  var desiredDatapath: DatapathSnapshot { anchor.desiredDatapath }
+  var counted: UInt64 { anchor.counters.list.reduce(0) { $0 + $1.value } }
+  var unsettled: String? {
+    questions.isEmpty ? nil : "nobody has answered the questions \(questions.map(\.rawValue).sorted())"
   }
 
   /// Small enough that every limit is reached.
@@ -83,7 +82,7 @@ struct FuzzedAnchor {
 
   // MARK: Events
 
-  private mutating func step() throws(FuzzFailure) {
+  mutating func step() throws(FuzzFailure) {
     switch input.octet() % 24 {
     case 0...4: try receive(.bindingUpdate(update()))
     case 5:
@@ -92,7 +91,7 @@ struct FuzzedAnchor {
       }
     case 6: if let message = input.anyMessage(anchor.configuration.codePoints) { try receive(message) }
     case 7: if let event = input.chooseIfAny(received) { try handle(event) }
-    case 8, 9, 10: if let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
+    case 8, 9, 10: try answerOfKernel()
     case 11: clock.pass(&input)
     case 12: try reachDeadline()
     case 13:
@@ -124,13 +123,9 @@ struct FuzzedAnchor {
   private mutating func receive(
     _ message: MobilityMessage, from source: IPv6Address? = nil, to destination: IPv6Address? = nil
   ) throws(FuzzFailure) {
-    let event = LMAEvent.message(
+    try receive(
       message, source: source ?? input.choose(FuzzedDomain.gateways),
       destination: destination ?? input.choose(FuzzedDomain.anchors))
-    received.append(event)
-    let counted = anchor.counters.list.reduce(0) { $0 + $1.value }
-    try handle(event)
-    try require(counted < anchor.counters.list.reduce(0) { $0 + $1.value }, "a message was not counted")
   }
 
   /// A gateway answers a heartbeat or an Update Notification.
@@ -200,23 +195,6 @@ struct FuzzedAnchor {
       lifetime: BindingLifetime(rawValue: input.choose([75, 0, 1, .max])), options: options)
   }
 
-  private mutating func answered(_ effect: EffectID, _ outcome: DatapathOutcome) throws(FuzzFailure) {
-    try handle(.datapathOutcome(effect, outcome))
-    // When nothing is under way that an old picture could undo.
-    if kernel.isBroken, kernel.isIdle { kernel.reconcile(anchor.desiredDatapath) }
-  }
-
-  private mutating func reachDeadline() throws(FuzzFailure) {
-    guard let deadline = anchor.nextDeadline else { return }
-    clock.pass(to: deadline)
-    // What is due is less than the bindings and the requests that wait.
-    for _ in 0...64 {
-      guard let next = anchor.nextDeadline, next <= clock.now.monotonic else { return }
-      try handle(.deadlineReached)
-    }
-    throw FuzzFailure(description: "the deadlines that are due do not end")
-  }
-
   /// Killed, and started with what was written; perhaps with an older state file or another configuration.
   private mutating func restart() throws(FuzzFailure) {
     let variant = input.octet()
@@ -258,25 +236,9 @@ struct FuzzedAnchor {
     }
   }
 
-  /// The kernel has answered, and all that is due has happened.
-  private mutating func settle() throws(FuzzFailure) {
-    while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
-    for _ in 0..<64 {
-      try reachDeadline()
-      while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
-      if questions.isEmpty { return }
-    }
-    throw FuzzFailure(description: "nobody has answered the questions \(questions.map(\.rawValue).sorted())")
-  }
-
   // MARK: Effects
 
-  private mutating func handle(_ event: LMAEvent) throws(FuzzFailure) {
-    try run(event)
-    try check()
-  }
-
-  private mutating func run(_ event: LMAEvent) throws(FuzzFailure) {
+  mutating func run(_ event: LMAEvent) throws(FuzzFailure) {
     trace?("\(clock.now.monotonic) <- \(event)")
     for effect in anchor.handle(event, at: clock.now) {
       trace?("  -> \(effect)")
@@ -319,7 +281,7 @@ struct FuzzedAnchor {
 
   // MARK: What holds after every event
 
-  private func check() throws(FuzzFailure) {
+  func check() throws(FuzzFailure) {
     let bindings = anchor.bindings
     let active = bindings.filter { $0.state == .active }
     try require(

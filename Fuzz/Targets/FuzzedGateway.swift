@@ -5,7 +5,7 @@ import PMIPCore
 
 /// A gateway between nodes that come and go, an anchor that answers anything, and a `FuzzedKernel`; killed and started
 /// again at will.
-struct FuzzedGateway {
+struct FuzzedGateway: FuzzedDaemon {
   private struct Place: Hashable {
     var link: String
     var address: LinkLayerAddress
@@ -13,33 +13,31 @@ struct FuzzedGateway {
   }
 
   private var gateway: MobileAccessGateway
-  private var clock = FuzzedClock()
-  private var kernel = FuzzedKernel()
+  var clock = FuzzedClock()
+  var kernel = FuzzedKernel()
   /// What the state file holds, and what it held some time ago.
   private var records: [Place: AttachmentRecord] = [:]
   private var olderRecords: [Place: AttachmentRecord] = [:]
-  /// What the gateway has sent, and what it got: for late answers and duplicates.
+  /// What the gateway has sent: for late answers.
   private var updates: [(update: BindingUpdate, source: IPv6Address, anchor: IPv6Address)] = []
-  private var received: [MAGEvent] = []
+  var received: [MAGEvent] = []
   private var lastHeartbeat: (heartbeat: Heartbeat, source: IPv6Address, anchor: IPv6Address)?
   private var restarts: UInt32 = 1
-  private var input: FuzzInput
+  var input: FuzzInput
   private let trace: ((String) -> Void)?
 
   private static let links = ["acc0", "acc1", "lte0", "nowhere"]
 
-  static func run(_ octets: [UInt8], _ trace: ((String) -> Void)?) throws(FuzzFailure) {
-    var fuzzed = Self(octets, trace)
-    try fuzzed.handle(.started(restartCounter: 1, sessionsLost: false))
-    while !fuzzed.input.isAtEnd { try fuzzed.step() }
-    try fuzzed.settle()
-  }
-
-  private init(_ octets: [UInt8], _ trace: ((String) -> Void)?) {
+  init(_ octets: [UInt8], _ trace: ((String) -> Void)?) {
     input = FuzzInput(octets)
     self.trace = trace
     gateway = MobileAccessGateway(configuration: Self.configuration(&input))
   }
+
+  var nextDeadline: Duration? { gateway.nextDeadline }
+  var desiredDatapath: DatapathSnapshot { gateway.desiredDatapath }
+  var counted: UInt64 { gateway.counters.named.reduce(0) { $0 + $1.value } }
+  var unsettled: String? { nil }
 
   /// Small enough that every limit is reached.
   private static func configuration(_ input: inout FuzzInput) -> MAGConfiguration {
@@ -78,7 +76,7 @@ struct FuzzedGateway {
 
   // MARK: Events
 
-  private mutating func step() throws(FuzzFailure) {
+  mutating func step() throws(FuzzFailure) {
     switch input.octet() % 20 {
     case 0...2: try handle(.attached(attachment()))
     case 3: try handle(.detached(link: input.choose(Self.links), anyAddress(), input.choose(Self.causes)))
@@ -86,7 +84,7 @@ struct FuzzedGateway {
     case 5...8: try receiveAnswer()
     case 9: if let message = input.anyMessage(gateway.configuration.codePoints) { try receive(message) }
     case 10: if let event = input.chooseIfAny(received) { try handle(event) }
-    case 11: if let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
+    case 11: try answerOfKernel()
     case 12: clock.pass(&input)
     case 13: try reachDeadline()
     case 14: try handle(.linkMTU(input.choose(Self.links), UInt32(input.uint16())))
@@ -176,24 +174,9 @@ struct FuzzedGateway {
   private mutating func receive(
     _ message: MobilityMessage, from source: IPv6Address? = nil, to destination: IPv6Address? = nil
   ) throws(FuzzFailure) {
-    let event = MAGEvent.message(
+    try receive(
       message, source: source ?? input.choose(FuzzedDomain.anchors),
       destination: destination ?? gateway.configuration.proxyCareOfAddress)
-    received.append(event)
-    let counted = gateway.counters.named.reduce(0) { $0 + $1.value }
-    try handle(event)
-    try require(counted < gateway.counters.named.reduce(0) { $0 + $1.value }, "a message was not counted")
-  }
-
-  private mutating func answered(_ effect: EffectID, _ outcome: DatapathOutcome) throws(FuzzFailure) {
-    try handle(.datapathOutcome(effect, outcome))
-    if kernel.isBroken, kernel.isIdle { kernel.reconcile(gateway.desiredDatapath) }
-  }
-
-  private mutating func reachDeadline() throws(FuzzFailure) {
-    guard let deadline = gateway.nextDeadline else { return }
-    clock.pass(to: deadline)
-    try handle(.deadlineReached)
   }
 
   /// Killed, and started with what was written; perhaps with an older state file or another configuration.
@@ -239,20 +222,9 @@ struct FuzzedGateway {
     }
   }
 
-  /// The kernel has answered, and what is due next has happened.
-  private mutating func settle() throws(FuzzFailure) {
-    while let (effect, outcome) = kernel.answer(&input) { try answered(effect, outcome) }
-    try reachDeadline()
-  }
-
   // MARK: Effects
 
-  private mutating func handle(_ event: MAGEvent) throws(FuzzFailure) {
-    try run(event)
-    try check()
-  }
-
-  private mutating func run(_ event: MAGEvent) throws(FuzzFailure) {
+  mutating func run(_ event: MAGEvent) throws(FuzzFailure) {
     trace?("\(clock.now.monotonic) <- \(event)")
     for effect in gateway.handle(event, at: clock.now) {
       trace?("  -> \(effect)")
@@ -284,7 +256,7 @@ struct FuzzedGateway {
 
   // MARK: What holds after every event
 
-  private func check() throws(FuzzFailure) {
+  func check() throws(FuzzFailure) {
     let datapath = gateway.desiredDatapath
     if !kernel.isBroken {
       try require(kernel.datapath == datapath, "the kernel has something else than it should")

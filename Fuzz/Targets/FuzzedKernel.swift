@@ -30,9 +30,9 @@ struct FuzzedKernel {
     }
   }
 
-  mutating func answer(_ input: inout FuzzInput) -> (EffectID, DatapathOutcome)? {
-    guard !unanswered.isEmpty else { return nil }
-    return unanswered.remove(at: Int(input.octet()) % unanswered.count)
+  /// It is not idle.
+  mutating func answer(_ choice: UInt8) -> (EffectID, DatapathOutcome) {
+    unanswered.remove(at: Int(choice) % unanswered.count)
   }
 
   /// What the shell does at its start and after a failure.

@@ -2,6 +2,7 @@ import DatapathModel
 import FlowCore
 import NetTypes
 import PMIPCore
+import SeededRandom
 
 /// The flow manager beside the anchor, and the kernel's map from flows to tunnels. The socket between the two daemons
 /// takes no time here; the kernel's map takes every transaction.
@@ -80,7 +81,7 @@ struct DomainFlows {
   mutating func deadlineReached(at now: FlowMoment) { if isUp { handle(.deadlineReached, at: now) } }
 
   /// First packets of new flows to nodes, and an operator's moves of flows to other tunnels.
-  mutating func traffic(at now: FlowMoment, _ random: inout DomainRandom) {
+  mutating func traffic(at now: FlowMoment, _ random: inout SplitMix64) {
     let bindings = engine.mirror.bindings.values.sorted { $0.id < $1.id }
     for _ in 0..<Int.random(in: 1...Self.mostAtOnce, using: &random) where isUp {
       nextToken += 1
@@ -93,7 +94,7 @@ struct DomainFlows {
   }
 
   /// Mostly to a prefix that some node has.
-  private mutating func begin(_ bindings: [AnchorBinding], at now: FlowMoment, _ random: inout DomainRandom) {
+  private mutating func begin(_ bindings: [AnchorBinding], at now: FlowMoment, _ random: inout SplitMix64) {
     let known = random.chance(0.9) ? bindings.randomElement(using: &random)?.prefixes.first : nil
     guard let prefix = known ?? DomainSimulation.pool else { return }
     let tuple = FlowSixTuple(
@@ -106,7 +107,7 @@ struct DomainFlows {
   }
 
   /// Mostly to a tunnel of the node that the flow goes to.
-  private mutating func move(_ bindings: [AnchorBinding], at now: FlowMoment, _ random: inout DomainRandom) {
+  private mutating func move(_ bindings: [AnchorBinding], at now: FlowMoment, _ random: inout SplitMix64) {
     let flows = map.values.sorted { $0.identifier.rawValue < $1.identifier.rawValue }
     guard let flow = flows.randomElement(using: &random) else { return }
     let owner = bindings.first { $0.prefixes.contains { $0.contains(flow.tuple.destination) } }?.node
@@ -123,7 +124,7 @@ struct DomainFlows {
         for change in changes { apply(change) }
         handle(.kernelOutcome(transaction, .applied), at: now)
       case .askAnchor(let question, let request): questions.append((question, request))
-      case .verdict, .drop, .reply, .notify: break
+      case .verdict, .drop, .reply, .notify, .storeSelector, .forgetSelector: break
       }
     }
   }

@@ -3,6 +3,7 @@ import FlowCore
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SeededRandom
 
 /// A whole domain in virtual time: one anchor with its flow manager, several gateways, nodes of both kinds, a network
 /// that loses, repeats, delays and reorders messages and falls into parts, hosts that crash and start again from what
@@ -133,7 +134,7 @@ public final class DomainSimulation {
       self.nodes = nodes
     }
 
-    init(seed: UInt64, _ random: inout DomainRandom) {
+    init(seed: UInt64, _ random: inout SplitMix64) {
       if seed % 1_000 == 0 {
         self = .largest
       } else if seed % 100 == 0 {
@@ -156,7 +157,7 @@ public final class DomainSimulation {
   static let ordinaryClockError = -50...50
 
   public let seed: UInt64
-  var random: DomainRandom
+  var random: SplitMix64
   var faults: Faults
   private(set) var clock: Duration = .seconds(1)
   private var queue = EventQueue<Occurrence>()
@@ -194,7 +195,7 @@ public final class DomainSimulation {
   public init(seed: UInt64, isTracing: Bool = false) {
     self.seed = seed
     self.isTracing = isTracing
-    var random = DomainRandom(seed: seed)
+    var random = SplitMix64(seed: seed)
     let size = Size(seed: seed, &random)
     faults = Faults(
       loss: random.chance(0.3) ? 0 : .random(in: 0...0.3, using: &random),

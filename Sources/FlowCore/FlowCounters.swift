@@ -30,6 +30,12 @@ public struct FlowCounters: Hashable, Sendable {
   /// Transactions that had to be tried change by change.
   public var transactionsSplit: UInt64 = 0
   public var restoredFlowsRefused: UInt64 = 0
+  /// Standing orders of an earlier run beyond the limit of now.
+  public var restoredSelectorsRefused: UInt64 = 0
+  /// Commands about any number of flows, trials included.
+  public var bulkCommands: UInt64 = 0
+  /// Flows for which such a command could not be carried out.
+  public var bulkFlowsRefused: UInt64 = 0
   /// Times that somebody else removed our table.
   public var kernelTableLost: UInt64 = 0
   public var commandsRefused: UInt64 = 0
@@ -80,6 +86,9 @@ public struct FlowCounters: Hashable, Sendable {
       "refused-by-kernel": refusedByKernel,
       "transactions-split": transactionsSplit,
       "restored-flows-refused": restoredFlowsRefused,
+      "restored-selectors-refused": restoredSelectorsRefused,
+      "bulk-commands": bulkCommands,
+      "bulk-flows-refused": bulkFlowsRefused,
       "kernel-table-lost": kernelTableLost,
       "commands-refused": commandsRefused,
       "anchor-snapshots": anchorSnapshots,

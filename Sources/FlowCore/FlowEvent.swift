@@ -29,6 +29,8 @@ public enum FlowEvent: Sendable {
   case kernelState(flows: [KernelFlow], chains: [TunnelIdentifier])
   /// The kernel has no table of ours any more, though it had one.
   case kernelTableLost
+  /// At start: the standing orders that an earlier run had stored.
+  case selectors([FlowSelectorEntry])
   case anchorSnapshot(AnchorSnapshot)
   case anchorEvent(AnchorEvent)
   /// The anchor's socket has closed; what it was asked is not answered any more.
@@ -60,6 +62,9 @@ public enum FlowEffect: Hashable, Sendable {
   /// Have the anchor make a gateway serve prefixes; answered by `.anchorAnswer`.
   case askAnchor(AnchorQuestion, ServePrefixesRequest)
   case notify(FlowNotification)
+  /// Keep a standing order over a restart; comes before the answer to its command.
+  case storeSelector(FlowSelectorEntry)
+  case forgetSelector(UInt32)
 }
 
 public struct TransactionIdentifier: RawRepresentable, Hashable, Sendable {
@@ -179,14 +184,19 @@ public enum FlowReference: Hashable, Sendable {
   case identifier(FlowIdentifier)
   /// Must choose exactly one flow.
   case selector(FlowSelector)
+  /// Any number of flows.
+  case all(FlowFilter)
+
+  var meansSeveral: Bool { if case .all = self { true } else { false } }
 }
 
 /// What an operator can order (paper annex A.1). `target` is a gateway name or a tunnel number.
 public enum FlowCommand: Hashable, Sendable {
   /// A selector that leaves nothing open makes a flow; any other becomes a standing order for new flows.
   case add(FlowSelector, target: String)
-  case move(FlowReference, target: String)
-  case remove(FlowReference)
+  /// A trial changes nothing and is answered with a report, as is a command about any number of flows.
+  case move(FlowReference, target: String, isTrial: Bool = false)
+  case remove(FlowReference, isTrial: Bool = false)
   /// A pinned flow is moved by nothing but an operator or an outage of its tunnel; false undoes it.
   case pin(FlowReference, Bool)
   case removeSelector(UInt32)
@@ -195,15 +205,17 @@ public enum FlowCommand: Hashable, Sendable {
 public enum FlowReply: Hashable, Sendable {
   case flow(Flow)
   case selector(FlowSelectorEntry)
+  case report(FlowOrderReport)
 }
 
 /// Why a command was not carried out; the text says what to do next.
 public struct FlowRefusal: Error, Hashable, Sendable {
-  public enum Reason: String, Hashable, Sendable, Codable {
+  public enum Reason: String, Hashable, Sendable, Codable, CaseIterable {
     case noSuchFlow = "no-such-flow"
     case ambiguousFlow = "ambiguous-flow"
     case flowExists = "flow-exists"
     case noSuchSelector = "no-such-selector"
+    case noSuchNode = "no-such-node"
     case noBinding = "no-binding"
     case noSuchTunnel = "no-such-tunnel"
     /// The gateway does not serve the flow's prefix, and the anchor could not bring it to do so.
@@ -226,6 +238,10 @@ public enum FlowNotification: Hashable, Sendable {
   case flowRemoved(Flow, cause: RemovalCause)
   /// An operator has pinned the flow or undone it.
   case flowPinned(Flow)
+  /// An access of a node carries traffic now. `isFound`: it did so before we began to listen.
+  case accessAttached(AnchorBinding, isFound: Bool)
+  /// It does not any more.
+  case accessDetached(AnchorBinding, cause: String?)
   /// The kernel did not take a change; its words.
   case kernelRefused(String)
 

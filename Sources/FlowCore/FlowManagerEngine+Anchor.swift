@@ -7,12 +7,12 @@ extension FlowManagerEngine {
     counters.anchorSnapshots += 1
     let before = mirror.bindings
     let usable = before.mapValues { usableTunnel($0) }
-    mirror.replace(with: snapshot)
     // The first snapshot tells what there is, not what has come.
-    if !before.isEmpty {
-      for binding in Set(before.keys).union(mirror.bindings.keys).sorted() {
-        noticeAccess(binding, before: usable[binding] ?? nil, work.now)
-      }
+    let isFirst = counters.anchorSnapshots == 1
+    mirror.replace(with: snapshot)
+    for binding in Set(before.keys).union(mirror.bindings.keys).sorted() {
+      tell(from: before[binding], to: mirror.bindings[binding], cause: nil, isFound: isFirst, &work)
+      if !isFirst { noticeAccess(binding, before: usable[binding] ?? nil, work.now) }
     }
     let wanted = FlowRuleset(markMask: mirror.markMask, homePrefixes: mirror.homePrefixes)
     if ruleset != wanted {
@@ -40,8 +40,10 @@ extension FlowManagerEngine {
       removeChain(tunnel.id, &work)
     case .bindingChanged(let change):
       // Its node may be another than before.
-      let before = mirror.bindings[change.binding.id].flatMap { mirror.node(named: $0.node) }
-      let usable = usableTunnel(mirror.bindings[change.binding.id])
+      let old = mirror.bindings[change.binding.id]
+      tell(from: old, to: change.binding, cause: change.cause, isFound: false, &work)
+      let before = old.flatMap { mirror.node(named: $0.node) }
+      let usable = usableTunnel(old)
       mirror.set(change.binding)
       noticeAccess(change.binding.id, before: usable, work.now)
       let after = mirror.node(named: change.binding.node)
@@ -51,7 +53,9 @@ extension FlowManagerEngine {
       mirror.forgetIfWithoutBindings(before)
     case .bindingRemoved(let change):
       let node = mirror.node(named: change.binding.node)
-      let usable = usableTunnel(mirror.bindings[change.binding.id])
+      let old = mirror.bindings[change.binding.id]
+      tell(from: old, to: nil, cause: change.cause, isFound: false, &work)
+      let usable = usableTunnel(old)
       mirror.remove(binding: change.binding.id)
       noticeAccess(change.binding.id, before: usable, work.now)
       guard let node else { return }
@@ -62,6 +66,17 @@ extension FlowManagerEngine {
       for tunnel in changed where !mirror.isAnswering(tunnel) { reconsider(table.slots(on: tunnel), &work) }
       noticeAccesses(on: Set(changed), work.now)
     }
+  }
+
+  /// An access attaches when a binding of it begins to carry traffic, and is detached when it ends to do so. A binding
+  /// that goes to another gateway or node is both.
+  private func tell(
+    from old: AnchorBinding?, to new: AnchorBinding?, cause: String?, isFound: Bool, _ work: inout Work
+  ) {
+    let (old, new) = (old.flatMap { $0.isActive ? $0 : nil }, new.flatMap { $0.isActive ? $0 : nil })
+    if let old, let new, old.node == new.node, old.tunnel == new.tunnel { return }
+    if let old { work.effects.append(.notify(.accessDetached(old, cause: cause))) }
+    if let new { work.effects.append(.notify(.accessAttached(new, isFound: isFound))) }
   }
 
   mutating func setChain(_ tunnel: AnchorTunnel, _ work: inout Work) {

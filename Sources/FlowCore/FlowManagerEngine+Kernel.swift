@@ -19,18 +19,18 @@ extension FlowManagerEngine {
         return
       }
       for packet in waiting { work.effects.append(verdict(packet.token, packet.mark, flow.tunnel)) }
-      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      answer(command, flow, &work)
       work.effects.append(.notify(.flowAdded(flow)))
     case .move(let identifier, let from, let cause, let command):
       guard let flow = table.flow(identifier) else { return }
-      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      answer(command, flow, &work)
       work.effects.append(.notify(.flowMoved(flow, from: from.tunnel, cause: cause)))
     case .pin(let identifier, _, let command):
       guard let flow = table.flow(identifier) else { return }
-      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      answer(command, flow, &work)
       work.effects.append(.notify(.flowPinned(flow)))
     case .removal(let flow, let cause, let command):
-      if let command { work.effects.append(.reply(command, .success(.flow(flow)))) }
+      answer(command, flow, &work)
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
     }
   }
@@ -62,7 +62,8 @@ extension FlowManagerEngine {
       switch cause {
       case .operatorRequest, .gatewayUnreachable, .policy:
         table.setPlacement(from, of: slot)
-        refuse(command, .kernelRefused, "the kernel does not take the move, the flow stays: \(reason)", &work)
+        answer(
+          command, identifier, kernelRefused: "the kernel does not take the move, the flow stays: \(reason)", &work)
       case .bindingLost:
         // Its old tunnel no longer leads to the node: without an element it takes the default binding.
         remove(slot, cause: .kernelRefused, command: nil, &work)
@@ -70,10 +71,11 @@ extension FlowManagerEngine {
     case .pin(let identifier, let was, let command):
       guard let slot = table.slot(of: identifier) else { return }
       table.setPinned(was, of: slot)
-      refuse(command, .kernelRefused, "the kernel does not take the pin: \(reason)", &work)
+      answer(command, identifier, kernelRefused: "the kernel does not take the pin: \(reason)", &work)
     case .removal(let flow, let cause, let command):
       // Mostly an element that somebody else has removed; either way the flow is no longer ours.
-      refuse(command, .kernelRefused, "the kernel does not remove the flow's element: \(reason)", &work)
+      answer(
+        command, flow.identifier, kernelRefused: "the kernel does not remove the flow's element: \(reason)", &work)
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
     }
   }

@@ -44,6 +44,8 @@ struct Placement: Hashable, Sendable {
   var placer: FlowPlacer
   /// Of the policy.
   var rule = Self.noRule
+  /// A new flow is pinned when it continues one that is.
+  var isPinned = false
 }
 
 // Where a flow may go, and where it goes.

@@ -3,16 +3,27 @@ import NetTypes
 
 // Commands that wait for the anchor.
 extension FlowManagerEngine {
-  /// A command that waits until a gateway serves the prefix of its flow.
+  /// A command that waits until a gateway serves a prefix.
   struct WaitingCommand: Sendable {
-    let command: FlowCommand
+    enum Subject: Sendable {
+      /// About one flow: carried out when the answer is there.
+      case command(FlowCommand)
+      /// Flows of an order about many that the prefix concerns.
+      case part([FlowIdentifier])
+    }
+
+    let subject: Subject
     let token: CommandToken
     let deadline: Duration
 
-    init(_ command: FlowCommand, _ token: CommandToken, _ now: FlowMoment) {
-      self.command = command
+    init(_ subject: Subject, _ token: CommandToken, deadline: Duration) {
+      self.subject = subject
       self.token = token
-      deadline = now.monotonic + FlowManagerEngine.anchorAnswerTimeout
+      self.deadline = deadline
+    }
+
+    init(_ subject: Subject, _ token: CommandToken, _ now: FlowMoment) {
+      self.init(subject, token, deadline: now.monotonic + FlowManagerEngine.anchorAnswerTimeout)
     }
   }
 
@@ -28,20 +39,28 @@ extension FlowManagerEngine {
     return ServePrefixesRequest(binding: binding.id, prefixes: [owner.prefix])
   }
 
-  mutating func ask(
+  mutating func askIfPossible(
     _ request: ServePrefixesRequest, _ command: WaitingCommand, _ work: inout Work
   ) throws(FlowRefusal) {
-    guard !mirror.isStale else {
-      throw FlowRefusal(
-        reason: .anchorAway,
-        message: "the gateway does not serve \(list(request.prefixes.map(\.description))) yet, and the anchor, which "
-          + "could change that, is away; try again when it is back")
-    }
-    guard waiting.count < Self.maximumWaitingCommands else {
-      throw FlowRefusal(
-        reason: .limitReached,
-        message: "\(Self.maximumWaitingCommands) commands wait for the anchor already; try again in a moment")
-    }
+    guard !mirror.isStale else { throw anchorAway(request.prefixes) }
+    guard waiting.count < Self.maximumWaitingCommands else { throw tooManyWaiting }
+    ask(request, command, &work)
+  }
+
+  func anchorAway(_ prefixes: [IPv6Prefix]) -> FlowRefusal {
+    FlowRefusal(
+      reason: .anchorAway,
+      message: "the gateway does not serve \(list(prefixes.map(\.description))) yet, and the anchor, which could "
+        + "change that, is away; try again when it is back")
+  }
+
+  var tooManyWaiting: FlowRefusal {
+    FlowRefusal(
+      reason: .limitReached,
+      message: "\(Self.maximumWaitingCommands) commands wait for the anchor already; try again in a moment")
+  }
+
+  mutating func ask(_ request: ServePrefixesRequest, _ command: WaitingCommand, _ work: inout Work) {
     counters.prefixesAsked += 1
     let question = AnchorQuestion(rawValue: nextQuestion)
     nextQuestion += 1
@@ -56,10 +75,13 @@ extension FlowManagerEngine {
     switch answer {
     case .granted:
       counters.prefixesGranted += 1
-      carryOut(command.command, command.token, mayAsk: false, now, &work)
+      switch command.subject {
+      case .command(let subject): carryOut(subject, command.token, mayAsk: false, now, &work)
+      case .part(let flows): take(.success(()), for: flows, of: command.token, &work)
+      }
     case .refused(let reason):
       counters.prefixesRefused += 1
-      refuse(command.token, .prefixNotServed, "the anchor: \(reason)\(stays(command))", &work)
+      end(command, .prefixNotServed, "the anchor: \(reason)", &work)
     }
   }
 
@@ -68,11 +90,22 @@ extension FlowManagerEngine {
   ) {
     guard let command = waiting.removeValue(forKey: question) else { return }
     counters.prefixesUnanswered += 1
-    refuse(command.token, reason, message + stays(command), &work)
+    end(command, reason, message, &work)
   }
 
-  func stays(_ command: WaitingCommand) -> String {
-    guard case .move(.identifier(let identifier), _) = command.command, let flow = table.flow(identifier) else {
+  private mutating func end(
+    _ command: WaitingCommand, _ reason: FlowRefusal.Reason, _ message: String, _ work: inout Work
+  ) {
+    switch command.subject {
+    case .command(let subject): refuse(command.token, reason, message + stays(subject), &work)
+    case .part(let flows):
+      let refusal = FlowRefusal(reason: reason, message: message)
+      take(.failure(refusal), for: flows, of: command.token, &work)
+    }
+  }
+
+  func stays(_ command: FlowCommand) -> String {
+    guard case .move(.identifier(let identifier), _, _) = command, let flow = table.flow(identifier) else {
       return ""
     }
     let gateway = mirror.tunnels[flow.tunnel].map { "\($0.gateway) (tunnel \(flow.tunnel))" } ?? "tunnel \(flow.tunnel)"

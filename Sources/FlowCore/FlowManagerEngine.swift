@@ -37,6 +37,8 @@ public struct FlowManagerEngine: Sendable {
 
   /// Flows named in the refusal of an ambiguous reference.
   static let ambiguousNamed = 8
+  /// Tunnels named in the refusal of one that is not there.
+  static let tunnelsNamed = 16
   /// Prefixes whose candidates are kept; beyond, they are gathered anew.
   static let maximumKnownCandidates = 65_536
 
@@ -45,6 +47,7 @@ public struct FlowManagerEngine: Sendable {
   public internal(set) var mirror = AnchorMirror() { didSet { knownCandidates.removeAll(keepingCapacity: true) } }
   public internal(set) var selectors: [FlowSelectorEntry] = []
   public internal(set) var counters = FlowCounters()
+  public internal(set) var history = FlowHistory()
 
   var ruleset: FlowRuleset?
   /// Tunnels that have a chain in the kernel, as far as we have asked for one; the mark in it where we know.
@@ -54,6 +57,7 @@ public struct FlowManagerEngine: Sendable {
   var nextSelector: UInt32 = 1
   var waiting: [AnchorQuestion: WaitingCommand] = [:]
   var nextQuestion: UInt64 = 1
+  var orders: [CommandToken: FlowOrder] = [:]
   /// Of prefixes that flows went to since the mirror changed.
   var knownCandidates: [IPv6Prefix: [PlacementCandidate]] = [:]
   var steering = SteeringState()
@@ -69,6 +73,7 @@ public struct FlowManagerEngine: Sendable {
     switch event {
     case .kernelState(let flows, let kernelChains): restore(flows, kernelChains, now, &work)
     case .kernelTableLost: writeAgain(&work)
+    case .selectors(let entries): restore(entries)
     case .anchorSnapshot(let snapshot): takeSnapshot(snapshot, &work)
     case .anchorEvent(let event): take(event, &work)
     case .anchorLost:
@@ -103,6 +108,7 @@ public struct FlowManagerEngine: Sendable {
       submit(Array(rest.prefix(configuration.maximumChanges)), &work)
       rest = rest.dropFirst(configuration.maximumChanges)
     }
+    for case .notify(let notification) in work.effects { note(notification, now) }
     return work.effects
   }
 
@@ -115,6 +121,9 @@ public struct FlowManagerEngine: Sendable {
 
   /// The one flow that `reference` names.
   public func flow(_ reference: FlowReference) throws(FlowRefusal) -> Flow { table[try find(reference)] }
+
+  /// Whether the node has bindings.
+  public func isKnown(node name: String) -> Bool { mirror.node(named: name) != nil }
 
   public func flowCount(ofNode name: String) -> Int {
     mirror.node(named: name).map { table.count(ofNode: $0) } ?? 0
@@ -214,6 +223,15 @@ public struct FlowManagerEngine: Sendable {
       Step(
         change: .set(kernelFlow(table[slot]), replacing: true),
         consequence: .move(table[slot].identifier, from: from, cause: cause, command: command)))
+  }
+
+  mutating func pin(_ slot: FlowTable.Slot, _ isPinned: Bool, _ command: CommandToken, _ work: inout Work) {
+    let was = table[slot].isPinned
+    table.setPinned(isPinned, of: slot)
+    work.steps.append(
+      Step(
+        change: .set(kernelFlow(table[slot]), replacing: true),
+        consequence: .pin(table[slot].identifier, was: was, command: command)))
   }
 
   mutating func remove(

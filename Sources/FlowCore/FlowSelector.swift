@@ -79,7 +79,7 @@ extension FlowSelector: CustomStringConvertible {
 }
 
 /// A standing order of the operator: new flows that match go to this gateway, where their node has it.
-public struct FlowSelectorEntry: Hashable, Sendable {
+public struct FlowSelectorEntry: Hashable, Sendable, Codable {
   public var identifier: UInt32
   public var selector: FlowSelector
   /// Gateway name or tunnel number, as given.

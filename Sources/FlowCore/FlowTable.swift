@@ -55,7 +55,7 @@ public struct Flow: Hashable, Sendable {
   /// When the counter was last read: milliseconds on the monotonic clock, modulo 2^32.
   var readAt: UInt32 = 0
 
-  var placement: Placement { Placement(tunnel: tunnel, placer: placer, rule: rule) }
+  var placement: Placement { Placement(tunnel: tunnel, placer: placer, rule: rule, isPinned: isPinned) }
 }
 
 /// All flows: a slab of records, found by identifier or 6-tuple, and chained by tunnel and by node.
@@ -199,7 +199,8 @@ public struct FlowTable: Sendable {
     return insert(
       Flow(
         identifier: identifier, tuple: tuple, placer: placement.placer, dscp: dscp, tunnel: placement.tunnel,
-        node: node, rule: placement.rule, createdAt: now.secondsSince1970, lastActive: now.monotonicSeconds,
+        node: node, isPinned: placement.isPinned, rule: placement.rule, createdAt: now.secondsSince1970,
+        lastActive: now.monotonicSeconds,
         count: count, readAt: now.milliseconds))
   }
 

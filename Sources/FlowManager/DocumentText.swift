@@ -18,7 +18,8 @@ extension FlowDocument {
     let fields: [(String, String)] = [
       ("flow", "\(id)"), ("protocol", "\(`protocol`)"), ("source", from), ("destination", to), ("flow label", label),
       ("node", node ?? "-"), ("gateway", gateway ?? "-"), ("tunnel", "\(tunnel)"), ("packets", "\(packets)"),
-      ("octets", "\(octets)"), ("idle", "\(idleSeconds) s"), ("pinned", isPinned ? "yes" : "no"),
+      ("octets", "\(octets)"), ("octets/s", "\(rate)"), ("idle", "\(idleSeconds) s"),
+      ("pinned", isPinned ? "yes" : "no"),
     ]
     return fields.map { name, value in name + String(repeating: " ", count: 13 - name.count) + value }
       .joined(separator: "\n")
@@ -29,18 +30,20 @@ extension FlowsDocument {
   var text: String {
     var table = TextTable(
       [
-        "FLOW", "PROTO", "SOURCE", "DESTINATION", "LABEL", "NODE", "GATEWAY", "TUNNEL", "PACKETS", "OCTETS", "IDLE",
-        "PIN",
+        "FLOW", "PROTO", "SOURCE", "DESTINATION", "LABEL", "NODE", "GATEWAY", "TUNNEL", "PACKETS", "OCTETS",
+        "OCTETS/S", "IDLE", "PIN",
       ],
-      right: ["FLOW", "TUNNEL", "PACKETS", "OCTETS", "IDLE"])
+      right: ["FLOW", "TUNNEL", "PACKETS", "OCTETS", "OCTETS/S", "IDLE"])
     for flow in flows {
       table.add([
         "\(flow.id)", "\(flow.protocol)", flow.from, flow.to, flow.label, flow.node, flow.gateway, "\(flow.tunnel)",
-        "\(flow.packets)", "\(flow.octets)", "\(flow.idleSeconds)s",
+        "\(flow.packets)", "\(flow.octets)", "\(flow.rate)", "\(flow.idleSeconds)s",
         flow.isPinned ? "yes" : nil,
       ])
     }
-    return (flows.isEmpty ? "no flows" : table.text) + staleNote(anchorConnected)
+    var text = flows.isEmpty ? "no flows" : table.text
+    if more > 0, let last = flows.last { text += "\n\(more) more; in the order of numbers --after \(last.id) goes on" }
+    return text + staleNote(anchorConnected)
   }
 }
 
@@ -62,13 +65,14 @@ extension TunnelsDocument {
 extension NodesDocument {
   var text: String {
     var table = TextTable(
-      ["NODE", "KIND", "BINDING", "GATEWAY", "TUNNEL", "STATE", "PREFIXES", "OFF-LINK", "FLOWS"],
+      ["NODE", "KIND", "BINDING", "ACCESS", "GATEWAY", "TUNNEL", "STATE", "PREFIXES", "OFF-LINK", "FLOWS"],
       right: ["BINDING", "TUNNEL", "FLOWS"])
     for node in nodes {
       for (index, binding) in node.bindings.enumerated() {
         func text(_ prefixes: [IPv6Prefix]) -> String { prefixes.map(\.description).joined(separator: ",") }
         table.add([
-          node.node, node.kind, "\(binding.id)", binding.gateway, "\(binding.tunnel)",
+          node.node, node.kind, "\(binding.id)", AccessText.name(binding.accessTechnology), binding.gateway,
+          "\(binding.tunnel)",
           binding.state + (binding.isDefault ? ", default" : ""), text(binding.prefixes), text(binding.offLinkPrefixes),
           index == 0 ? "\(node.flows)" : nil,
         ])
@@ -93,16 +97,8 @@ extension ChangeDocument {
       return "flow \(flow.id) \(done): \(flow.protocol) \(flow.from) > \(flow.to), "
         + "\(flow.gateway ?? "unknown gateway") (tunnel \(flow.tunnel))"
     }
+    if let flows { return flows.text(done) }
     if let selector { return "selector \(selector.id) \(done): \(selector.selector) to \(selector.to)" }
     return done
-  }
-}
-
-extension FlowEventDocument {
-  /// One line of `watch` without a terminal.
-  func text(_ name: String) -> String {
-    "\(name) \(flow.id): \(flow.protocol) \(flow.from) > \(flow.to), "
-      + (from.map { "tunnel \($0) to " } ?? "") + "\(flow.gateway ?? "unknown gateway") (tunnel \(flow.tunnel))"
-      + (cause.map { ", \($0)" } ?? "")
   }
 }

@@ -25,6 +25,8 @@ struct FlowDocument: Codable, Hashable {
   var createdAt: UInt32
   /// Only an operator, or an outage of its tunnel, moves it.
   var isPinned: Bool
+  /// Octets a second, over the last seconds.
+  var rate: UInt32
   /// Since a packet was seen, to the grain of the counter poll.
   var idleSeconds: UInt32
 
@@ -43,6 +45,7 @@ struct FlowDocument: Codable, Hashable {
     octets = flow.count.octets
     createdAt = flow.createdAt
     isPinned = flow.isPinned
+    rate = flow.rate
     let seconds = UInt32(clamping: now.monotonic.components.seconds)
     idleSeconds = seconds > flow.lastActive ? seconds - flow.lastActive : 0
   }
@@ -50,6 +53,8 @@ struct FlowDocument: Codable, Hashable {
 
 struct FlowsDocument: Codable {
   var flows: [FlowDocument]
+  /// Flows that were asked for as well but are beyond the limit.
+  var more: Int
   /// false: the anchor is away, and bindings are as it last told.
   var anchorConnected: Bool
 }
@@ -103,41 +108,9 @@ struct NodesDocument: Codable {
   }
 }
 
-/// Answer of `add`, `move` and `del`: the flow, or the selector, that it was about.
+/// Answer of `add`, `move`, `del`, `pin` and `unpin`: the flow, the selector or the flows that it was about.
 struct ChangeDocument: Codable {
   var flow: FlowDocument?
   var selector: SelectorDocument?
-}
-
-// Events of `subscribe`: flow-added, flow-moved, flow-removed, flow-pinned, flow-unpinned.
-
-struct FlowEventDocument: Codable {
-  var flow: FlowDocument
-  /// Of a moved flow: the tunnel it was on.
-  var from: TunnelIdentifier?
-  /// Why it was moved or removed.
-  var cause: String?
-}
-
-// MARK: Arguments of commands
-
-/// A flow by its number or by fields that only it has.
-struct FlowArguments: Codable, Hashable {
-  var flow: FlowIdentifier?
-  var selector: FlowSelector?
-}
-
-struct AddArguments: Codable, Hashable {
-  var selector: FlowSelector
-  var to: String
-}
-
-struct MoveArguments: Codable, Hashable {
-  var flow: FlowIdentifier?
-  var selector: FlowSelector?
-  var to: String
-}
-
-struct SelectorArguments: Codable, Hashable {
-  var id: UInt32
+  var flows: BulkDocument?
 }

@@ -10,6 +10,7 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
   var queueLength: UInt32 = 8_192
   var flows = FlowManagerEngine.Configuration()
   var nftTable = "flowmob"
+  var stateDirectory = "/var/lib/flowmob"
   /// nil: the default file, if it is there.
   var policyFile: String?
   var control = ControlSettings(socket: Self.defaultSocket)
@@ -76,6 +77,9 @@ struct FlowManagerConfiguration: DaemonConfiguration, Hashable {
       .option(
         "nft-table", \.nftTable, .text("a table name", maximumLength: 31),
         help: "Name of our nftables table, family ip6. A table of that name which is not ours is left alone."),
+      .option(
+        "state-directory", \.stateDirectory, .path,
+        help: "Keeps standing orders (`add` with an open selector) over a restart."),
       .control,
       .logLevel,
     ])

@@ -7,15 +7,19 @@ import NetTypes
 // What the control socket asks for.
 extension FlowManagerDaemon {
   func serve() {
-    control.handleSubscription("subscribe", topic: Self.topic, NoArguments.self) { [unowned self] _, _ in flows }
-    control.handle("list", NoArguments.self) { [unowned self] _, _ in
+    control.handleSubscription("subscribe", topic: Self.topic, ListArguments.self) {
+      [unowned self] arguments, _ throws(ControlError) in try flows(arguments)
+    }
+    control.handle("list", ListArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       refreshCounters()
-      return flows
+      return try flows(arguments)
     }
     control.handle("show flow", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try check(node: arguments.node)
+      let reference = try arguments.reference()
       refreshCounters()
       do throws(FlowRefusal) {
-        return FlowDocument(try engine.flow(reference(arguments.flow, arguments.selector)), in: engine, now: Self.now)
+        return FlowDocument(try engine.flow(reference), in: engine, now: Self.now)
       } catch {
         throw ControlError(error)
       }
@@ -24,33 +28,42 @@ extension FlowManagerDaemon {
       SelectorsDocument(selectors: engine.selectors.map(SelectorDocument.init))
     }
     control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
-    control.handle("show nodes", NoArguments.self) { [unowned self] _, _ in nodes }
+    control.handle("show nodes", NodeArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try check(node: arguments.node)
+      return nodes(named: arguments.node)
+    }
+    control.handle("history", NodeArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try history(arguments)
+    }
     control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
     control.handleDeferred("add", AddArguments.self) { [unowned self] arguments, _, answer in
       carryOut(.add(arguments.selector, target: arguments.to), answer)
     }
-    control.handleDeferred("move", MoveArguments.self) { [unowned self] arguments, _, answer in
+    control.handleDeferred("move", MoveArguments.self) {
+      [unowned self] arguments, _, answer throws(ControlError) in
+      try check(node: arguments.flows.node)
+      let reference = try arguments.flows.reference()
       // The element's counter goes along, so it should be read as late as possible.
-      refreshCounter(of: reference(arguments.flow, arguments.selector))
-      carryOut(.move(reference(arguments.flow, arguments.selector), target: arguments.to), answer)
+      refreshCounters(of: reference)
+      carryOut(.move(reference, target: arguments.to, isTrial: arguments.isTrial ?? false), answer)
     }
-    control.handleDeferred("del", FlowArguments.self) { [unowned self] arguments, _, answer in
-      carryOut(.remove(reference(arguments.flow, arguments.selector)), answer)
+    control.handleDeferred("del", DelArguments.self) { [unowned self] arguments, _, answer throws(ControlError) in
+      try check(node: arguments.flows.node)
+      carryOut(.remove(try arguments.flows.reference(), isTrial: arguments.isTrial ?? false), answer)
     }
     for (command, isPinned) in [("pin", true), ("unpin", false)] {
-      control.handleDeferred(command, FlowArguments.self) { [unowned self] arguments, _, answer in
+      control.handleDeferred(command, FlowArguments.self) {
+        [unowned self] arguments, _, answer throws(ControlError) in
+        try check(node: arguments.node)
+        let reference = try arguments.reference()
         // The element is written anew, with its counter.
-        refreshCounters()
-        carryOut(.pin(reference(arguments.flow, arguments.selector), isPinned), answer)
+        refreshCounters(of: reference)
+        carryOut(.pin(reference, isPinned), answer)
       }
     }
     control.handleDeferred("del selector", SelectorArguments.self) { [unowned self] arguments, _, answer in
       carryOut(.removeSelector(arguments.id), answer)
     }
-  }
-
-  func reference(_ flow: FlowIdentifier?, _ selector: FlowSelector?) -> FlowReference {
-    flow.map(FlowReference.identifier) ?? .selector(selector ?? FlowSelector())
   }
 
   func carryOut(_ command: FlowCommand, _ answer: DeferredAnswer<ChangeDocument>) {
@@ -64,20 +77,52 @@ extension FlowManagerDaemon {
     guard let client = clients.removeValue(forKey: token) else { return }
     switch result {
     case .success(.flow(let flow)):
-      client(.success(ChangeDocument(flow: FlowDocument(flow, in: engine, now: Self.now), selector: nil)))
+      client(.success(ChangeDocument(flow: FlowDocument(flow, in: engine, now: Self.now))))
     case .success(.selector(let entry)):
-      client(.success(ChangeDocument(flow: nil, selector: SelectorDocument(entry))))
+      client(.success(ChangeDocument(selector: SelectorDocument(entry))))
+    case .success(.report(let report)):
+      client(.success(ChangeDocument(flows: BulkDocument(report, in: engine, now: Self.now))))
     case .failure(let refusal): client(.failure(ControlError(refusal)))
     }
   }
 
   // MARK: Documents
 
-  var flows: FlowsDocument {
+  func flows(_ arguments: ListArguments) throws(ControlError) -> FlowsDocument {
     let now = Self.now
-    return FlowsDocument(
-      flows: engine.table.sorted.map { FlowDocument($0, in: engine, now: now) },
-      anchorConnected: !engine.mirror.isStale)
+    try check(node: arguments.flows.node)
+    let query = try arguments.query()
+    do throws(FlowRefusal) {
+      let page = try engine.list(query)
+      return FlowsDocument(
+        flows: page.flows.map { FlowDocument($0, in: engine, now: now) }, more: page.more,
+        anchorConnected: !engine.mirror.isStale)
+    } catch {
+      throw ControlError(error)
+    }
+  }
+
+  func history(_ arguments: NodeArguments) throws(ControlError) -> HistoryDocument {
+    guard let node = arguments.node else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "node: is missing", hint: "`flow-manager nodes` lists them")
+    }
+    let entries = engine.history.entries(ofNode: node)
+    if entries.isEmpty { try check(node: node) }
+    return HistoryDocument(node: node, entries: entries.map(HistoryDocument.Entry.init))
+  }
+
+  /// Refuses a node that has no binding, with the names that may have been meant.
+  func check(node: String?) throws(ControlError) {
+    guard let node, !engine.isKnown(node: node) else { return }
+    let names = Set(engine.mirror.bindings.values.lazy.map(\.node).prefix(Self.nearestSearchLimit))
+    let nearest = NearestName.list(node, among: names.sorted())
+    throw ControlError(
+      code: FlowRefusal.Reason.noSuchNode.rawValue,
+      message: "no node '\(node)' is attached"
+        + (engine.mirror.isStale ? " (as far as is known: the anchor is away)" : ""),
+      hint: nearest.isEmpty
+        ? "`flow-manager nodes` shows those that are" : "did you mean \(nearest.joined(separator: ", "))?")
   }
 
   var tunnels: TunnelsDocument {
@@ -92,9 +137,9 @@ extension FlowManagerDaemon {
       }, anchorConnected: !engine.mirror.isStale)
   }
 
-  var nodes: NodesDocument {
+  func nodes(named name: String?) -> NodesDocument {
     NodesDocument(
-      nodes: engine.mirror.bindingsByNode.map { node, bindings in
+      nodes: engine.mirror.bindingsByNode.filter { name == nil || $0.node == name }.map { node, bindings in
         NodesDocument.Node(
           node: node, kind: bindings.first?.kind ?? "", flows: engine.flowCount(ofNode: node), bindings: bindings)
       }, anchorConnected: !engine.mirror.isStale)
@@ -130,6 +175,10 @@ extension FlowManagerDaemon {
     result["anchor-connect-failures"] = anchor.failures
     result["anchor-events-not-understood"] = anchorEventsNotUnderstood
     result["flows"] = UInt64(engine.table.count)
+    result["history-entries"] = UInt64(engine.history.count)
+    result["history-entries-dropped"] = engine.history.dropped
+    result["selector-writes-failed"] = selectorWritesFailed
+    result.merge(selectors.counters.named) { own, _ in own }
     return CountersDocument(counters: result)
   }
 }

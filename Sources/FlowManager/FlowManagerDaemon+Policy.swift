@@ -18,10 +18,12 @@ extension FlowManagerDaemon {
       }
     }
     control.handle("explain", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try check(node: arguments.node)
+      let reference = try arguments.reference()
       refreshCounters()
       do throws(FlowRefusal) {
         let now = moment
-        let explanation = try engine.explain(reference(arguments.flow, arguments.selector), at: now)
+        let explanation = try engine.explain(reference, at: now)
         return ExplanationDocument(explanation, in: engine, now: now)
       } catch {
         throw ControlError(error)

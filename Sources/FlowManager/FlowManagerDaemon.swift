@@ -23,6 +23,8 @@ final class FlowManagerDaemon {
   let queue: PacketQueue
   let anchor: ControlSubscriber<AnchorSnapshot>
   let control: ControlServer
+  /// Standing orders: flows live in the kernel, these have no other place.
+  let selectors: StateFile<FlowSelectorEntry>
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
@@ -42,12 +44,15 @@ final class FlowManagerDaemon {
   var refusals = OncePerMinute()
   var fullTable = OncePerMinute()
   var refusedTableFullBefore: UInt64 = 0
+  var selectorWritesFailed: UInt64 = 0
   var loadedPolicy = PolicyFile.Loaded(policy: FlowPolicy(), warnings: [], file: nil, lines: [])
   var policyFilesRefused: UInt64 = 0
   /// The last minute that a rule of the policy was compared with.
   var minute: (secondsSince1970: UInt32, local: LocalTime)?
 
   static let topic = "flows"
+  /// Bindings whose nodes are compared with a misspelt name.
+  static let nearestSearchLimit = 10_000
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
   static let tableCheckInterval = Duration.seconds(2)
   /// Counters read in one go, so that first packets do not wait long.
@@ -72,6 +77,8 @@ final class FlowManagerDaemon {
     }
     effects += engine.handle(.kernelState(flows: [], chains: chains), at: Self.now)
     self.engine = consume engine
+    selectors = try StateFile(
+      directory: configuration.stateDirectory, name: "flow-manager", durability: .powerLoss)
     queue = try PacketQueue(
       number: configuration.queueNumber, copyRange: PacketDissector.usefulLength,
       maximumLength: configuration.queueLength)
@@ -84,6 +91,7 @@ final class FlowManagerDaemon {
     loadedPolicy = policy
     announcePolicy()
     perform(effects)
+    handle(.selectors(selectors.takeRecords()))
     log.info("\(self.engine.table.count) flows restored from nft table \(configuration.nftTable)")
   }
 
@@ -152,7 +160,20 @@ final class FlowManagerDaemon {
       case .reply(let token, let result): answer(token, result)
       case .askAnchor(let question, let request): ask(question, request)
       case .notify(let notification): publish(notification)
+      case .storeSelector(let entry): keep { try selectors.store(entry, key: "\(entry.identifier)") }
+      case .forgetSelector(let identifier): keep { try selectors.remove(key: "\(identifier)") }
       }
+    }
+  }
+
+  /// An order that cannot be written is valid until the next restart.
+  private func keep(_ change: () throws -> Void) {
+    do {
+      try change()
+      try selectors.flush()
+    } catch {
+      selectorWritesFailed += 1
+      log.error("a standing order could not be stored, a restart would lose it: \(error)")
     }
   }
 
@@ -211,32 +232,6 @@ final class FlowManagerDaemon {
       anchorEventsNotUnderstood += 1
       log.warning("event of the anchor ignored: \(error)")
     }
-  }
-
-  func publish(_ notification: FlowNotification) {
-    switch notification {
-    case .flowAdded(let flow):
-      log.debug("flow \(flow.identifier) added on tunnel \(flow.tunnel): \(flow.tuple)")
-      publish("flow-added", flow)
-    case .flowMoved(let flow, let from, let cause):
-      log.info("flow \(flow.identifier) moved from tunnel \(from) to \(flow.tunnel) (\(cause.rawValue)): \(flow.tuple)")
-      publish("flow-moved", flow, from: from, cause: cause.rawValue)
-    case .flowRemoved(let flow, let cause):
-      log.debug("flow \(flow.identifier) removed (\(cause.rawValue)): \(flow.tuple)")
-      publish("flow-removed", flow, cause: cause.rawValue)
-    case .flowPinned(let flow):
-      log.info("flow \(flow.identifier) \(flow.isPinned ? "pinned to" : "unpinned from") tunnel \(flow.tunnel)")
-      publish(flow.isPinned ? "flow-pinned" : "flow-unpinned", flow)
-    case .kernelRefused(let reason):
-      refusals.say(at: SystemClock.monotonic) { more in log.error("the kernel refused a change: \(reason)\(more)") }
-    }
-  }
-
-  func publish(_ event: String, _ flow: Flow, from: TunnelIdentifier? = nil, cause: String? = nil) {
-    guard control.subscriberCount(topic: Self.topic) > 0 else { return }
-    control.publish(
-      event, topic: Self.topic,
-      FlowEventDocument(flow: FlowDocument(flow, in: engine, now: Self.now), from: from, cause: cause))
   }
 
   // MARK: Time
@@ -324,8 +319,9 @@ final class FlowManagerDaemon {
     }
   }
 
-  /// For a command about one flow: its counter as it is now.
-  func refreshCounter(of reference: FlowReference) {
+  /// For a command about one flow its counter as it is now, for one about many as `refreshCounters`.
+  func refreshCounters(of reference: FlowReference) {
+    if case .all = reference { return refreshCounters() }
     if let flow = try? engine.flow(reference) { readCounters(of: [flow.tuple]) }
   }
 

@@ -14,7 +14,7 @@ struct FlowManager: ParsableCommand {
     version: Program.version,
     subcommands: [
       Run.self, Check.self, List.self, Show.self, Add.self, Move.self, Del.self, Pin.self, Unpin.self, Watch.self,
-      Policy.self, Explain.self, Cleanup.self,
+      Tunnels.self, Nodes.self, History.self, Events.self, Policy.self, Explain.self, Cleanup.self,
     ])
 
   static let name = "flow-manager"

@@ -1,3 +1,5 @@
+import SeededRandom
+
 /// Many lifetimes end within a second while gateways go on refreshing.
 struct Expiry {
   var expiring = 100_000
@@ -32,7 +34,7 @@ struct Expiry {
       try domain.receive(try domain.registration(of: bindings + node, lifetime: .seconds(4)))
     }
     domain.pass(.seconds(4))
-    var random = SplitMix(state: 2)
+    var random = SplitMix64(seed: 2)
     while let deadline = domain.anchor.nextDeadline, deadline <= domain.now.monotonic {
       turns.add(try Measurement.time { try domain.handle(.deadlineReached) })
       // Served between two turns, as a daemon's loop does.

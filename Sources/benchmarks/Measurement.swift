@@ -1,4 +1,5 @@
 import Glibc
+import SeededRandom
 
 /// CPU time of this thread and memory of this process.
 enum Measurement {
@@ -68,17 +69,6 @@ extension Duration {
   var inMilliseconds: Double { inNanoseconds / 1e6 }
 }
 
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
+extension SplitMix64 {
   mutating func node(below count: Int) -> Int { Int(next() % UInt64(count)) }
 }

@@ -1,3 +1,5 @@
+import SeededRandom
+
 /// Decode, handle and encode of a refresh, in a large cache against a small one.
 struct Refresh {
   var bindings = 1_000_000
@@ -14,7 +16,7 @@ struct Refresh {
     try small.grow(to: baseline)
     var large = SyntheticDomain()
     try large.grow(to: bindings)
-    var random = SplitMix(state: 1)
+    var random = SplitMix64(seed: 1)
     var times: (small: [Double], large: [Double]) = ([], [])
     for _ in 0..<runs {
       times.small.append(try measure(&small, &random))
@@ -29,7 +31,7 @@ struct Refresh {
   }
 
   /// Nanoseconds for one refresh.
-  private func measure(_ domain: inout SyntheticDomain, _ random: inout SplitMix) throws -> Double {
+  private func measure(_ domain: inout SyntheticDomain, _ random: inout SplitMix64) throws -> Double {
     var total = Duration.zero
     let accepted = domain.anchor.counters[.acceptedRefresh]
     let batches = refreshes / Self.batch

@@ -6,9 +6,12 @@ import Logging
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SignallingKit
 
 /// Everything in lmad's configuration file: the core's part and the shell's.
-struct LMADaemonConfiguration: RecordingConfiguration, Hashable {
+struct LMADaemonConfiguration: SignallingConfiguration, Hashable {
+  static let keysOfRestart = "addresses, prefix-pools"
+
   var core = LMAConfiguration(addresses: [], gateways: [], prefixPools: [])
   var refusalLimits = RefusalLimits()
   var datapath = AnchorDatapathSettings()
@@ -17,14 +20,13 @@ struct LMADaemonConfiguration: RecordingConfiguration, Hashable {
   var recording = RecordingSettings()
   var logLevel = Logger.Level.info
 
-  /// Reads and checks a file, structure and meaning.
   static func load(path: String) throws(ConfigurationErrors) -> LoadedConfiguration<LMADaemonConfiguration> {
     try table.load(path: path) { $0.problems() }
   }
 
   /// Problems of meaning.
   func problems() -> [SemanticProblem] {
-    core.problems().map { SemanticProblem(keyPath: $0.keyPath, message: $0.message) }
+    core.problems().map(SemanticProblem.init)
   }
 }
 
@@ -32,7 +34,6 @@ extension LMADaemonConfiguration {
   /// Senders with an allowance of their own for refused messages: every address that a gateway registers from.
   var peers: Set<IPv6Address> { Set(core.gateways.flatMap(\.addresses)) }
 
-  /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
     DatapathConfiguration(
       encapsulation: datapath.encapsulation, coreInterface: datapath.coreInterface,
@@ -109,19 +110,7 @@ extension LMADaemonConfiguration {
             "max-update-notification-retransmit-count", \.core.timers.maxUpdateNotificationRetransmitCount,
             .integer(0...5), help: "How often it is sent again before it is given up (RFC 7077 section 7)."),
         ]),
-      .section(
-        "revocation", help: "Binding Revocation Indications of ours (RFC 5846 section 11).",
-        [
-          .option(
-            "initial-delay", \.core.revocation.initialDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
-            help: "InitMINDelayBRIs: wait for the first answer; doubled for each further one."),
-          .option(
-            "maximum-delay", \.core.revocation.maximumDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
-            help: "MAX_BRACK_TIMEOUT: the wait doubles up to this."),
-          .option(
-            "maximum-retries", \.core.revocation.maximumRetries, .integer(0...10),
-            help: "BRIMaxRetriesNumber: then the bindings end without an answer."),
-        ]),
+      .revocation(\.core.revocation),
       .section(
         "limits", help: "Bounds; what exceeds one is counted, and refused with status 130 unless said otherwise.",
         [
@@ -152,21 +141,13 @@ extension LMADaemonConfiguration {
               rfc7864: by a Flow Mobility Initiate before the first flow moves there. paper: by the flow-mob option of \
               every acknowledgement. both: by the option, and by an initiate when a move cannot wait for the next one.
               """),
-          .option(
-            "option-type", \.core.codePoints.flowMobilityOption, .flowMobilityOption,
-            help: "Type of the flow-mob option, which carries the prefixes of a node's other interfaces."),
-          .option(
-            "shared-prefixes-indicator", \.core.sharedPrefixesIndicator, .handoffIndicator,
-            help: "Handoff Indicator that asks for the prefixes of the node's other bindings (RFC 7864: 6)."),
+          .flowMobilityOptionType(\.core.codePoints.flowMobilityOption),
+          .sharedPrefixesIndicator(\.core.sharedPrefixesIndicator),
         ]),
       .section(
         "datapath", help: "What goes into the kernel.",
         [
-          .option(
-            "encapsulation", \.datapath.encapsulation, .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]),
-            help:
-              "ip6tnl: a device per tunnel. srv6: routes only, same bytes on the wire. auto: ip6tnl where the kernel has it."
-          ),
+          .encapsulation(\.datapath.encapsulation),
           .option(
             "core-interface", \.datapath.coreInterface, .interfaceName, required: true,
             help: "Interface towards the gateways."),
@@ -202,23 +183,15 @@ extension LMADaemonConfiguration {
       .option(
         "uplinks", \.uplinks, .list(of: .ipv6Address, count: 0...253),
         help: "Further Proxy Care-of Addresses, each a path with a tunnel of its own (RFC 8278); none: status 180."),
-      .option(
-        "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofGateways),
-        help: "Where its implementation leaves the standards and is served all the same; see Peer deviations."),
+      .tolerate(\.tolerated, PeerDeviation.ofGateways),
       .section(
         "heartbeat", help: "Requests to this gateway (RFC 5847); its own are answered in any case.",
-        [
-          .option(
-            "interval", \.heartbeat.interval, .duration(in: .zero ... .seconds(3_600)),
-            help: "HEARTBEAT_INTERVAL while the gateway has bindings, 30s to 1h suggested; 0s: none."),
-          .option(
-            "missing-allowed", \.heartbeat.missingAllowed, .integer(0...100),
-            help: "MISSING_HEARTBEATS_ALLOWED: with one more the gateway counts as unreachable."),
+        ConfigurationOption.heartbeat(interval: \.heartbeat.interval, missingAllowed: \.heartbeat.missingAllowed) + [
           .option(
             "on-failure", \.pathFailure, .word(["keep": .keep, "remove": .remove]),
             help:
               "Bindings of an unreachable gateway: keep them until they expire, or remove them like after a "
-              + "de-registration. Flows leave it in any case if they can."),
+              + "de-registration. Flows leave it in any case if they can.")
         ]),
       .option(
         "revoke-after-handover", \.revokesAfterHandover, .boolean,
@@ -276,20 +249,6 @@ extension LMADaemonConfiguration {
     ])
 }
 
-extension OptionType where Value == EncapsulationChoice {
-  static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
-}
-
-extension OptionType where Value == PeerDeviations {
-  static func peerDeviations(_ known: [PeerDeviation]) -> OptionType {
-    OptionType<[PeerDeviation]>.list(of: .word(of: known), count: 0...known.count).mapped {
-      PeerDeviations($0)
-    } back: {
-      $0.list
-    }
-  }
-}
-
 extension OptionType where Value == MobileNodeIdentifier {
   static var mobileNodeIdentifier: OptionType {
     OptionType<String>.text("an identifier such as user@realm", plural: "identifiers", maximumLength: 254)
@@ -298,30 +257,6 @@ extension OptionType where Value == MobileNodeIdentifier {
       } back: {
         String(decoding: $0.identifier, as: UTF8.self)
       }
-  }
-}
-
-extension OptionType where Value == UInt8? {
-  /// Type of the flow-mob option; `none` switches it off.
-  static var flowMobilityOption: OptionType {
-    OptionType<UInt8>.codePoint(
-      "an unassigned option type", plural: "option types", names: ["none": 0], range: 71...255
-    )
-    .mapped {
-      .some($0 == 0 ? nil : $0)
-    } back: {
-      $0 ?? 0
-    }
-  }
-}
-
-extension OptionType where Value == HandoffIndicator {
-  static var handoffIndicator: OptionType {
-    OptionType<UInt8>.integer(1...255).mapped {
-      HandoffIndicator(rawValue: $0)
-    } back: {
-      $0.rawValue
-    }
   }
 }
 

@@ -8,6 +8,7 @@ import Logging
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SignallingKit
 
 /// The anchor as a process: one thread on one event loop owns the protocol core and everything it touches.
 ///
@@ -33,13 +34,12 @@ final class Daemon {
   private let recorder: EventRecorder<LocalMobilityAnchor>
   /// For the next round.
   private var effects: [LMAEffect] = []
-  private let datapath: KernelDatapath
+  private let datapath: ObservedDatapath
   private let monitor: InterfaceMonitor
   private var unwritten: [PersistenceChange] = []
   /// Of `serve-prefixes`: who waits for an answer of the core.
   private var questions: [QuestionToken: DeferredAnswer<AnchorBindingChange>] = [:]
   private var nextQuestion: UInt64 = 1
-  private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
 
   /// Topic of the control socket that the Flow Manager follows.
@@ -54,7 +54,7 @@ final class Daemon {
     mobility = try MobilityEndpoint(
       codePoints: configuration.core.codePoints, answersBindingUpdates: true, peers: configuration.peers,
       limits: configuration.refusalLimits)
-    datapath = try KernelDatapath(configuration.datapathConfiguration)
+    datapath = try ObservedDatapath(configuration.datapathConfiguration, log: log)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
     numbers = try StateFile(directory: configuration.stateDirectory, name: "lmad-numbers")
@@ -74,8 +74,8 @@ final class Daemon {
     handle(.restore(records))
     runEffects()
     _ = try monitor.resynchronize()
-    try reconcile()
-    log.info("ready: \(core.bindingCount) bindings, encapsulation \(datapath.encapsulation.rawValue)")
+    try datapath.reconcile(to: core.desiredDatapath)
+    log.info("ready: \(core.bindingCount) bindings, encapsulation \(datapath.kernel.encapsulation.rawValue)")
     serve()
     try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
     try loop.add(mobility.descriptor) { [unowned self] _ in receive() }
@@ -93,19 +93,8 @@ final class Daemon {
 
   /// Tells gateways with heartbeats if bindings may be lost.
   private func start(sessionsLost: Bool) throws {
-    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Self.now.wallClock.seconds)) }
+    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Moment.now.wallClock.seconds)) }
     handle(.started(restartCounter: restarts.value, sessionsLost: sessionsLost))
-  }
-
-  private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
-
-  private func reconcile() throws(LinuxError) {
-    let report = try datapath.reconcile(to: core.desiredDatapath)
-    log.info("data plane: \(report.kept) objects kept, \(report.set) set, \(report.removed) removed")
-    for failure in report.failures {
-      datapathFailures += 1
-      log.error("\(failure)")
-    }
   }
 
   // MARK: Events
@@ -141,7 +130,7 @@ final class Daemon {
       try monitor.receive { event in
         if case .link(let link) = event, link.name == configuration.datapath.coreInterface { isBack = link.hasCarrier }
       }
-      if isBack { try reconcile() }
+      if isBack { try datapath.reconcile(to: core.desiredDatapath) }
     } catch {
       log.error("\(error)")
     }
@@ -151,34 +140,19 @@ final class Daemon {
     if signal == SIGHUP { reload() } else { loop.stop() }
   }
 
-  /// SIGHUP: takes over policies, timers and limits. What kernel objects and sockets were made from stays as it was;
-  /// a restart, which interrupts no traffic, takes that over.
+  /// SIGHUP: takes over policies, timers and limits.
   private func reload() {
-    do throws(ConfigurationErrors) {
-      let new = try LMADaemonConfiguration.load(path: file).value
-      guard new.datapathConfiguration == configuration.datapathConfiguration, new.control == configuration.control,
-        new.stateDirectory == configuration.stateDirectory, new.recording == configuration.recording
-      else {
-        log.error(
-          """
-          configuration not reloaded, the old one stays: changes of addresses, prefix-pools, datapath, control, state-directory and recording \
-          need a restart (no traffic is interrupted)
-          """)
-        return
-      }
-      handle(.configurationChanged(new.core))
-      mobility.codePoints = new.core.codePoints
-      mobility.peers = new.peers
-      mobility.limits = new.refusalLimits
-      settle()
-      log.info("configuration reloaded")
-    } catch {
-      log.error("configuration not reloaded, the old one stays:\n\(error)")
-    }
+    guard let new = configuration.reloaded(from: file, log: log) else { return }
+    handle(.configurationChanged(new.core))
+    mobility.codePoints = new.core.codePoints
+    mobility.peers = new.peers
+    mobility.limits = new.refusalLimits
+    settle()
+    log.info("configuration reloaded")
   }
 
   private func handle(_ event: LMAEvent) {
-    let now = Self.now
+    let now = Moment.now
     let new = core.handle(event, at: now)
     recorder.add(event, at: now, effects: new)
     effects += new
@@ -224,17 +198,7 @@ final class Daemon {
       lists.append(changes)
     }
     guard !lists.isEmpty else { return [] }
-    return zip(identifiers, datapath.apply(lists)).map { ($0, outcome($1)) }
-  }
-
-  private func outcome(_ result: DatapathResult) -> DatapathOutcome {
-    switch result {
-    case .applied: return .installed
-    case .failed(let failures):
-      datapathFailures += UInt64(failures.count)
-      for failure in failures { log.error("\(failure)") }
-      return .failed(failures.map(\.description).joined(separator: "; "))
-    }
+    return Array(zip(identifiers, datapath.apply(lists)))
   }
 
   /// After a batch of events: runs the effects, writes the state file and arms the timer.
@@ -326,7 +290,7 @@ final class Daemon {
       snapshot
     }
     control.handle("show bindings", NoArguments.self) { [unowned self] _, _ in
-      let now = Self.now
+      let now = Moment.now
       return BindingsDocument(bindings: core.bindings.map { BindingsDocument.Binding($0, now: now) })
     }
     control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
@@ -391,12 +355,12 @@ final class Daemon {
     }
     handle(.deleteBinding(identifier))
     settle()
-    return BindingsDocument(bindings: [BindingsDocument.Binding(binding, now: Self.now)])
+    return BindingsDocument(bindings: [BindingsDocument.Binding(binding, now: Moment.now)])
   }
 
   /// The bindings that are revoked: they end when their gateways have answered, or do not answer.
   private func revoke(_ arguments: RevokeArguments) throws(ControlError) -> BindingsDocument {
-    let now = Self.now
+    let now = Moment.now
     let bindings: [BindingSummary]
     let event: LMAEvent
     if let name = arguments.gateway {
@@ -431,7 +395,7 @@ final class Daemon {
     AnchorTunnel(
       id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
       mark: configuration.core.markLayout.mark(of: tunnel.identifier),
-      interface: datapath.deviceName(of: tunnel.identifier),
+      interface: datapath.kernel.deviceName(of: tunnel.identifier),
       isUnreachable: core.path(to: tunnel.remote) == .unreachable,
       roundTripMicroseconds: core.roundTrip(to: tunnel.remote)?.microseconds)
   }
@@ -447,7 +411,7 @@ final class Daemon {
         TunnelsDocument.Tunnel(
           id: tunnel.identifier, gateway: gatewayName(tunnel.remote), local: tunnel.local, remote: tunnel.remote,
           mark: "0x" + String(configuration.core.markLayout.mark(of: tunnel.identifier), radix: 16),
-          encapsulation: datapath.encapsulation.rawValue, mtu: try? datapath.tunnelMTU(),
+          encapsulation: datapath.kernel.encapsulation.rawValue, mtu: try? datapath.kernel.tunnelMTU(),
           bindings: users[tunnel.identifier, default: 0])
       })
   }
@@ -477,7 +441,7 @@ final class Daemon {
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
     result.merge(recorder.counters) { own, _ in own }
-    result["datapath-failures"] = datapathFailures
+    result["datapath-failures"] = datapath.failures
     result["state-write-failures"] = stateFailures
     result["restart-counter"] = UInt64(restarts.value)
     result["bindings"] = UInt64(core.bindingCount)

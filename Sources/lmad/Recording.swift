@@ -1,5 +1,6 @@
 import DaemonKit
 import PMIPCore
+import SignallingKit
 
 extension LocalMobilityAnchor: RecordableCore {
   /// What lmad makes its core from.
@@ -10,14 +11,8 @@ extension LocalMobilityAnchor: RecordableCore {
   }
 
   public init(start: Start) throws(RecordingError) {
-    if let problem = start.configuration.problems().first {
-      throw .unusable("the recorded configuration is wrong: \(problem.keyPath): \(problem.message)")
-    }
+    try RecordingError.refuse(start.configuration.problems())
     self.init(
       configuration: start.configuration, firstBinding: start.firstBinding, firstNotification: start.firstNotification)
   }
-}
-
-extension AnchorProgram: RecordingProgram {
-  typealias Core = LocalMobilityAnchor
 }

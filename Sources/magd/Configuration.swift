@@ -4,9 +4,12 @@ import Logging
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SignallingKit
 
 /// Everything in magd's configuration file: the core's part and the shell's.
-struct MAGDaemonConfiguration: RecordingConfiguration, Hashable {
+struct MAGDaemonConfiguration: SignallingConfiguration, Hashable {
+  static let keysOfRestart = "proxy-care-of-address, uplinks, access-links"
+
   enum UnknownNodes: Hashable, Sendable { case refuse, derive }
 
   var core = MAGConfiguration(proxyCareOfAddress: .unspecified, anchorAddress: .unspecified, accessLinks: [])
@@ -59,7 +62,7 @@ struct MAGDaemonConfiguration: RecordingConfiguration, Hashable {
 
   /// Problems of meaning.
   func problems() -> [SemanticProblem] {
-    var problems = core.problems().map { SemanticProblem(keyPath: $0.keyPath, message: $0.message) }
+    var problems = core.problems().map(SemanticProblem.init)
     if let first = core.uplinks.first, first.interface != datapath.coreInterface {
       problems.append(
         SemanticProblem(
@@ -100,7 +103,6 @@ extension MAGDaemonConfiguration {
     Set(core.nodes.compactMap(\.anchorAddress)).union(core.anchors.map(\.address)).union([core.anchorAddress])
   }
 
-  /// What the data plane needs of all this.
   var datapathConfiguration: DatapathConfiguration {
     var result = DatapathConfiguration(
       encapsulation: datapath.encapsulation, coreInterface: datapath.coreInterface,
@@ -202,19 +204,7 @@ extension MAGDaemonConfiguration {
       .option(
         "heartbeat", \.core.heartbeat, .mapping(heartbeat),
         help: "Requests to every anchor (RFC 5847); those of the anchors are answered in any case."),
-      .section(
-        "revocation", help: "Binding Revocation Indications of ours (RFC 5846 section 11).",
-        [
-          .option(
-            "initial-delay", \.core.revocation.initialDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
-            help: "InitMINDelayBRIs: wait for the first answer; doubled for each further one."),
-          .option(
-            "maximum-delay", \.core.revocation.maximumDelay, .duration(in: .milliseconds(500) ... .seconds(60)),
-            help: "MAX_BRACK_TIMEOUT: the wait doubles up to this."),
-          .option(
-            "maximum-retries", \.core.revocation.maximumRetries, .integer(0...10),
-            help: "BRIMaxRetriesNumber: then the bindings end without an answer."),
-        ]),
+      .revocation(\.core.revocation),
       .option(
         "identity", \.core.identity, .optional(.text("a NAI such as mag1@example.net", maximumLength: 240)),
         help: "Name of this gateway in messages to the anchor (RFC 5846 section 9.2); default: its address."),
@@ -229,21 +219,13 @@ extension MAGDaemonConfiguration {
       .section(
         "flow-mobility", help: "Code points that both ends must agree on.",
         [
-          .option(
-            "option-type", \.core.codePoints.flowMobilityOption, .flowMobilityOption,
-            help: "Type of the flow-mob option, which carries the prefixes of a node's other interfaces."),
-          .option(
-            "shared-prefixes-indicator", \.core.sharedPrefixesIndicator, .handoffIndicator,
-            help: "Handoff Indicator that asks for the prefixes of the node's other bindings (RFC 7864: 6)."),
+          .flowMobilityOptionType(\.core.codePoints.flowMobilityOption),
+          .sharedPrefixesIndicator(\.core.sharedPrefixesIndicator),
         ]),
       .section(
         "datapath", help: "What goes into the kernel.",
         [
-          .option(
-            "encapsulation", \.datapath.encapsulation, .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]),
-            help:
-              "ip6tnl: a device per tunnel. srv6: routes only, same bytes on the wire. auto: ip6tnl where the kernel has it."
-          ),
+          .encapsulation(\.datapath.encapsulation),
           .option(
             "core-interface", \.datapath.coreInterface, .interfaceName, required: true,
             help: "Interface towards the anchor."),
@@ -279,24 +261,14 @@ extension MAGDaemonConfiguration {
     initial: AnchorPolicy(address: .unspecified),
     [
       .option("address", \.address, .ipv6Address, required: true, help: "Its address (LMAA)."),
-      .option(
-        "tolerate", \.tolerated, .peerDeviations(PeerDeviation.ofAnchors),
-        help: "Where its implementation leaves the standards and is used all the same; see Peer deviations."),
+      .tolerate(\.tolerated, PeerDeviation.ofAnchors),
       .option(
         "heartbeat", \.heartbeat, .optional(.mapping(heartbeat)),
         help: "Requests to this anchor, instead of what `heartbeat` says for all."),
     ])
 
   private static let heartbeat = OptionTable(
-    initial: HeartbeatSettings(),
-    [
-      .option(
-        "interval", \.interval, .duration(in: .zero ... .seconds(3_600)),
-        help: "HEARTBEAT_INTERVAL while nodes are registered there, 30s to 1h suggested; 0s: none."),
-      .option(
-        "missing-allowed", \.missingAllowed, .integer(0...100),
-        help: "MISSING_HEARTBEATS_ALLOWED: with one more the anchor counts as unreachable."),
-    ])
+    initial: HeartbeatSettings(), ConfigurationOption.heartbeat(interval: \.interval, missingAllowed: \.missingAllowed))
 
   private static let accessLink = OptionTable(
     initial: AccessLink(name: "", accessTechnology: .reserved),
@@ -311,20 +283,6 @@ extension MAGDaemonConfiguration {
     ])
 }
 
-extension OptionType where Value == EncapsulationChoice {
-  static var encapsulation: OptionType { .word(["auto": .auto, "ip6tnl": .ip6tnl, "srv6": .srv6]) }
-}
-
-extension OptionType where Value == PeerDeviations {
-  static func peerDeviations(_ known: [PeerDeviation]) -> OptionType {
-    OptionType<[PeerDeviation]>.list(of: .word(of: known), count: 0...known.count).mapped {
-      PeerDeviations($0)
-    } back: {
-      $0.list
-    }
-  }
-}
-
 extension OptionType where Value == AccessTechnologyType {
   /// IANA's "Access Technology Type Option type values", by name or number.
   static var accessTechnology: OptionType {
@@ -337,30 +295,6 @@ extension OptionType where Value == AccessTechnologyType {
       ], range: 1...255
     ).mapped {
       AccessTechnologyType(rawValue: $0)
-    } back: {
-      $0.rawValue
-    }
-  }
-}
-
-extension OptionType where Value == UInt8? {
-  /// Type of the flow-mob option; `none` switches it off.
-  static var flowMobilityOption: OptionType {
-    OptionType<UInt8>.codePoint(
-      "an unassigned option type", plural: "option types", names: ["none": 0], range: 71...255
-    )
-    .mapped {
-      .some($0 == 0 ? nil : $0)
-    } back: {
-      $0 ?? 0
-    }
-  }
-}
-
-extension OptionType where Value == HandoffIndicator {
-  static var handoffIndicator: OptionType {
-    OptionType<UInt8>.integer(1...255).mapped {
-      HandoffIndicator(rawValue: $0)
     } back: {
       $0.rawValue
     }

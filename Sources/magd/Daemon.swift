@@ -7,6 +7,7 @@ import Logging
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SignallingKit
 
 /// The gateway as a process: one thread on one event loop owns the protocol core and everything it touches.
 ///
@@ -28,7 +29,7 @@ final class Daemon {
   private let ports: [String: AccessLinkPort]
   private var core: MobileAccessGateway
   private let recorder: EventRecorder<MobileAccessGateway>
-  private let datapath: KernelDatapath
+  private let datapath: ObservedDatapath
   /// Verified neighbours on access links.
   private var neighbours: Set<Station> = []
   /// The kernel may lack what it had; looked after once, when all events received together have been handled.
@@ -36,7 +37,6 @@ final class Daemon {
   private var unwritten: [AttachmentPersistenceChange] = []
   private var advertisementsSent: UInt64 = 0
   private var advertisementFailures: UInt64 = 0
-  private var datapathFailures: UInt64 = 0
   private var stateFailures: UInt64 = 0
 
   private struct Station: Hashable {
@@ -54,7 +54,7 @@ final class Daemon {
     monitor = try InterfaceMonitor()
     mobility = try MobilityEndpoint(
       codePoints: configuration.core.codePoints, answersBindingUpdates: false, peers: configuration.peers)
-    datapath = try KernelDatapath(configuration.datapathConfiguration)
+    datapath = try ObservedDatapath(configuration.datapathConfiguration, log: log)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "magd-restarts")
     control = try ControlServer(
@@ -70,7 +70,7 @@ final class Daemon {
   func run() throws {
     let records = state.takeRecords().map(\.record)
     handle(.restore(records))
-    try reconcile()
+    try datapath.reconcile(to: core.desiredDatapath)
     // Before the first registration, which an anchor may take for one of the sessions that are lost.
     try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
     let present = try monitor.resynchronize()
@@ -78,7 +78,7 @@ final class Daemon {
     for uplink in configuration.core.uplinks where !present.contains(where: { $0.isLink(uplink.interface) }) {
       handle(.uplinkChanged(uplink.interface, isUp: false))
     }
-    log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.encapsulation.rawValue)")
+    log.info("ready: \(core.attachments.count) attachments, encapsulation \(datapath.kernel.encapsulation.rawValue)")
     serve()
     try loop.add(mobility.descriptor) { [unowned self] _ in receiveMobility() }
     try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
@@ -95,19 +95,8 @@ final class Daemon {
 
   /// Tells anchors with heartbeats if attachments may be lost.
   private func start(sessionsLost: Bool) throws {
-    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Self.now.wallClock.seconds)) }
+    if sessionsLost { try restarts.grow(atLeast: UInt32(truncatingIfNeeded: Moment.now.wallClock.seconds)) }
     handle(.started(restartCounter: restarts.value, sessionsLost: sessionsLost))
-  }
-
-  private static var now: Moment { Moment(monotonic: SystemClock.monotonic, wallClock: SystemClock.wallClock) }
-
-  private func reconcile() throws(LinuxError) {
-    let report = try datapath.reconcile(to: core.desiredDatapath)
-    log.info("data plane: \(report.kept) objects kept, \(report.set) set, \(report.removed) removed")
-    for failure in report.failures {
-      datapathFailures += 1
-      log.error("\(failure)")
-    }
   }
 
   // MARK: Events
@@ -204,7 +193,7 @@ final class Daemon {
   }
 
   private func advertisedMTU(_ port: AccessLinkPort) -> UInt32? {
-    guard let link = port.link, let tunnel = try? datapath.tunnelMTU() else { return nil }
+    guard let link = port.link, let tunnel = try? datapath.kernel.tunnelMTU() else { return nil }
     return min(link.mtu, tunnel)
   }
 
@@ -244,35 +233,20 @@ final class Daemon {
     if signal == SIGHUP { reload() } else { loop.stop() }
   }
 
-  /// SIGHUP: takes over policies, timers and limits. What kernel objects and sockets were made from stays as it was;
-  /// a restart, which interrupts no traffic, takes that over.
+  /// SIGHUP: takes over policies, timers and limits.
   private func reload() {
-    do throws(ConfigurationErrors) {
-      let new = try MAGDaemonConfiguration.load(path: file).value
-      guard new.datapathConfiguration == configuration.datapathConfiguration, new.control == configuration.control,
-        new.stateDirectory == configuration.stateDirectory, new.recording == configuration.recording
-      else {
-        log.error(
-          """
-          configuration not reloaded, the old one stays: changes of proxy-care-of-address, uplinks, access-links, datapath, \
-          control, state-directory and recording need a restart (no traffic is interrupted)
-          """)
-        return
-      }
-      handle(.configurationChanged(new.core))
-      mobility.codePoints = new.core.codePoints
-      mobility.peers = new.peers
-      settle()
-      log.info("configuration reloaded")
-    } catch {
-      log.error("configuration not reloaded, the old one stays:\n\(error)")
-    }
+    guard let new = configuration.reloaded(from: file, log: log) else { return }
+    handle(.configurationChanged(new.core))
+    mobility.codePoints = new.core.codePoints
+    mobility.peers = new.peers
+    settle()
+    log.info("configuration reloaded")
   }
 
   // MARK: Effects
 
   private func handle(_ event: MAGEvent) {
-    let now = Self.now
+    let now = Moment.now
     let effects = core.handle(event, at: now)
     recorder.add(event, at: now, effects: effects)
     run(effects)
@@ -288,7 +262,7 @@ final class Daemon {
           log.warning("message to \(destination) not sent: \(error)")
         }
       case .install(let identifier, let changes):
-        handle(.datapathOutcome(identifier, apply(changes)))
+        handle(.datapathOutcome(identifier, datapath.apply(changes)))
       case .advertise(let plan):
         advertise(plan)
       case .probe(let link, let linkLayerAddress, let address):
@@ -299,16 +273,6 @@ final class Daemon {
       case .persist(let change):
         unwritten.append(change)
       }
-    }
-  }
-
-  private func apply(_ changes: [DatapathChange]) -> DatapathOutcome {
-    switch datapath.apply(changes) {
-    case .applied: return .installed
-    case .failed(let failures):
-      datapathFailures += UInt64(failures.count)
-      for failure in failures { log.error("\(failure)") }
-      return .failed(failures.map(\.description).joined(separator: "; "))
     }
   }
 
@@ -329,7 +293,7 @@ final class Daemon {
     if mustReconcile {
       mustReconcile = false
       do {
-        try reconcile()
+        try datapath.reconcile(to: core.desiredDatapath)
       } catch {
         log.error("\(error)")
       }
@@ -390,7 +354,7 @@ final class Daemon {
   }
 
   private func entry(_ attachment: AttachmentSummary) -> AttachmentsDocument.Entry {
-    AttachmentsDocument.Entry(attachment, now: Self.now)
+    AttachmentsDocument.Entry(attachment, now: Moment.now)
   }
 
   private var attachments: AttachmentsDocument { AttachmentsDocument(attachments: core.attachments.map(entry)) }
@@ -483,7 +447,7 @@ final class Daemon {
     result.merge(recorder.counters) { own, _ in own }
     result["advertisements-sent"] = advertisementsSent
     result["advertisement-failures"] = advertisementFailures
-    result["datapath-failures"] = datapathFailures
+    result["datapath-failures"] = datapath.failures
     result["state-write-failures"] = stateFailures
     result["restart-counter"] = UInt64(restarts.value)
     result["interface-event-overruns"] = monitor.overruns

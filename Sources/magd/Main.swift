@@ -4,6 +4,8 @@ import Datapath
 import LinuxNet
 import Logging
 import NetTypes
+import PMIPCore
+import SignallingKit
 
 @main
 struct GatewayProgram: ParsableCommand {
@@ -13,50 +15,22 @@ struct GatewayProgram: ParsableCommand {
     discussion: "Exit status: 0 done, 1 refused or failed, 2 wrong configuration or usage, 3 daemon not reachable.",
     version: Program.version,
     subcommands: [
-      Run.self, Check.self, Show.self, Attach.self, Detach.self, Revoke.self, RecordCommand<Self>.self,
-      ReplayCommand<Self>.self, Cleanup.self,
+      RunCommand<Self>.self, CheckCommand<Self>.self, Show.self, Attach.self, Detach.self, Revoke.self,
+      RecordCommand<Self>.self, ReplayCommand<Self>.self, Cleanup.self,
     ])
 
   static func main() { Program.main(GatewayProgram.self, name: daemon.name) }
 }
 
+extension GatewayProgram: SignallingProgram {
+  typealias Core = MobileAccessGateway
+
+  static func serve(_ configuration: MAGDaemonConfiguration, file: String, log: Logger) throws {
+    try Daemon(configuration, file: file, log: log).run()
+  }
+}
+
 extension GatewayProgram {
-  struct Run: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Run the daemon in the foreground.")
-    @OptionGroup var file: ConfigurationFileOptions
-
-    func run() throws {
-      let path = file.path(default: daemon.configurationFile)
-      let loaded = try MAGDaemonConfiguration.load(path: path)
-      try loaded.preflight()
-      StandardErrorLogHandler.bootstrap(level: loaded.value.logLevel)
-      try Daemon(loaded.value, file: path, log: Logger(label: daemon.name)).run()
-    }
-  }
-
-  struct Check: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Check the configuration files and this host, without changing anything.")
-    @OptionGroup var file: ConfigurationFileOptions
-    @Flag(help: "Print every key with its kind, default and meaning instead.")
-    var explain = false
-    @Flag(help: "Print the effective configuration, defaults included.")
-    var effective = false
-    @Flag(help: "Check the files only, not the kernel, interfaces and privileges of this host.")
-    var fileOnly = false
-    @Flag(help: "Print JSON.")
-    var json = false
-
-    func run() throws {
-      if explain { return print(MAGDaemonConfiguration.table.explanation) }
-      let path = file.path(default: daemon.configurationFile)
-      let loaded = try MAGDaemonConfiguration.load(path: path)
-      if !fileOnly { try loaded.preflight() }
-      if effective { return print(try MAGDaemonConfiguration.table.text(loaded.value), terminator: "") }
-      print(json ? try JSONText.format(CheckDocument(file: path)) : "\(path): no errors")
-    }
-  }
-
   struct Cleanup: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Remove the tunnels, routes and rules that a stopped magd has left in the kernel.",

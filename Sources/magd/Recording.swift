@@ -1,18 +1,13 @@
 import DaemonKit
 import PMIPCore
+import SignallingKit
 
 extension MobileAccessGateway: RecordableCore {
   /// What magd makes its core from.
   public typealias Start = MAGConfiguration
 
   public init(start: Start) throws(RecordingError) {
-    if let problem = start.problems().first {
-      throw .unusable("the recorded configuration is wrong: \(problem.keyPath): \(problem.message)")
-    }
+    try RecordingError.refuse(start.problems())
     self.init(configuration: start)
   }
-}
-
-extension GatewayProgram: RecordingProgram {
-  typealias Core = MobileAccessGateway
 }

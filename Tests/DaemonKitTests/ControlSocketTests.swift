@@ -259,6 +259,19 @@ struct ControlSocketTests {
     }
   }
 
+  @Test("100,000 events while a subscriber does not read: it is gone, a command is answered as ever")
+  func slowReaderOfManyEvents() throws {
+    try withServer { path in
+      let slow = try RawClient(path)
+      slow.send(#"{"version":1,"id":1,"command":"subscribe"}"# + "\n")
+      #expect(slow.readLine() != nil)
+      let commander = try ControlClient(path: path)
+      _ = try commander.call("flood", TestServer.Flood(events: 100_000, size: 100), as: NoResult.self)
+      let counts = try commander.call("counts", as: TestServer.Counts.self)
+      #expect(counts.slow == 1 && counts.subscribers == 0)
+    }
+  }
+
   @Test("An answer larger than the bound for events is delivered whole")
   func largeAnswer() throws {
     var limits = ControlLimits()

@@ -1,5 +1,6 @@
 import DatapathModel
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -169,7 +170,7 @@ import Testing
     let destination = IPv6Prefix.host(World.mn1)
     #expect(
       world.refusal(.remove(.selector(FlowSelector(destination: destination))))
-        == "2 flows have destination \(World.mn1): 1, 2; name one by its id")
+        == "2 flows have destination \(World.mn1): 1, 2; name one by its id, or say --all")
     #expect(world.refusal(.remove(.selector(FlowSelector(sourcePort: 81)))) == "")
     #expect(world.refusal(.remove(.selector(FlowSelector(sourcePort: 81)))).contains("no flow with source-port 81"))
     #expect(world.map.keys.map(\.sourcePort) == [80])
@@ -456,7 +457,7 @@ import Testing
 
   @Test("Any sequence of events leaves table and map the same", arguments: UInt64(1)...8)
   func randomLadder(_ seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SplitMix64(seed: seed)
     var world = Self.attached { $0.maximumFlows = 40 }
     var bindings: [UInt32: AnchorBinding] = [1: World.interfaceBinding(1), 2: World.interfaceBinding(2)]
     for _ in 0..<3_000 {

@@ -1,5 +1,6 @@
 import DatapathModel
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -43,7 +44,7 @@ import Testing
 
   @Test("Readings at mixed distances agree") func mixed() throws {
     var meter = try Meter()
-    var generator = SeededGenerator(state: 7)
+    var generator = SplitMix64(seed: 7)
     for _ in 0..<200 {
       let milliseconds = Int.random(in: 0...3_000, using: &generator)
       meter.read(after: .milliseconds(milliseconds), UInt64(1_000 * milliseconds))

@@ -1,5 +1,6 @@
 import DatapathModel
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -14,7 +15,7 @@ import Testing
   static let start = FlowMoment(monotonic: .zero, secondsSince1970: 0)
 
   @Test("Agrees with a dictionary through 50,000 random changes") func model() {
-    var generator = SeededGenerator(state: 2026)
+    var generator = SplitMix64(seed: 2026)
     var table = FlowTable(maximum: 500)
     var model: [FlowSixTuple: (FlowIdentifier, TunnelIdentifier, NodeIndex?)] = [:]
     for round in 0..<50_000 {

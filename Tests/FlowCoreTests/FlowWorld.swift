@@ -27,6 +27,8 @@ struct FlowWorld {
   private(set) var dropped: Set<UInt32> = []
   private(set) var replies: [UInt64: Result<FlowReply, FlowRefusal>] = [:]
   private(set) var notifications: [FlowNotification] = []
+  /// Standing orders on disk.
+  private(set) var stored: [FlowSelectorEntry] = []
   /// Questions to the anchor.
   private(set) var questions: [(AnchorQuestion, ServePrefixesRequest)] = []
   /// A transaction with such a change is refused.
@@ -103,6 +105,8 @@ struct FlowWorld {
       case .drop(let token): dropped.insert(token.rawValue)
       case .reply(let token, let result): replies[token.rawValue] = result
       case .notify(let notification): notifications.append(notification)
+      case .storeSelector(let entry): stored.append(entry)
+      case .forgetSelector(let identifier): stored.removeAll { $0.identifier == identifier }
       case .askAnchor(let question, let request): questions.append((question, request))
       }
     }

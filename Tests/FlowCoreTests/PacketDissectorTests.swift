@@ -1,4 +1,5 @@
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -119,7 +120,7 @@ import Testing
 
   @Test("100,000 damaged packets and 100,000 random ones do not trap; what is recognized was in the packet")
   func mutation() {
-    var generator = SeededGenerator(state: 0x5213)
+    var generator = SplitMix64(seed: 0x5213)
     let chain = builder.hopByHop().routing(units: 4).fragment(offset: 0, more: true, identification: 7)
     let samples = [
       chain.authentication().ports(.udp, 1, 2), chain.icmp(type: 1, body: chain.ports(.tcp, 3, 4)),

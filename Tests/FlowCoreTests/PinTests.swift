@@ -53,6 +53,15 @@ import Testing
     #expect(world.engine.table.flow(FlowIdentifier(rawValue: 1))?.isPinned == false)
   }
 
+  @Test("A connection that goes on under another flow label stays pinned") func continued() {
+    var world = Self.world()
+    #expect(world.refusal(.pin(Self.flow, true)) == "")
+    var tuple = World.tuple(80)
+    tuple.flowLabel ^= 1
+    world.packet(.flow(tuple))
+    #expect(world.map[tuple]?.isPinned == true)
+  }
+
   @Test("Only flows that are there can be pinned") func unknown() {
     var world = Self.world()
     #expect(world.refusal(.pin(.identifier(FlowIdentifier(rawValue: 9)), true)).contains("no flow 9"))

@@ -1,5 +1,6 @@
 import DatapathModel
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import FlowCore
@@ -284,7 +285,7 @@ import Testing
     ]
     let policy = FlowPolicy(rules: rules)
     let all = [Self.wlan, Self.lte, Self.ethernet]
-    var generator = SeededGenerator(state: 7)
+    var generator = SplitMix64(seed: 7)
     let count = 30_000
     var flows: [PolicyDecision.Way: Int] = [:]
     for _ in 0..<count {
@@ -309,7 +310,7 @@ import Testing
   @Test(
     "A decision names a candidate that serves the prefix, or nothing; and is the same again", arguments: UInt64(1)...4)
   func random(_ seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SplitMix64(seed: seed)
     let names = SteeringTarget.accessTypes.map(\.name) + ["mag1", "mag2", "mag3", "mag9"]
     func flag(_ oneIn: Int) -> Bool { Int.random(in: 0..<oneIn, using: &generator) == 0 }
     for _ in 0..<5_000 {

@@ -1,6 +1,8 @@
 import MobilityDocuments
 import MobilityWire
 import NetTypes
+import SeededRandom
+import TestSupport
 import Testing
 
 @Suite struct MessageReportTests {
@@ -117,7 +119,7 @@ import Testing
 
   @Test("Random octets and random changes are printed or refused, never a crash")
   func random() {
-    var generator = SeededGenerator.announced()
+    var generator = SplitMix64.announced()
     for _ in 0..<4_000 {
       var octets = generator.octets(.random(in: 0...120, using: &generator))
       if Bool.random(using: &generator), let vector = Vector.all.randomElement(using: &generator) {

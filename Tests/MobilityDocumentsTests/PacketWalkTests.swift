@@ -1,6 +1,8 @@
 import MobilityDocuments
 import MobilityWire
 import NetTypes
+import SeededRandom
+import TestSupport
 import Testing
 
 /// Builds packets from the inside out.
@@ -203,7 +205,7 @@ private enum Packet {
 
   @Test("Random packets never crash the walk")
   func random() {
-    var generator = SeededGenerator.announced()
+    var generator = SplitMix64.announced()
     // What leads deeper into the walk than pure chance.
     let tempting: [UInt8] = [0, 4, 17, 41, 43, 44, 51, 60, 135, 0x45, 0x60, 0x86, 0xdd, 0x08]
     for _ in 0..<5_000 {

@@ -1,5 +1,7 @@
 import MobilityWire
 import NetTypes
+import SeededRandom
+import TestSupport
 import Testing
 
 @Suite struct EncodingTests {
@@ -76,7 +78,7 @@ import Testing
 
   @Test("Generated messages: round trip, alignment, shortest padding, checksum")
   func roundTrips() throws {
-    var generator = SeededGenerator.announced()
+    var generator = SplitMix64.announced()
     for _ in 0..<3000 {
       let message = randomMessage(&generator)
       let octets = try MobilityHeader.encode(message, source: Self.source, destination: Self.destination)
@@ -103,7 +105,7 @@ import Testing
     }
   }
 
-  private func randomMessage(_ generator: inout SeededGenerator) -> MobilityMessage {
+  private func randomMessage(_ generator: inout SplitMix64) -> MobilityMessage {
     let options = MobilityOptions((0..<Int.random(in: 0...7, using: &generator)).map { _ in randomOption(&generator) })
     let number = UInt16.random(in: 0 ... .max, using: &generator)
     let octet = UInt8.random(in: 0 ... .max, using: &generator)
@@ -153,11 +155,11 @@ import Testing
     }
   }
 
-  private func randomAddress(_ generator: inout SeededGenerator) -> IPv6Address {
+  private func randomAddress(_ generator: inout SplitMix64) -> IPv6Address {
     IPv6Address(high: generator.next(), low: generator.next())
   }
 
-  private func randomOption(_ generator: inout SeededGenerator) -> MobilityOption {
+  private func randomOption(_ generator: inout SplitMix64) -> MobilityOption {
     let prefix = HomeNetworkPrefixOption(
       offLink: .random(using: &generator), prefixLength: .random(in: 0...128, using: &generator),
       address: randomAddress(&generator))
@@ -240,7 +242,7 @@ import Testing
     }
   }
 
-  private func randomBinding(_ generator: inout SeededGenerator) -> MobilityOption {
+  private func randomBinding(_ generator: inout SplitMix64) -> MobilityOption {
     .bindingIdentifier(
       BindingIdentifierOption(
         binding: .random(in: 0 ... .max, using: &generator),
@@ -250,7 +252,7 @@ import Testing
           .randomElement(using: &generator) ?? nil))
   }
 
-  private func randomFlow(_ generator: inout SeededGenerator) -> FlowIdentificationOption {
+  private func randomFlow(_ generator: inout SplitMix64) -> FlowIdentificationOption {
     let subOptions = (0..<Int.random(in: 0...3, using: &generator)).map { _ -> FlowSubOption in
       switch Int.random(in: 0...5, using: &generator) {
       case 0: .bindingReference((0...Int.random(in: 0...3, using: &generator)).map { UInt16($0 * 1000) })
@@ -271,7 +273,7 @@ import Testing
     return subOptions.count < 3 ? flow : FlowIdentificationOption(flow: 1, priority: 1)
   }
 
-  private func randomAccessNetwork(_ generator: inout SeededGenerator) -> [AccessNetworkSubOption] {
+  private func randomAccessNetwork(_ generator: inout SplitMix64) -> [AccessNetworkSubOption] {
     [
       .networkIdentifier(
         isUTF8: .random(using: &generator), name: generator.octets(.random(in: 1...20, using: &generator)),
@@ -286,7 +288,7 @@ import Testing
     ].shuffled(using: &generator)
   }
 
-  private func randomService(_ generator: inout SeededGenerator) -> QualityOfServiceOption {
+  private func randomService(_ generator: inout SplitMix64) -> QualityOfServiceOption {
     let rate = UInt32.random(in: 0 ... .max, using: &generator)
     let attributes: [QualityOfServiceAttribute] = [
       .bitRate(.nodeAggregateMaximumDownlink, rate), .bitRate(.nodeAggregateMaximumUplink, rate),
@@ -308,7 +310,7 @@ import Testing
 }
 
 extension TrafficSelector {
-  static func random(_ generator: inout SeededGenerator) -> TrafficSelector {
+  static func random(_ generator: inout SplitMix64) -> TrafficSelector {
     switch Int.random(in: 0...4, using: &generator) {
     case 0, 1:
       var selector = IPv4TrafficSelector()
@@ -338,7 +340,7 @@ extension TrafficSelector {
 
 extension SelectorRange {
   /// None, a start, or both.
-  static func random(_ generator: inout SeededGenerator, _ value: (UInt64) -> Value) -> SelectorRange? {
+  static func random(_ generator: inout SplitMix64, _ value: (UInt64) -> Value) -> SelectorRange? {
     switch Int.random(in: 0...2, using: &generator) {
     case 0: nil
     case 1: SelectorRange(value(generator.next()))

@@ -1,5 +1,7 @@
 import MobilityWire
 import NetTypes
+import SeededRandom
+import TestSupport
 import Testing
 
 /// Neighbor Discovery. The solicitations and the advertisement of a neighbour were captured from a Linux 6.18 kernel.
@@ -221,7 +223,7 @@ import Testing
 
   @Test("Random damage never traps, and what still decodes encodes to an equal message")
   func mutation() throws {
-    var generator = SeededGenerator.announced()
+    var generator = SplitMix64.announced()
     var accepted = 0
     for _ in 0..<10_000 {
       guard let (_, source, destination, text) = Self.captured.randomElement(using: &generator) else { return }

@@ -1,5 +1,6 @@
 import MobilityWire
 import NetTypes
+import TestSupport
 import Testing
 
 @Suite struct OptionTests {

@@ -1,5 +1,7 @@
 import MobilityWire
 import NetTypes
+import SeededRandom
+import TestSupport
 import Testing
 
 /// RFC 6275 section 9.2: which check, in which order, answered how.
@@ -159,7 +161,7 @@ import Testing
 
   @Test("Random damage never traps, and what still decodes encodes to an equal message")
   func mutation() throws {
-    var generator = SeededGenerator.announced()
+    var generator = SplitMix64.announced()
     var accepted = 0
     for round in 0..<20_000 {
       guard let vector = Vector.valid.randomElement(using: &generator) else { return }

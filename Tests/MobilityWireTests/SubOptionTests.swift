@@ -1,5 +1,7 @@
 import MobilityWire
 import NetTypes
+import SeededRandom
+import TestSupport
 import Testing
 
 /// Options with lists and sub-options in them: which lengths they take, and where a fault in them is reported.
@@ -191,7 +193,7 @@ import Testing
 
   @Test("Sub-options are aligned from the start of the Mobility Header")
   func alignment() throws {
-    var generator = SeededGenerator.announced()
+    var generator = SplitMix64.announced()
     for _ in 0..<2000 {
       let selector = TrafficSelector.random(&generator)
       let multiple =

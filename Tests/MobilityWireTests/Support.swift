@@ -1,44 +1,14 @@
 import Foundation
 import MobilityWire
 import NetTypes
+import TestSupport
 import Testing
-
-func octets(_ hex: String) throws -> [UInt8] {
-  let digits = Array(hex.utf8.filter { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\n") })
-  try #require(digits.count % 2 == 0)
-  return try stride(from: 0, to: digits.count, by: 2).map {
-    try #require(UInt8(String(decoding: digits[$0...$0 + 1], as: UTF8.self), radix: 16))
-  }
-}
 
 func hex(_ octets: some Sequence<UInt8>) -> String {
   octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 func address(_ text: String) throws -> IPv6Address { try #require(IPv6Address(text), "\(text)") }
-
-/// SplitMix64: the same seed, the same test.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-
-  mutating func octets(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
-
-  /// A new seed every run, or that of FLOWMOB_SEED; printed, so that a failure can be run again.
-  static func announced(_ test: String = #function) -> SeededGenerator {
-    let seed = ProcessInfo.processInfo.environment["FLOWMOB_SEED"].flatMap { UInt64($0) } ?? .random(in: 0...UInt64.max)
-    print("\(test): FLOWMOB_SEED=\(seed)")
-    return SeededGenerator(seed: seed)
-  }
-}
 
 /// One message of Fixtures/vectors.json; the legend is in that file.
 struct Vector: Sendable, CustomTestStringConvertible {
@@ -81,7 +51,7 @@ struct Vector: Sendable, CustomTestStringConvertible {
     guard let name = fields.string("name"), let transport = fields.string("transport"),
       let source = fields.string("src").flatMap({ IPv6Address($0) }),
       let destination = fields.string("dst").flatMap({ IPv6Address($0) }),
-      let octets = fields.string("hex").flatMap({ try? MobilityWireTests.octets($0) }),
+      let octets = fields.string("hex").flatMap({ try? TestSupport.octets($0) }),
       let expect = fields.object("expect")
     else { fatalError("Fixtures/vectors.json: incomplete vector") }
     self.name = name

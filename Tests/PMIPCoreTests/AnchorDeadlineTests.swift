@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import PMIPCore
@@ -37,7 +38,7 @@ struct AnchorDeadlineTests {
 
   @Test("Against a plain list, through many random changes")
   func model() {
-    var random = SplitMix(state: 42)
+    var random = SplitMix64(seed: 42)
     var table = DeadlineTable<UInt64>()
     var model: [UInt64: (Duration, Int)] = [:]
     for round in 0..<4_000 {
@@ -58,18 +59,5 @@ struct AnchorDeadlineTests {
       }
       #expect(table.count == model.count && table.next == model.values.map(\.0).min())
     }
-  }
-}
-
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

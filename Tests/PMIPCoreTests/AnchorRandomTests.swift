@@ -1,6 +1,7 @@
 import DatapathModel
 import MobilityWire
 import NetTypes
+import SeededRandom
 import Testing
 
 @testable import PMIPCore
@@ -29,7 +30,7 @@ struct AnchorRandomTests {
     }
   }
 
-  static func request(_ lab: Lab, _ random: inout SplitMix) -> PBU {
+  static func request(_ lab: Lab, _ random: inout SplitMix64) -> PBU {
     let node = nodes.randomElement(using: &random) ?? Lab.mn1
     let known = lab.anchor.bindings(of: node).randomElement(using: &random)
     let access: AccessTechnologyType = Bool.random(using: &random) ? .wlan : .eutran
@@ -44,7 +45,7 @@ struct AnchorRandomTests {
   }
 
   static func run(seed: UInt64, events: Int) -> Lab {
-    var random = SplitMix(state: seed)
+    var random = SplitMix64(seed: seed)
     var lab = lab()
     for _ in 0..<events {
       switch Int.random(in: 0..<20, using: &random) {

@@ -197,7 +197,7 @@ struct GatewayDeviationTests {
     lenient.answer()
     #expect(lenient.state == .registered)
     lenient.restart()
-    lenient.advance(by: .seconds(1))
+    lenient.advance(by: .seconds(5))
     #expect(lenient.answer(.notAuthorizedForHomeNetworkPrefix).updates.isEmpty)
     #expect(lenient.state == .refused)
     // An interface without prefixes in the map can only ask.

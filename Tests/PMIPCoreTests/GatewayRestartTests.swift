@@ -21,7 +21,7 @@ struct GatewayRestartTests {
     return ladder
   }
 
-  @Test("Restored: same routes and tunnel numbers, refreshed one after the other, nothing interrupted")
+  @Test("Restored: same routes and tunnel numbers, probed and refreshed one after the other, nothing interrupted")
   func restore() {
     var ladder = Self.many(3)
     let before = ladder.gateway.desiredDatapath
@@ -31,7 +31,9 @@ struct GatewayRestartTests {
     #expect(ladder.states == [.registered, .registered, .registered])
     #expect(ladder.gateway.attachments.map(\.expiresAt) == Array(repeating: .seconds(300), count: 3))
     #expect(ladder.gateway.nextDeadline == .seconds(100))
-    let first = ladder.advance(by: .zero)
+    let probed = ladder.advance(by: .milliseconds(4_999))
+    #expect(probed.probes == 3 && probed.updates.isEmpty)
+    let first = ladder.advance(by: .milliseconds(1))
     #expect(first.updates.count == 1)
     #expect(first.updates.first?.options.handoffIndicator == .noChange)
     ladder.answer(prefixes: first.updates[0].namedPrefixes)
@@ -41,12 +43,35 @@ struct GatewayRestartTests {
     #expect(ladder.count(.attachmentsRestored) == 3)
   }
 
+  @Test("RFC 5213 6.13: a node that has left during the restart is not refreshed, but de-registered")
+  func leftMeanwhile() {
+    var ladder = Ladder.registered()
+    ladder.restart()
+    ladder.advance(by: .seconds(3))
+    #expect(ladder.detach(Ladder.mac, from: "acc0", .neighbourUnreachable).updates.map(\.lifetime) == [.zero])
+    ladder.answer()
+    #expect(ladder.advance(by: .seconds(60)).updates.isEmpty)
+  }
+
+  @Test("A restored attachment is refreshed at once if nothing can be waited for: no address to probe, too little time")
+  func refreshedAtOnce() {
+    var unseen = Ladder()
+    unseen.attach(Ladder.mac, on: "acc0", .link, linkLocal: nil)
+    unseen.answer()
+    unseen.restart()
+    #expect(unseen.advance(by: .zero).updates.count == 1)
+    var late = Ladder.registered()
+    late.clock = .seconds(296)
+    late.restart()
+    #expect(late.advance(by: .zero).updates.count == 1)
+  }
+
   @Test("Numbers go on after a restart: an answer to the time before matches nothing")
   func sequenceAfterRestart() throws {
     var ladder = Ladder.registered()
     let old = try #require(ladder.lastPBU)
     ladder.restart()
-    let update = try #require(ladder.advance(by: .zero).updates.first)
+    let update = try #require(ladder.advance(by: .seconds(5)).updates.first)
     #expect(update.sequence == old.sequence + 1)
     #expect(ladder.answer(to: old).isEmpty)
   }

@@ -1,3 +1,4 @@
+import SeededRandom
 import Testing
 
 @testable import PMIPCore
@@ -30,7 +31,7 @@ struct SegmentedContainerTests {
 
   @Test("A dictionary against the standard one, through growth, shrinking and growth again")
   func dictionaryModel() {
-    var random = SplitMix(state: 7)
+    var random = SplitMix64(seed: 7)
     var dictionary = SegmentedDictionary<UInt64, UInt64>()
     var model: [UInt64: UInt64] = [:]
     for round in UInt64(0)..<60_000 {

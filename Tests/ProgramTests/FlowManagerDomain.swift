@@ -76,6 +76,7 @@ final class FlowManagerDomain {
       queue: { number: 77, length: 1024 }
       flows: { maximum: 1000, idle-timeout: 5m }
       nft-table: flowmob_test
+      state-directory: \(directory)/state
       control: { socket: \(directory)/fm.sock, group: "0" }
       log-level: debug
       """.utf8

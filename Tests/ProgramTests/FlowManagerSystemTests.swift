@@ -115,6 +115,44 @@ struct FlowManagerSystemTests {
     #expect(try domain.atAnchor("nft list tables") == "")
   }
 
+  @Test(
+    "Commands about many flows; pins and standing orders survive kill -9; only the group may use the socket",
+    .timeLimit(.minutes(1)))
+  func bulk() throws {
+    let domain = try FlowManagerDomain()
+    try domain.startDaemon()
+    let (first, second) = (try domain.receiver(interface: "m1"), try domain.receiver(interface: "m2"))
+    let ports: [UInt16] = [4_001, 4_002, 4_003]
+    let flows = try ports.map { try domain.flow(port: $0) }
+    for flow in flows { try domain.send(flow, 1) }
+    #expect(domain.receive(first, 3).count == 3)
+    let manager = "\(FlowManagerDomain.program)"
+    let socket = "--socket \(domain.directory)/fm.sock"
+    #expect(
+      try domain.atAnchor("\(manager) move --node mn1@example.net --to mag2 \(socket)") == "3 of 3 flows moved\n")
+    for flow in flows { try domain.send(flow, 1) }
+    #expect(domain.receive(second, 3).count == 3)
+    _ = try domain.atAnchor("\(manager) pin 2 \(socket)")
+    _ = try domain.atAnchor("\(manager) add --protocol udp --source-port 4004 --to mag2 \(socket)")
+    #expect(try domain.atAnchor("nft list map ip6 flowmob_test flows").contains("pinned"))
+    let misspelt = try #require(throws: FlowManagerDomain.Failure.self) {
+      try domain.atAnchor("\(manager) list --node mn1 \(socket)")
+    }
+    #expect(misspelt.description.contains("did you mean mn1@example.net?"))
+    #expect(throws: ControlClientError.self) { try domain.call("?", as: Ignored.self) }
+
+    domain.stopDaemon(SIGKILL)
+    try domain.startDaemon()
+    #expect(try domain.atAnchor("\(manager) list --pinned --json \(socket)").contains(#""id" : 2"#))
+    try domain.send(try domain.flow(port: 4_004), 1)
+    #expect(domain.receive(second, 1) == [4_004: 1], "the standing order is there again")
+    #expect(try domain.atAnchor("\(manager) history mn1@example.net \(socket)").contains("found at start"))
+    let stranger = try #require(throws: FlowManagerDomain.Failure.self) {
+      try domain.atAnchor("setpriv --reuid 65534 --regid 65534 --clear-groups \(manager) list \(socket)")
+    }
+    #expect(stranger.description.contains("members of its group"))
+  }
+
   @Test("A table of that name that is not ours is left alone", .timeLimit(.minutes(1))) func foreignTable() throws {
     let domain = try FlowManagerDomain()
     _ = try domain.atAnchor("nft add table ip6 flowmob_test && nft add chain ip6 flowmob_test theirs")

@@ -23,6 +23,7 @@ public struct ClientOptions: ParsableArguments {
     do throws(ControlClientError) {
       return try ControlClient(path: socket ?? defaultSocket, timeout: timeout)
     } catch {
+      guard case .notReachable = error else { throw ProgramFailure("\(error)") }
       throw ProgramFailure(
         "\(error); start the daemon with `\(start)`, or name its socket with --socket", status: ExitStatus.notReachable)
     }

@@ -12,6 +12,23 @@ public enum NearestName {
     return best?.name
   }
 
+  /// At most `count` candidates, those that begin with the word first, then the ones with the fewest edits;
+  /// shorter ones before longer ones.
+  public static func list(_ word: String, among candidates: some Sequence<String>, count: Int = 3) -> [String] {
+    let bound = max(1, word.count / 3)
+    var ranked: [(rank: Int, name: String)] = []
+    for candidate in candidates {
+      if !word.isEmpty, candidate.hasPrefix(word) {
+        ranked.append((0, candidate))
+      } else if abs(candidate.count - word.count) <= bound {
+        let distance = editDistance(Array(word.lowercased()), Array(candidate.lowercased()))
+        if distance <= bound { ranked.append((distance, candidate)) }
+      }
+    }
+    return ranked.sorted { ($0.rank, $0.name.count, $0.name) < ($1.rank, $1.name.count, $1.name) }.prefix(count).map(
+      \.name)
+  }
+
   /// Levenshtein distance, with a swap of two neighbours as one edit: the commonest slip of a typist.
   static func editDistance(_ a: [Character], _ b: [Character]) -> Int {
     var beforeLast = [Int](repeating: 0, count: b.count + 1)

@@ -54,6 +54,9 @@ public final class ControlClient {
     do throws(LinuxError) {
       descriptor = try UnixSocket.connect(path: path, blocking: false)
     } catch {
+      if error.code == EACCES {
+        throw .failed("\(path) may be used by root and the members of its group only; see control.group of the daemon")
+      }
       throw .notReachable(socket: path, reason: error.reason)
     }
   }

@@ -5,7 +5,8 @@ import NetTypes
 // Restart and reconfiguration.
 extension MobileAccessGateway {
   /// Attachments of the time before a restart go on as registered: `desiredDatapath` has their routes, so nothing is
-  /// interrupted. Each is refreshed soon, one after the other; whether the nodes are still here is found out by probes.
+  /// interrupted. One after the other is probed and then refreshed: a node that has left meanwhile is at another gateway
+  /// now, from which a refresh of ours would take the session (RFC 5213 section 6.13).
   mutating func restore(_ records: [AttachmentRecord], _ turn: inout Turn) {
     let now = turn.now
     var deadline = now.monotonic
@@ -22,12 +23,21 @@ extension MobileAccessGateway {
       counters.count(.attachmentsRestored)
       raiseSequence(to: record.sequence, at: now.wallClock)
       list[entry.key] = entry
-      setTimer(.refresh, of: entry.key, to: deadline)
       setTimer(.advertisement, of: entry.key, to: deadline + configuration.timers.advertisementInterval)
       if configuration.timers.probeInterval > .zero { setTimer(.probe, of: entry.key, to: deadline) }
+      setTimer(.refresh, of: entry.key, to: refreshAfterRestore(of: entry, from: deadline))
       deadline += ProtocolConstants.pacing
     }
     for anchor in list.anchors.sorted() { startHeartbeats(with: anchor, at: now.monotonic) }
+  }
+
+  /// At once if probes can tell nothing, or only after the binding's end.
+  private func refreshAfterRestore(of entry: BindingUpdateListEntry, from deadline: Duration) -> Duration {
+    let known = deadline + ProtocolConstants.presenceCheck
+    guard configuration.timers.probeInterval > .zero, entry.linkLocalAddress != nil,
+      let binding = entry.binding, known < binding.expiresAt
+    else { return deadline }
+    return known
   }
 
   /// nil: expired, on a link that is no access link any more, the second of its kind, or too many.

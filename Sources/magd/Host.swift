@@ -1,9 +1,0 @@
-import DaemonKit
-import Datapath
-
-extension LoadedConfiguration where Root == MAGDaemonConfiguration {
-  /// Checks this host: privileges, interfaces, forwarding, tunnel kind, collisions. Warnings go to standard error.
-  func preflight() throws(ConfigurationErrors) {
-    try report(DatapathPreflight.check(value.datapathConfiguration))
-  }
-}
