@@ -58,7 +58,7 @@ extension FlowManagerDaemon {
         try check(node: arguments.node)
         let reference = try arguments.reference()
         // The element is written anew, with its counter.
-        refreshCounters()
+        refreshCounters(of: reference)
         carryOut(.pin(reference, isPinned), answer)
       }
     }

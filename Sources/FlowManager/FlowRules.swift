@@ -23,8 +23,8 @@ import NetTypes
 /// with a chain are added, milliseconds for 100,000 flows. `tunnels` is small and seldom changes.
 ///
 /// Elements carry a counter and no kernel timeout: a lookup does not refresh a timeout, only an update from the packet
-/// path does, and that takes a lock per packet. The Flow Manager reads the counters and removes what is idle. So when it
-/// dies, every flow keeps its tunnel.
+/// path does, and that slows down every packet (docs/performance.md). The Flow Manager reads the counters and removes
+/// what is idle. So when it dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
   private static let version = 3
@@ -147,6 +147,9 @@ struct FlowRules {
         chain: chain,
         flowKey.load(ports) + [
           .lookup(set: Self.flows, key: .word(0), into: .word(0), inverted: false),
+          // To the same octets again: nft 1.0.6 ends with a failed assertion when it prints a lookup of what another
+          // lookup has found, but not when the value has been through an operation that says its length.
+          .swapOctets(.word(0)), .swapOctets(.word(0)),
           .lookup(set: Self.tunnels.name, key: .word(0), into: .verdict, inverted: false),
         ])
       transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])

@@ -148,24 +148,7 @@ import Testing
   }
 }
 
-@Suite("Flow key") struct FlowKeyTests {
-  let tuple = FlowSixTuple(
-    source: IPv6Address(high: 0x2001_0db8_000c_0000, low: 2), destination: IPv6Address(high: 1, low: 0xff),
-    flowLabel: 0xabcde, transport: .udp, sourcePort: 0x1234, destinationPort: 0x5678)
-
-  @Test("The key as the kernel's registers hold it") func layout() {
-    let addresses = tuple.source.bytes + tuple.destination.bytes
-    let transport: [UInt8] = [17, 0, 0, 0, 0x12, 0x34, 0, 0, 0x56, 0x78, 0, 0]
-    #expect(FlowKeyKind.sixTuple.key(of: tuple) == addresses + [0, 0x0a, 0xbc, 0xde] + transport)
-    #expect(FlowKeyKind.fiveTuple.key(of: tuple) == addresses + transport)
-  }
-
-  @Test("Keys read back", arguments: [FlowKeyKind.sixTuple, .fiveTuple]) func roundTrip(_ kind: FlowKeyKind) {
-    #expect(kind.key(of: tuple).count == kind.length)
-    #expect(kind.tuple(ofKey: kind.key(of: tuple)) == kind.normalize(tuple))
-    #expect(kind.tuple(ofKey: Array(kind.key(of: tuple).dropLast())) == nil)
-  }
-
+@Suite("Flow tuple") struct FlowTupleTests {
   @Test("A tuple is small") func size() {
     #expect(MemoryLayout<FlowSixTuple>.size <= 41)
     #expect(MemoryLayout<Flow>.size <= 96)

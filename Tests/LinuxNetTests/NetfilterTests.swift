@@ -245,6 +245,57 @@ struct NetfilterTests {
     #expect(recorded.first?.value == .data(NftExpression.hostOrder(1 << 16)))
   }
 
+  @Test("The map of flows is read as it was written, whole and by key", arguments: [false, true])
+  func flowMap(hasFlowLabel: Bool) throws {
+    let pair = try NamespacePair()
+    let socket = try pair.host.run { try NetfilterSocket() }
+    let map = NftFlowMap(name: "flows", key: NftFlowKey(hasFlowLabel: hasFlowLabel), maximumElements: 5_000)
+    let (here, there) = (try address(source), try address(destination))
+    var flows = (1...3_000).map { number in
+      NftFlow(
+        source: here, destination: there, label: hasFlowLabel ? UInt32(number) : 0, transport: 17,
+        sourcePort: UInt16(number), destinationPort: 5_000, tunnel: UInt32(number % 50),
+        identifier: UInt32(number) &* 1_400_000, createdAt: .max,
+        counter: NftCounter(packets: UInt64(number), octets: 1 << 40))
+    }
+    flows[7].isPinned = true
+    var transaction = NftTransaction(table: table)
+    transaction.addTable()
+    transaction.addSet(map.set)
+    transaction.addFlows(flows, to: map)
+    try socket.commit(transaction)
+    func all() throws -> Set<NftFlow> {
+      var found: Set<NftFlow> = []
+      try socket.forEachFlow(of: map, in: table) { found.insert($0) }
+      return found
+    }
+    #expect(try all() == Set(flows))
+    let listing = try run("nsenter", ["--net=\(pair.host.path)", "nft", "list", "map", "ip6", table.name, "flows"])
+    #expect(listing.contains("flow \(flows[7].identifier) since \(UInt32.max) pinned"))
+
+    var change = NftTransaction(table: table)
+    for index in 0..<1_000 { flows[index].tunnel = 77 }
+    change.replaceFlows(Array(flows[..<1_000]), in: map)
+    change.deleteFlows(Array(flows[2_000...]), from: map)
+    try socket.commit(change)
+    #expect(try all() == Set(flows[..<2_000]))
+    // Those that are gone stand among those that are there, at the beginning and at the end.
+    var found: [NftFlow] = []
+    let asked = flows[2_000..<2_010] + flows[..<300] + flows[2_990...] + flows[300..<310] + flows[2_500..<2_700]
+    try socket.forEachFlow(among: Array(asked), of: map, in: table) { found.append($0) }
+    #expect(found == Array(flows[..<310]))
+
+    var again = NftTransaction(table: table)
+    again.addFlows(
+      [flows[2_500], flows[0]].map { flow in
+        var flow = flow
+        flow.tunnel += 1
+        return flow
+      }, to: map)
+    #expect(throws: LinuxError.self) { try socket.commit(again) }
+    #expect(try all().count == 2_000, "all or nothing")
+  }
+
   @Test("The kernel has a queue expression, and probing leaves nothing behind")
   func queueProbe() throws {
     let pair = try NamespacePair()

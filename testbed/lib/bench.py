@@ -85,6 +85,21 @@ def rule_per_flow(anchor: Anchor, flows: int) -> None:
         f"table ip6 paper {{\n chain marks {{ type filter hook prerouting priority mangle;\n{marks} }}\n}}\n"))
 
 
+def refreshed_timeouts(anchor: Anchor, flows: int, refresh: bool) -> None:
+    """A set of flows whose packets find their element, or restart its timeout besides: the price of kernel timeouts."""
+    plain_routes(anchor)
+    key = "{ ip6 saddr . ip6 daddr . udp sport . udp dport }"
+    run("nft", "-f", "-", namespace=anchor.namespace, stdin=(
+        "table ip6 timeouts {\n set flows { type ipv6_addr . ipv6_addr . inet_service . inet_service\n"
+        f"  flags dynamic,timeout\n timeout 1h\n size {4 * flows}\n }}\n"
+        f" chain flows {{ type filter hook prerouting priority mangle;\n update @flows {key}\n }}\n}}\n"))
+    anchor.send(0, flows, 50_000, 0)
+    if not refresh:
+        run("nft", "-f", "-", namespace=anchor.namespace, stdin=(
+            "flush chain ip6 timeouts flows\nadd rule ip6 timeouts flows "
+            "ip6 saddr . ip6 daddr . udp sport . udp dport @flows counter\n"))
+
+
 def packet_rate(anchor: Anchor, flows: int, seconds: float) -> float:
     before = anchor.forwarded()
     sent = anchor.send(0, flows, 0, seconds)
@@ -127,7 +142,11 @@ def forwarding(domain: Domain, sizes: Sizes) -> dict:
     for number in sizes.rules:
         paper[number] = domain.anchor(f"rules{number}")
         rule_per_flow(paper[number], number)
-    for anchor in [plain, flows, *paper.values()]:
+    timeouts = {}
+    for name, refresh in [("found", False), ("refreshed", True)]:
+        timeouts[name] = domain.anchor(name)
+        refreshed_timeouts(timeouts[name], sizes.flows, refresh)
+    for anchor in [plain, flows, *paper.values(), *timeouts.values()]:
         anchor.forward_on(SERVER_CPU)
     result: dict = {"flows": sizes.flows, "tunnels": TUNNELS}
     # Without a Flow Manager first: lmad's rules alone.
@@ -140,6 +159,8 @@ def forwarding(domain: Domain, sizes: Sizes) -> dict:
                 "flows": lambda: packet_rate(flows, sizes.flows, sizes.seconds)}
     for number, anchor in paper.items():
         variants[f"rules{number}"] = lambda number=number, anchor=anchor: packet_rate(anchor, number, sizes.seconds)
+    for name, anchor in timeouts.items():
+        variants[name] = lambda anchor=anchor: packet_rate(anchor, sizes.flows, sizes.seconds)
     lmad_alone, plain_then = result["packets"]["lmadAlone"], result["packets"]["plain"]
     result["packets"] = alternately(sizes.rounds, variants)
     result["packets"]["lmadAlone"] = lmad_alone * result["packets"]["plain"] / plain_then
@@ -175,6 +196,9 @@ def print_forwarding(result: dict) -> None:
              ("Flow Manager", packets["flows"], packets["plain"])]
     lines += [(f"a rule per flow, {int(name[5:]):,} flows", value, packets["plain"])
               for name, value in packets.items() if name.startswith("rules")]
+    lines += [(text, packets[name], packets["plain"]) for text, name in [
+        ("a set of flows, looked up", "found"),
+        ("the same, every packet restarts a kernel timeout", "refreshed")]]
     lines.append(("every packet through NFQUEUE", queued["queue"], queued["plain"]))
     one = result["packetsOneCore"]
     lines.append(("Flow Manager, sender and far end on the same core", one["flows"], one["plain"]))

@@ -188,6 +188,7 @@ class Domain:
 
     def anchor(self, name: str) -> Anchor:
         self.anchors[name] = anchor = Anchor(self, name, 0xd0 + len(self.anchors))
+        assert len(name) <= 15, "the name of an interface"
         anchor.create()
         return anchor
 

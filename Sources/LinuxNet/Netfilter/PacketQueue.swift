@@ -141,15 +141,15 @@ public final class PacketQueue {
       for index in 0..<UInt32(count) {
         let length = min(cnet_batch_length(batch, index), datagramOctets)
         let datagram = UnsafeRawBufferPointer(start: cnet_batch_data(batch, index), count: length)
-        refusedVerdicts += Self.parse(datagram, body)
+        refusedVerdicts += UInt64(Self.deliver(datagram, body))
       }
       if count < Self.batchCount { return }
     }
   }
 
-  /// Hands over the packets of a datagram from the kernel; gives the number of refused verdicts in it.
-  static func parse(_ datagram: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) -> UInt64 {
-    var refused: UInt64 = 0
+  /// Hands over the packets in a datagram; the number of refused verdicts among its messages.
+  static func deliver(_ datagram: UnsafeRawBufferPointer, _ body: (QueuedPacket, RawSpan) -> Void) -> Int {
+    var refused = 0
     RawNetlink.each(in: datagram) { header, attributes in
       if header.nlmsg_type == UInt16(NLMSG_ERROR) {
         refused += 1
