@@ -1,6 +1,7 @@
 import DaemonKit
 import DatapathModel
 import FlowCore
+import LinuxNet
 import Logging
 
 // What subscribers and the log are told.
