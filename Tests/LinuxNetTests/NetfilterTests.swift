@@ -251,13 +251,13 @@ struct NetfilterTests {
     let socket = try pair.host.run { try NetfilterSocket() }
     let map = NftFlowMap(name: "flows", key: NftFlowKey(hasFlowLabel: hasFlowLabel), maximumElements: 5_000)
     let (here, there) = (try address(source), try address(destination))
-    var flows = (1...3_000).map { number in
+    func flow(_ number: UInt32) -> NftFlow {
       NftFlow(
-        source: here, destination: there, label: hasFlowLabel ? UInt32(number) : 0, transport: 17,
-        sourcePort: UInt16(number), destinationPort: 5_000, tunnel: UInt32(number % 50),
-        identifier: UInt32(number) &* 1_400_000, createdAt: .max,
-        counter: NftCounter(packets: UInt64(number), octets: 1 << 40))
+        source: here, destination: there, label: hasFlowLabel ? number : 0, transport: 17,
+        sourcePort: UInt16(number), destinationPort: 5_000, tunnel: number % 50, identifier: number &* 1_400_000,
+        createdAt: .max, counter: NftCounter(packets: UInt64(number), octets: 1 << 40))
     }
+    var flows: [NftFlow] = (1...3_000).map(flow)
     flows[7].isPinned = true
     var transaction = NftTransaction(table: table)
     transaction.addTable()
@@ -281,17 +281,14 @@ struct NetfilterTests {
     #expect(try all() == Set(flows[..<2_000]))
     // Those that are gone stand among those that are there, at the beginning and at the end.
     var found: [NftFlow] = []
-    let asked = flows[2_000..<2_010] + flows[..<300] + flows[2_990...] + flows[300..<310] + flows[2_500..<2_700]
-    try socket.forEachFlow(among: Array(asked), of: map, in: table) { found.append($0) }
+    let asked: [NftFlow] = [2_000..<2_010, 0..<300, 2_990..<3_000, 300..<310, 2_500..<2_700].flatMap { flows[$0] }
+    try socket.forEachFlow(among: asked, of: map, in: table) { found.append($0) }
     #expect(found == Array(flows[..<310]))
 
     var again = NftTransaction(table: table)
-    again.addFlows(
-      [flows[2_500], flows[0]].map { flow in
-        var flow = flow
-        flow.tunnel += 1
-        return flow
-      }, to: map)
+    var known = flows[0]
+    known.tunnel += 1
+    again.addFlows([flows[2_500], known], to: map)
     #expect(throws: LinuxError.self) { try socket.commit(again) }
     #expect(try all().count == 2_000, "all or nothing")
   }
