@@ -147,9 +147,6 @@ struct FlowRules {
         chain: chain,
         flowKey.load(ports) + [
           .lookup(set: Self.flows, key: .word(0), into: .word(0), inverted: false),
-          // To the same octets again: nft 1.0.6 ends with a failed assertion when it prints a lookup of what another
-          // lookup has found, but not when the value has been through an operation that says its length.
-          .swapOctets(.word(0)), .swapOctets(.word(0)),
           .lookup(set: Self.tunnels.name, key: .word(0), into: .verdict, inverted: false),
         ])
       transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])

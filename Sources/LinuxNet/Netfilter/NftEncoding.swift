@@ -115,7 +115,6 @@ extension NftExpression {
     case .payloadLoad: "payload"
     case .extensionHeaderLoad, .extensionHeaderPresence: "exthdr"
     case .bitwise: "bitwise"
-    case .swapOctets: "byteorder"
     case .compare: "cmp"
     case .range: "range"
     case .lookup: "lookup"
@@ -156,12 +155,6 @@ extension NftExpression {
       message.put(NFTA_BITWISE_LEN, networkOrder: UInt32(mask.count))
       message.putData(NFTA_BITWISE_MASK, mask)
       message.putData(NFTA_BITWISE_XOR, xor)
-    case .swapOctets(let register):
-      message.put(NFTA_BYTEORDER_SREG, networkOrder: register.rawValue)
-      message.put(NFTA_BYTEORDER_DREG, networkOrder: register.rawValue)
-      message.put(NFTA_BYTEORDER_OP, networkOrder: NFT_BYTEORDER_HTON.rawValue)
-      message.put(NFTA_BYTEORDER_LEN, networkOrder: UInt32(4))
-      message.put(NFTA_BYTEORDER_SIZE, networkOrder: UInt32(4))
     case .compare(let register, let comparison, let value):
       message.put(NFTA_CMP_SREG, networkOrder: register.rawValue)
       message.put(NFTA_CMP_OP, networkOrder: comparison.number)

@@ -54,8 +54,6 @@ public enum NftExpression: Hashable, Sendable {
   case extensionHeaderPresence(type: UInt8, into: NftRegister)
   /// `(source & mask) ^ xor`; `mask` and `xor` have the same number of octets.
   case bitwise(NftRegister, into: NftRegister, mask: [UInt8], xor: [UInt8])
-  /// Swaps the octets of a 32-bit register where the host's order is not the network's.
-  case swapOctets(NftRegister)
   case compare(NftRegister, Comparison, [UInt8])
   /// Matches `from...through`, both of the same number of octets; with `inverted`, everything else.
   case range(NftRegister, from: [UInt8], through: [UInt8], inverted: Bool)
