@@ -27,7 +27,7 @@ import NetTypes
 /// what is idle. So when it dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 3
+  private static let version = 4
 
   static let flows = "flows"
   static let tunnels = NftSet(name: "tunnels", key: [.mark], value: .verdict)
@@ -144,11 +144,8 @@ struct FlowRules {
     transaction.addRule(chain: "icmp", [.verdict(.goTo("other"))])
     for (chain, ports) in [("ports", NftFlowKey.Ports.leading), ("echo", .echoIdentifier), ("other", .none)] {
       transaction.addRule(
-        chain: chain,
-        flowKey.load(ports) + [
-          .lookup(set: Self.flows, key: .word(0), into: .word(0), inverted: false),
-          .lookup(set: Self.tunnels.name, key: .word(0), into: .verdict, inverted: false),
-        ])
+        chain: chain, flowKey.load(ports) + flowMap.lookUpTunnel(in: Self.tunnels.name),
+        comment: "@\(Self.flows) gives the number of the tunnel")
       transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])
     }
   }

@@ -5,7 +5,8 @@ import NetTypes
 /// that are written and read in place; everything else of nf_tables goes through `NftElement`.
 ///
 /// The value is data and not a verdict: the kernel checks all elements of a verdict map in every transaction that adds
-/// one with a jump (`nft_setelem_validate`), which with 100,000 flows takes milliseconds.
+/// one with a jump (`nft_setelem_validate`), which with 100,000 flows takes milliseconds. The number stands behind a word
+/// of zeros, so that `lookUpTunnel` can be printed.
 public struct NftFlowMap: Hashable, Sendable {
   public var name: String
   public var key: NftFlowKey
@@ -18,9 +19,21 @@ public struct NftFlowMap: Hashable, Sendable {
     self.maximumElements = maximumElements
   }
 
+  /// Looks up the key that `NftFlowKey.load` has loaded, and in the verdict map `tunnels` what that finds.
+  ///
+  /// nft 1.0.6 ends with a failed assertion when it prints a rule that looks up what another lookup of several fields has
+  /// found. It knows of the first register only that a lookup fills; the second one it takes for the packet's mark, which
+  /// was there before, and prints `meta mark vmap @tunnels`. The rule's comment should tell the truth.
+  public func lookUpTunnel(in tunnels: String) -> [NftExpression] {
+    [
+      .metaLoad(.mark, into: .word(13)), .lookup(set: name, key: .word(0), into: .word(12), inverted: false),
+      .lookup(set: tunnels, key: .word(13), into: .verdict, inverted: false),
+    ]
+  }
+
   public var set: NftSet {
     NftSet(
-      name: name, key: key.fields, value: .data(.mark), countsHits: true, maximumElements: maximumElements)
+      name: name, key: key.fields, value: .data(.markPair), countsHits: true, maximumElements: maximumElements)
   }
 }
 
@@ -150,7 +163,8 @@ struct RawWriter {
       }
       guard withValue else { return }
       writer.nest(NFTA_SET_ELEM_DATA) { writer in
-        writer.putHeader(NFTA_DATA_VALUE, payload: 4)
+        writer.putHeader(NFTA_DATA_VALUE, payload: 8)
+        writer.put(UInt32(0))
         writer.put(flow.tunnel)
       }
       writer.putComment(flow)
@@ -272,8 +286,8 @@ extension NftFlow {
         guard let bytes = RawAttributes.first(NFTA_DATA_VALUE, in: payload), read(key: bytes, key) else { return }
         parts |= 1
       case NFTA_SET_ELEM_DATA.rawValue:
-        guard let bytes = RawAttributes.first(NFTA_DATA_VALUE, in: payload), bytes.count == 4 else { return }
-        tunnel = bytes.loadUnaligned(as: UInt32.self)
+        guard let bytes = RawAttributes.first(NFTA_DATA_VALUE, in: payload), bytes.count == 8 else { return }
+        tunnel = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
         parts |= 2
       case NFTA_SET_ELEM_USERDATA.rawValue: if read(comment: payload) { parts |= 4 }
       case NFTA_SET_ELEM_EXPR.rawValue:

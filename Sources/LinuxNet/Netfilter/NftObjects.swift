@@ -76,6 +76,8 @@ public struct NftField: Hashable, Sendable {
   /// `0f:a0:00:00:13:88`.
   public static let portPair = NftField(dataType: 9, octets: 6)
   public static let mark = NftField(dataType: 19, octets: 4)
+  /// Two of them, as the value of a map.
+  public static let markPair = NftField(dataType: 19 << 6 | 19, octets: 8)
   public static let icmpv6Type = NftField(dataType: 29, octets: 1)
   /// `nft` has no type of 4 octets in network order that prints as a number; the nearest is an IPv4 address.
   public static let flowLabel = NftField(dataType: 7, octets: 4)
