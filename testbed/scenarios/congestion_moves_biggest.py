@@ -12,12 +12,13 @@ FAST, SLOW = 0.8 * UDP_RATE, 0.2 * UDP_RATE
 NARROW, WIDE = int(0.5 * UDP_RATE * PACKET_BITS), int(5 * UDP_RATE * PACKET_BITS)
 
 CONGESTION = "congestion: { interval: 200ms, time: 1s, pause: 2s, quiet-time: 3s }\n"
-CLASSES = {"mag1": ("1:10", NARROW), "mag2": ("1:11", WIDE)}
+# The wide one has room for a sender that was held up and catches up.
+CLASSES = {"mag1": ("1:10", NARROW, 20), "mag2": ("1:11", WIDE, 1_000)}
 
 
 def run(domain: Domain) -> None:
     named = "".join(f"  - {{ gateway: {gateway}, interface: core0, class: '{number}' }}\n"
-                    for gateway, (number, _) in CLASSES.items())
+                    for gateway, (number, *_) in CLASSES.items())
     # Natively a tunnel has no device of its own.
     tunnels = "" if IN_GUEST else f"tunnels:\n{named}"
     domain.flow_manager.write_configuration({"control:\n": f"{CONGESTION}{tunnels}control:\n"})
@@ -53,9 +54,9 @@ def shape(domain: Domain) -> None:
                    "limit", "6000")
         return
     lines = "qdisc add dev core0 root handle 1: htb default 99\nclass add dev core0 parent 1: classid 1:99 htb rate 1gbit\n"
-    for gateway, (number, rate) in CLASSES.items():
+    for gateway, (number, rate, limit) in CLASSES.items():
         lines += f"class add dev core0 parent 1: classid {number} htb rate {rate} burst 3000 cburst 3000\n"
-        lines += f"qdisc add dev core0 parent {number} pfifo limit 20\n"
+        lines += f"qdisc add dev core0 parent {number} pfifo limit {limit}\n"
         lines += ("filter add dev core0 parent 1: protocol ipv6 prio 1 u32 "
                   f"match ip6 dst {GATEWAYS[gateway]}/128 match u8 41 0xff at 6 flowid {number}\n")
     domain.run("lma", "tc", "-batch", "-", stdin=lines)
