@@ -12,6 +12,7 @@ from lib.shell import in_namespace, wait_until
 from lib.topology import NODE
 
 SECONDS = 120
+GUEST = False
 
 
 def run(domain: Domain) -> None:

@@ -64,13 +64,14 @@ def revoke_gateways(domain: Domain) -> None:
 
 
 def after_handover(domain: Domain) -> None:
-    """mag1 is told that its node is at mag2 now, and does not serve it any more."""
+    """mag1 is told that its node is at mag2 now. It finds the node still on its link, and registers it again."""
     wait_until("the registration of if1 is older than any indication", lambda: age(domain) > 4)
     before = domain.lmad.counters()["revocations-accepted"]
     domain.magd["mag2"].command("attach", "--link", "acc0", "--mac", NODE_MAC["if1"])
     wait_until("the binding of if1 is at mag2", lambda: (domain.binding("if1") or {}).get("gateway") == "mag2")
     wait_until("mag1 has heard of it", lambda: domain.lmad.counters()["revocations-accepted"] == before + 1)
-    wait_until("mag1 has ended the session", lambda: states(domain, "mag1") == ["revoked"])
+    wait_until("the binding of if1 is at mag1 again", lambda: (domain.binding("if1") or {}).get("gateway") == "mag1")
+    wait_until("mag1 serves it again", lambda: states(domain, "mag1") == ["registered"])
 
 
 def home_routes(domain: Domain, name: str) -> list[str]:
