@@ -213,11 +213,7 @@ extension FlowManagerEngine {
       return
     }
     counters.policyPrefixesAsked += 1
-    let question = AnchorQuestion(rawValue: nextQuestion)
-    nextQuestion += 1
-    steering.asked(question, wish, until: work.now.monotonic + Self.anchorAnswerTimeout)
-    work.effects.append(
-      .askAnchor(question, ServePrefixesRequest(binding: wish.binding, prefixes: [wish.prefix])))
+    steering.asked(pose(wish, &work), wish, until: work.now.monotonic + Self.anchorAnswerTimeout)
   }
 
   /// false: it was no question of the policy.

@@ -173,11 +173,7 @@ extension FlowManagerEngine {
   private mutating func askNext(_ work: inout Work) {
     while triggers.questions.count < TriggerState.maximumQuestions, let service = triggers.services.popLast() {
       counters.prefixesAsked += 1
-      let question = AnchorQuestion(rawValue: nextQuestion)
-      nextQuestion += 1
-      triggers.questions[question] = work.now.monotonic + Self.anchorAnswerTimeout
-      work.effects.append(
-        .askAnchor(question, ServePrefixesRequest(binding: service.binding, prefixes: [service.prefix])))
+      triggers.questions[pose(service, &work)] = work.now.monotonic + Self.anchorAnswerTimeout
     }
   }
 

@@ -62,10 +62,19 @@ extension FlowManagerEngine {
 
   mutating func ask(_ request: ServePrefixesRequest, _ command: WaitingCommand, _ work: inout Work) {
     counters.prefixesAsked += 1
+    waiting[pose(request, &work)] = command
+  }
+
+  /// Puts a question to the anchor. Who asks keeps it, to know the answer.
+  mutating func pose(_ request: ServePrefixesRequest, _ work: inout Work) -> AnchorQuestion {
     let question = AnchorQuestion(rawValue: nextQuestion)
     nextQuestion += 1
-    waiting[question] = command
     work.effects.append(.askAnchor(question, request))
+    return question
+  }
+
+  mutating func pose(_ wish: PrefixWish, _ work: inout Work) -> AnchorQuestion {
+    pose(ServePrefixesRequest(binding: wish.binding, prefixes: [wish.prefix]), &work)
   }
 
   mutating func take(
