@@ -72,58 +72,40 @@ extension PolicyFile {
   ]
 }
 
+extension OptionType where Value: LosslessStringConvertible {
+  /// A value that knows its own spelling.
+  fileprivate static func spelled(_ expected: String, plural: String) -> OptionType {
+    OptionType<String>.text(expected, plural: plural).mapped({ Value($0) }, back: { $0.description })
+  }
+}
+
 extension OptionType where Value == SteeringTarget {
   fileprivate static var steeringTarget: OptionType {
-    OptionType<String>.text("an access type or the name of a gateway", plural: "access types or gateways")
-      .mapped {
-        SteeringTarget($0)
-      } back: {
-        $0.description
-      }
+    .spelled("an access type or the name of a gateway", plural: "access types or gateways")
   }
 }
 
 extension OptionType where Value == NamePattern {
   fileprivate static var namePattern: OptionType {
-    OptionType<String>.text("a pattern for node identifiers", plural: "patterns for node identifiers")
-      .mapped {
-        NamePattern($0)
-      } back: {
-        $0.text
-      }
+    .spelled("a pattern for node identifiers", plural: "patterns for node identifiers")
   }
 }
 
 extension OptionType where Value == TransportProtocol {
   fileprivate static var transportProtocol: OptionType {
-    OptionType<String>.text("tcp, udp, udplite, sctp, icmpv6, esp or a number to 255", plural: "transport protocols")
-      .mapped {
-        TransportProtocol($0)
-      } back: {
-        $0.description
-      }
+    .spelled("tcp, udp, udplite, sctp, icmpv6, esp or a number to 255", plural: "transport protocols")
   }
 }
 
 extension OptionType where Value == PortRange {
   fileprivate static var ports: OptionType {
-    OptionType<String>.text("a port or a range such as 5000-5100", plural: "ports or ranges of ports")
-      .mapped {
-        PortRange($0)
-      } back: {
-        $0.description
-      }
+    .spelled("a port or a range such as 5000-5100", plural: "ports or ranges of ports")
   }
 }
 
 extension OptionType where Value == HourRange {
   fileprivate static var hours: OptionType {
-    OptionType<String>.text("hours such as 08:00-18:30", plural: "ranges of hours")
-      .mapped {
-        HourRange($0)
-      } back: {
-        $0.description
-      }
+    .spelled("hours such as 08:00-18:30", plural: "ranges of hours")
   }
 }
 

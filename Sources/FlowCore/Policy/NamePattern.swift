@@ -50,3 +50,7 @@ public struct NamePattern: Hashable, Sendable {
     return p == pattern.count
   }
 }
+
+extension NamePattern: LosslessStringConvertible {
+  public var description: String { text }
+}

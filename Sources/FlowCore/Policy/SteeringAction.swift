@@ -22,7 +22,7 @@ public enum SteeringTarget: Hashable, Sendable {
   }
 }
 
-extension SteeringTarget: CustomStringConvertible {
+extension SteeringTarget: LosslessStringConvertible {
   /// The name of an access type, else of a gateway; after `gateway:` always of a gateway.
   public init(_ text: String) {
     if text.hasPrefix(Self.gatewayMark) {
