@@ -148,13 +148,7 @@ extension FlowManagerDaemon {
   }
 
   func chainCounters() -> KernelFlowTable.ChainCounters {
-    do throws(LinuxError) {
-      return try kernel.chainCounters()
-    } catch {
-      kernelReadFailures += 1
-      log.error("\(error)")
-      return KernelFlowTable.ChainCounters()
-    }
+    reading { () throws(LinuxError) in try kernel.chainCounters() } ?? KernelFlowTable.ChainCounters()
   }
 
   var counters: CountersDocument {

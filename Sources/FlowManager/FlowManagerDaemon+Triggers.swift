@@ -12,27 +12,21 @@ extension FlowManagerDaemon {
 
   func readTunnels() {
     let start = SystemClock.monotonic
-    do throws(LinuxError) {
-      let tunnels = engine.mirror.tunnels.values.sorted { $0.id < $1.id }
-      if !tunnels.isEmpty {
-        handle(.tunnelReadings(try queues.read(tunnels, marked: try kernel.chainCounters().tunnels)))
-      }
-    } catch {
-      kernelReadFailures += 1
-      log.error("\(error)")
+    let tunnels = engine.mirror.tunnels.values.sorted { $0.id < $1.id }
+    if !tunnels.isEmpty,
+      let readings = reading({ () throws(LinuxError) in
+        try queues.read(tunnels, marked: try kernel.chainCounters().tunnels)
+      })
+    {
+      handle(.tunnelReadings(readings))
     }
     let length = SystemClock.monotonic - start
     nextTunnelReading = start + max(configuration.flows.congestion.interval, length * Self.tunnelShare)
   }
 
   func currentCounters(of flows: [FlowIdentifier]) -> [KernelCounter] {
-    do throws(LinuxError) {
-      return try kernel.counters(of: flows.compactMap { engine.table.flow($0)?.tuple })
-    } catch {
-      kernelReadFailures += 1
-      log.error("\(error)")
-      return []
-    }
+    let tuples = flows.compactMap { engine.table.flow($0)?.tuple }
+    return reading { () throws(LinuxError) in try kernel.counters(of: tuples) } ?? []
   }
 
   func serveTriggers() {

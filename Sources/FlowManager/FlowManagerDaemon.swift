@@ -271,14 +271,20 @@ final class FlowManagerDaemon {
   }
 
   func checkTable() {
+    guard reading({ () throws(LinuxError) in try kernel.hasBeenLost() }) == true else { return }
+    log.error("nft table \(configuration.nftTable) was removed by somebody; writing it again")
+    offeredBefore = 0
+    handle(.kernelTableLost)
+  }
+
+  /// What the kernel says; nil, counted and logged, when it does not.
+  func reading<Value>(_ body: () throws(LinuxError) -> Value) -> Value? {
     do throws(LinuxError) {
-      guard try kernel.hasBeenLost() else { return }
-      log.error("nft table \(configuration.nftTable) was removed by somebody; writing it again")
-      offeredBefore = 0
-      handle(.kernelTableLost)
+      return try body()
     } catch {
       kernelReadFailures += 1
       log.error("\(error)")
+      return nil
     }
   }
 
@@ -320,11 +326,8 @@ final class FlowManagerDaemon {
 
   private func readCounters(of tuples: [FlowSixTuple]) {
     guard !tuples.isEmpty else { return }
-    do throws(LinuxError) {
-      handle(.counters(try kernel.counters(of: tuples)))
-    } catch {
-      kernelReadFailures += 1
-      log.error("\(error)")
+    if let counters = reading({ () throws(LinuxError) in try kernel.counters(of: tuples) }) {
+      handle(.counters(counters))
     }
   }
 

@@ -91,16 +91,17 @@ struct TriggerArguments: Codable, Hashable {
 
   func trigger() throws(ControlError) -> ExternalTrigger {
     guard let state = ExternalTrigger.State(rawValue: state) else {
-      throw ControlError(code: "invalid-arguments", message: "state is degraded or restored, not '\(state)'")
+      throw ControlError(code: ControlError.invalidArguments, message: "state is degraded or restored, not '\(state)'")
     }
     let lifetime = Duration.seconds(seconds ?? Self.defaultLifetime)
     guard ExternalTrigger.lifetimeRange.contains(lifetime) else {
-      throw ControlError(code: "invalid-arguments", message: "seconds is from 1 to 604800")
+      throw ControlError(code: ControlError.invalidArguments, message: "seconds is from 1 to 604800")
     }
     let reason = reason ?? ""
     guard reason.utf8.count <= ExternalTrigger.maximumReasonLength else {
       throw ControlError(
-        code: "invalid-arguments", message: "the reason has more than \(ExternalTrigger.maximumReasonLength) octets")
+        code: ControlError.invalidArguments,
+        message: "the reason has more than \(ExternalTrigger.maximumReasonLength) octets")
     }
     return ExternalTrigger(
       path: ExternalTrigger.Path(gateway: gateway, node: node), state: state, reason: reason, lifetime: lifetime)
