@@ -187,13 +187,12 @@ final class KernelFlowTable {
   func chainCounters() throws(LinuxError) -> ChainCounters {
     var result = ChainCounters()
     guard state.tag != nil else { return result }
-    for rule in try socket.rules(of: table) {
-      guard let counter = rule.counter else { continue }
-      if rule.chain == FlowRules.unknown {
+    try reader.forEachRuleCounter(of: table) { chain, counter in
+      if chain == FlowRules.unknown {
         result.offeredToQueue = counter.packets
-      } else if rule.chain == FlowRules.fragmented {
+      } else if chain == FlowRules.fragmented {
         result.fragmentsNotRecorded = counter.packets
-      } else if let tunnel = FlowRules.tunnel(ofChain: rule.chain) {
+      } else if let tunnel = FlowRules.tunnel(ofChain: chain) {
         result.tunnels[tunnel] = TrafficCount(packets: counter.packets, octets: counter.octets)
       }
     }

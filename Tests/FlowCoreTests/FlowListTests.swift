@@ -36,6 +36,13 @@ import Testing
     #expect(seen == Array(1...9) && left == [5, 1, 0])
   }
 
+  @Test("The flows of a filter, for those who want their counters") func identifiers() throws {
+    let world = Self.world()
+    #expect(try world.engine.identifiers(FlowFilter()).map(\.rawValue).sorted() == Array(1...9))
+    #expect(try world.engine.identifiers(FlowFilter(tunnel: World.two)).isEmpty)
+    #expect(throws: FlowRefusal.self) { try world.engine.identifiers(FlowFilter(node: "nobody@example.net")) }
+  }
+
   @Test("By anything but the identifier the largest come first") func order() throws {
     let world = Self.world()
     #expect(try identifiers(FlowQuery(order: .packets, limit: 3), world) == [9, 8, 7])

@@ -246,7 +246,7 @@ extension NetfilterSocket {
       }
       var answered = 0
       do throws(LinuxError) {
-        try socket.scan(message, .acknowledge, "read elements of", "\(map.name) in \(table)") { payload in
+        try socket.scan(message, into: shortAnswers, "read elements of", "\(map.name) in \(table)") { payload in
           answered += 1
           Self.flows(in: payload, map.key, body)
         }
@@ -259,8 +259,8 @@ extension NetfilterSocket {
     }
   }
 
-  /// Answers to one question must fit the receive buffer.
-  private static let flowsPerQuestion = 128
+  /// The answers to one question are read by one system call.
+  public static let flowsPerQuestion = ShortAnswers.count - 1
 
   /// `payload`: what follows the header of an NFT_MSG_NEWSETELEM.
   private static func flows(in payload: UnsafeRawBufferPointer, _ key: NftFlowKey, _ body: (NftFlow) -> Void) {
@@ -268,6 +268,22 @@ extension NetfilterSocket {
       guard type == UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) else { return }
       RawAttributes.each(in: list) { _, element in
         if let flow = NftFlow(element: element, key) { body(flow) }
+      }
+    }
+  }
+}
+
+extension NftCounter {
+  /// From the attributes of a counter expression.
+  init(_ data: UnsafeRawBufferPointer) {
+    self.init()
+    RawAttributes.each(in: data) { type, value in
+      guard value.count == 8 else { return }
+      let number = UInt64(bigEndian: value.loadUnaligned(as: UInt64.self))
+      switch UInt32(type) {
+      case NFTA_COUNTER_BYTES.rawValue: octets = number
+      case NFTA_COUNTER_PACKETS.rawValue: packets = number
+      default: break
       }
     }
   }
@@ -291,16 +307,7 @@ extension NftFlow {
         parts |= 2
       case NFTA_SET_ELEM_USERDATA.rawValue: if read(comment: payload) { parts |= 4 }
       case NFTA_SET_ELEM_EXPR.rawValue:
-        guard let data = RawAttributes.first(NFTA_EXPR_DATA, in: payload) else { return }
-        RawAttributes.each(in: data) { type, value in
-          guard value.count == 8 else { return }
-          let number = UInt64(bigEndian: value.loadUnaligned(as: UInt64.self))
-          switch UInt32(type) {
-          case NFTA_COUNTER_BYTES.rawValue: counter.octets = number
-          case NFTA_COUNTER_PACKETS.rawValue: counter.packets = number
-          default: break
-          }
-        }
+        if let data = RawAttributes.first(NFTA_EXPR_DATA, in: payload) { counter = NftCounter(data) }
       default: break
       }
     }
