@@ -26,6 +26,7 @@ final class FlowManagerDaemon {
   let queues: TunnelQueues
   /// Standing orders: flows live in the kernel, these have no other place.
   let selectors: StateFile<FlowSelectorEntry>
+  let keys: FlowKeyFile
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
@@ -81,7 +82,8 @@ final class FlowManagerDaemon {
     let policy = try PolicyFile.load(path: configuration.policyFile)
     // Before there are flows that it could be about.
     var effects = engine.handle(.policy(policy.policy), at: Self.now)
-    let chains = try kernel.adopt { flows in
+    keys = FlowKeyFile(directory: configuration.stateDirectory)
+    let chains = try kernel.adopt(keys) { flows in
       effects += engine.handle(.kernelState(flows: flows, chains: []), at: Self.now)
     }
     effects += engine.handle(.kernelState(flows: [], chains: chains), at: Self.now)
@@ -137,6 +139,11 @@ final class FlowManagerDaemon {
     armTimer()
     ServiceNotifier.ready()
     try loop.run()
+    do throws(LinuxError) {
+      try keys.write(engine.table)
+    } catch {
+      log.warning("the next start will take longer: \(error)")
+    }
     log.info("stopped; flows stay in the kernel (`flow-manager cleanup` removes them)")
   }
 

@@ -252,6 +252,24 @@ extension NetfilterSocket {
     try socket.scan(message, .dump, "read elements of", "\(map.name) in \(table)") { Self.flows(in: $0, map.key, body) }
   }
 
+  /// The number of elements; nil when the kernel does not tell; Linux 6.18 does. ENOENT when there is no such map.
+  public func elementCount(of map: NftFlowMap, in table: NftTable) throws(LinuxError) -> Int? {
+    var message = NetlinkMessage(nftables: NFT_MSG_GETSET, family: table.family)
+    message.put(NFTA_SET_TABLE, string: table.name)
+    message.put(NFTA_SET_NAME, string: map.name)
+    var count: Int?
+    try socket.scan(message, .acknowledge, "read", "map \(map.name) in \(table)") { payload in
+      RawAttributes.each(in: payload, from: MemoryLayout<nfgenmsg>.size) { type, value in
+        guard type == Self.elementCountAttribute, value.count == 4 else { return }
+        count = Int(UInt32(bigEndian: value.loadUnaligned(as: UInt32.self)))
+      }
+    }
+    return count
+  }
+
+  /// NFTA_SET_COUNT, which older headers lack.
+  private static let elementCountAttribute: UInt16 = 20
+
   /// Hands over the elements with the keys of `flows` as they are now; those that are not there are left out.
   ///
   /// The kernel finds each by its hash. For `forEachFlow` it goes through the map from the start again for every 32 KiB
