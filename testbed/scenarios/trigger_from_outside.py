@@ -6,6 +6,8 @@ import json
 from lib.domain import Domain
 from lib.shell import wait_until
 
+GUEST = False
+
 
 def run(domain: Domain) -> None:
     manager = domain.flow_manager
