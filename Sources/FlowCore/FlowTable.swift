@@ -163,8 +163,8 @@ public struct FlowTable: Sendable {
 
   public func count(on tunnel: TunnelIdentifier) -> Int { tunnelChains[tunnel]?.count ?? 0 }
 
-  func slots(on tunnel: TunnelIdentifier) -> [Slot] { walk(tunnelChains[tunnel], \.tunnelLinks) }
-  func slots(ofNode node: NodeIndex?) -> [Slot] { walk(nodeChains[node], \.nodeLinks) }
+  func slots(on tunnel: TunnelIdentifier) -> [Slot] { walk(tunnelChains[tunnel]) { $0.tunnelLinks.next } }
+  func slots(ofNode node: NodeIndex?) -> [Slot] { walk(nodeChains[node]) { $0.nodeLinks.next } }
 
   func count(ofNode node: NodeIndex?) -> Int { nodeChains[node]?.count ?? 0 }
 
@@ -175,14 +175,14 @@ public struct FlowTable: Sendable {
       .map { self[$0] }
   }
 
-  private func walk(_ chain: Chain?, _ links: KeyPath<Record, Links>) -> [Slot] {
+  private func walk(_ chain: Chain?, next: (Record) -> Slot) -> [Slot] {
     guard let chain else { return [] }
     var result: [Slot] = []
     result.reserveCapacity(chain.count)
     var slot = chain.first
     while slot != Self.none {
       result.append(slot)
-      slot = records[Int(slot)][keyPath: links].next
+      slot = next(records[Int(slot)])
     }
     return result
   }
