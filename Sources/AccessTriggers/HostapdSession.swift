@@ -151,7 +151,6 @@ public struct HostapdSession: Sendable {
     case "AP-STA-CONNECTED": stationState = .up
     case "AP-STA-DISCONNECTED": stationState = .down
     case "AP-STA-POLL-OK": stationState = .present
-    case "AP-STA-INACTIVE": stationState = .inactive
     // Nobody is on an access point that is switched off.
     case "AP-DISABLED", "INTERFACE-DISABLED": return [.report(.stations(origin, [], at: now))]
     case "AP-ENABLED", "INTERFACE-ENABLED": return resynchronize(at: now)

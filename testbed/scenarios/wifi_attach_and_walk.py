@@ -1,5 +1,6 @@
 """Real 802.11 with WPA2: the association registers the node; walking to the access point of the other gateway hands it over
-with its prefix; switching the radio off is an outage. Prints the share of each step from association to usable address."""
+with its prefix; switching the radio off is an outage. Prints the share of each step from association to usable address, on
+an emulated processor."""
 
 from lib.domain import Domain
 from lib.shell import wait_until

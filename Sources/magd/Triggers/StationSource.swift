@@ -29,6 +29,8 @@ final class StationSource: TriggerSource {
   /// By name of the wireless interface.
   private let origins: [String: TriggerOrigin]
   private var interfaces: [UInt32: String] = [:]
+  /// Those with a carrier.
+  private var running: Set<UInt32> = []
   private var monitor: StationMonitor?
   private var problem: String?
   private var retryAt: Duration? = .zero
@@ -65,11 +67,16 @@ final class StationSource: TriggerSource {
 
   func changed(_ link: Link) {
     guard origins[link.name] != nil else { return }
-    let isNew = interfaces.updateValue(link.name, forKey: link.index) != link.name
-    if isNew || link.hasCarrier { readAll(link.index, at: SystemClock.monotonic) }
+    interfaces[link.index] = link.name
+    let cameUp = link.hasCarrier && running.insert(link.index).inserted
+    if !link.hasCarrier { running.remove(link.index) }
+    if cameUp { readAll(link.index, at: SystemClock.monotonic) }
   }
 
-  func removed(_ link: Link) { interfaces[link.index] = nil }
+  func removed(_ link: Link) {
+    interfaces[link.index] = nil
+    running.remove(link.index)
+  }
 
   func resynchronize(link: String) {
     for (index, name) in interfaces where origins[name]?.link == link { readAll(index, at: SystemClock.monotonic) }
