@@ -42,7 +42,7 @@ final class KernelFlowTable {
   /// Reads what is there; hands over the flows in parts, some of them perhaps twice, and gives the tunnels that have a
   /// chain. Flows under another key kind are not taken over; their elements go with the next ruleset.
   func adopt(
-    _ keys: FlowKeyFile, _ body: ([KernelFlow]) -> Void
+    _ keys: FlowKeyFile? = nil, _ body: ([KernelFlow]) -> Void
   ) throws(LinuxError) -> [TunnelIdentifier] {
     state = State()
     guard try socket.tableExists(table) else { return [] }
@@ -78,8 +78,8 @@ final class KernelFlowTable {
   }
 
   /// Hands over the flows that the file names and the kernel has; how many.
-  private func adoptNamed(by keys: FlowKeyFile, _ body: ([KernelFlow]) -> Void) throws(LinuxError) -> Int {
-    guard state.tag?.map == rules.mapTag else { return 0 }
+  private func adoptNamed(by keys: FlowKeyFile?, _ body: ([KernelFlow]) -> Void) throws(LinuxError) -> Int {
+    guard let keys, state.tag?.map == rules.mapTag else { return 0 }
     var count = 0
     try keys.take { tuples throws(LinuxError) in
       var flows: [KernelFlow] = []
