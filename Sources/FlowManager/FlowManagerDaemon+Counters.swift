@@ -3,7 +3,7 @@ import FlowCore
 import LinuxNet
 import NetTypes
 
-/// Counters that a command waits for. They are read in small parts between everything else.
+/// Counters that a command waits for.
 struct CounterRound {
   var flows: ArraySlice<FlowIdentifier>
   let isLarge: Bool
@@ -24,7 +24,7 @@ extension FlowManagerDaemon {
     return configuration.pollInterval(after: (SystemClock.monotonic - start) * parts) / parts
   }
 
-  func currentCounters(of flows: [FlowIdentifier]) -> [KernelCounter] {
+  func currentCounters(of flows: some Sequence<FlowIdentifier>) -> [KernelCounter] {
     let tuples = flows.compactMap { engine.table.flow($0)?.tuple }
     return reading { () throws(LinuxError) in try kernel.counters(of: tuples) } ?? []
   }
@@ -48,11 +48,14 @@ extension FlowManagerDaemon {
 
   func withCounters(of filter: FlowFilter, then: @escaping () -> Void) {
     guard let flows = try? engine.identifiers(filter), mayRead(flows.count) else { return then() }
-    guard flows.count > Self.flowsPerReading || !rounds.isEmpty else {
+    guard flows.count > Self.flowsPerReading else {
       handle(.counters(currentCounters(of: flows)))
       return then()
     }
-    rounds.append(CounterRound(flows: flows[...], isLarge: flows.count > Self.alwaysReadFlows, then: then))
+    let round = CounterRound(flows: flows[...], isLarge: flows.count > Self.alwaysReadFlows, then: then)
+    // Who asks about a node does not wait for a million flows.
+    let place = round.isLarge ? nil : rounds.firstIndex(where: \.isLarge)
+    rounds.insert(round, at: place ?? rounds.endIndex)
     loop.background = { [unowned self] in readFurther() }
   }
 
@@ -65,7 +68,7 @@ extension FlowManagerDaemon {
   /// The next part of the first round; false when there is none left.
   private func readFurther() -> Bool {
     let start = SystemClock.monotonic
-    handle(.counters(currentCounters(of: Array(rounds[0].flows.prefix(Self.flowsPerReading)))))
+    handle(.counters(currentCounters(of: rounds[0].flows.prefix(Self.flowsPerReading))))
     rounds[0].flows.removeFirst(min(rounds[0].flows.count, Self.flowsPerReading))
     rounds[0].length += SystemClock.monotonic - start
     guard rounds[0].flows.isEmpty else { return true }

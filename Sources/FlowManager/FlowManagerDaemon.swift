@@ -34,7 +34,7 @@ final class FlowManagerDaemon {
   var pollPosition = 0
   var nextTableCheck: Duration
   var nextTunnelReading: Duration
-  /// Commands that wait for counters, in the order in which they came.
+  /// Commands that wait for counters; the first one's are read next.
   var rounds: [CounterRound] = []
   /// When a large round last ended, and how long its readings took.
   var lastRound = (end: Duration.zero, length: Duration.zero)
