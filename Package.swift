@@ -125,7 +125,7 @@ let package = Package(
     tests(
       "PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation", "SeededRandom"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
-    tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
+    tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes", "SeededRandom", "TestSupport"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests(
       "ProgramTests",
