@@ -169,6 +169,19 @@ extension OptionType where Value == IPv6Address {
   }
 }
 
+extension OptionType where Value == IPAddress {
+  public static var ipAddress: OptionType {
+    .scalar(expected: "an IPv6 or IPv4 address", plural: "IP addresses") { text in
+      guard let address = IPAddress(text) else {
+        return .failure(ScalarProblem(problem: "'\(text)' is not an IP address"))
+      }
+      return .success(address)
+    } write: {
+      $0.description
+    }
+  }
+}
+
 extension OptionType where Value == IPv6Prefix {
   public static var prefix: OptionType {
     .scalar(expected: "an IPv6 prefix, address/length", plural: "IPv6 prefixes") { text in
@@ -212,7 +225,9 @@ extension OptionType where Value: Equatable {
 
   private static func word(_ pairs: [(name: String, value: Value)]) -> OptionType {
     let names = pairs.map(\.name)
-    return .scalar(expected: "one of \(names.joined(separator: ", "))", plural: "of \(names.joined(separator: ", "))") {
+    return .scalar(
+      expected: "one of \(names.joined(separator: ", "))", plural: "words out of \(names.joined(separator: ", "))"
+    ) {
       text in
       if let pair = pairs.first(where: { $0.name == text }) { return .success(pair.value) }
       return .failure(
