@@ -79,6 +79,14 @@ extension FlowManagerEngine {
     return FlowPage(flows: best.unordered.sorted().map { table[$0.slot] }, more: chosen - best.count)
   }
 
+  /// The flows that `filter` chooses.
+  /// - Throws: when it names a node, gateway or tunnel that there is not.
+  public func identifiers(_ filter: FlowFilter) throws(FlowRefusal) -> [FlowIdentifier] {
+    var identifiers: [FlowIdentifier] = []
+    try forEachSlot(of: filter) { identifiers.append(table[$0].identifier) }
+    return identifiers
+  }
+
   /// Low ranks come first.
   private func rank(_ flow: Flow, _ order: FlowQuery.Order) -> UInt64 {
     switch order {

@@ -55,6 +55,8 @@ public struct FlowHistory: Sendable {
   private var order: [Place] = []
   private var oldest = 0
   private var nextSequence: UInt64 = 0
+  /// When a flow that an entry names has moved last, in seconds since 1970.
+  private var lastMoves: [FlowIdentifier: UInt32] = [:]
   public private(set) var count = 0
   /// Entries that had to go for newer ones.
   public private(set) var dropped: UInt64 = 0
@@ -81,22 +83,22 @@ public struct FlowHistory: Sendable {
       .detached(access, cause: cause, lasted: beginning.map { now.monotonic - $0.monotonic }), of: node, at: now)
   }
 
+  /// Flows that move at the same moment between the same tunnels for the same cause are one entry.
   mutating func moved(_ move: Move, of node: String, at now: FlowMoment) {
-    guard let flow = move.flows.first else { return }
+    guard let first = move.flows.first else { return }
     if let last = entries[node]?.indices.last, let entry = entries[node]?[last].entry, entry.at == now,
       case .moved(var before) = entry.event,
       (before.from, before.to, before.cause) == (move.from, move.to, move.cause)
     {
-      before.count += 1
-      if before.flows.count < Self.maximumFlowsNamed { before.flows.append(flow) }
+      before.count += move.count
+      before.flows += move.flows.prefix(Self.maximumFlowsNamed - before.flows.count)
       entries[node]?[last].entry.event = .moved(before)
+      for flow in before.flows { lastMoves[flow] = now.secondsSince1970 }
       return
     }
     var move = move
-    let earlier = entries[node]?.last { _, entry in
-      if case .moved(let earlier) = entry.event { earlier.flows.contains(flow) } else { false }
-    }
-    if let earlier { move.stayedSeconds = now.secondsSince1970 &- earlier.entry.at.secondsSince1970 }
+    if let earlier = lastMoves[first] { move.stayedSeconds = now.secondsSince1970 &- earlier }
+    for flow in move.flows { lastMoves[flow] = now.secondsSince1970 }
     append(.moved(move), of: node, at: now)
   }
 
@@ -115,6 +117,10 @@ public struct FlowHistory: Sendable {
   }
 
   private mutating func dropOldest(ofNode node: String) {
+    if case .moved(let move)? = entries[node]?.first?.entry.event {
+      let at = entries[node]?.first?.entry.at.secondsSince1970
+      for flow in move.flows where lastMoves[flow] == at { lastMoves[flow] = nil }
+    }
     entries[node]?.removeFirst()
     if entries[node]?.isEmpty ?? true { entries[node] = nil }
     count -= 1
@@ -130,19 +136,42 @@ public struct FlowHistory: Sendable {
 
 // What the engine tells becomes history.
 extension FlowManagerEngine {
-  mutating func note(_ notification: FlowNotification, _ now: FlowMoment) {
+  /// An outage moves thousands of flows at once: neighbours that belong to one entry are gathered before they are noted.
+  mutating func note(_ effects: [FlowEffect], _ now: FlowMoment) {
+    var gathered: (node: NodeIndex, move: FlowHistory.Move)?
+    for case .notify(let notification) in effects {
+      guard case .flowMoved(let flow, let from, let cause) = notification, let node = flow.node else {
+        note(gathered, now)
+        gathered = nil
+        note(notification, now)
+        continue
+      }
+      if let (known, move) = gathered, known == node, (move.from, move.to, move.cause) == (from, flow.tunnel, cause) {
+        gathered?.move.count += 1
+        if move.flows.count < FlowHistory.maximumFlowsNamed { gathered?.move.flows.append(flow.identifier) }
+        continue
+      }
+      note(gathered, now)
+      let move = FlowHistory.Move(
+        count: 1, flows: [flow.identifier], from: from, to: flow.tunnel,
+        fromGateway: mirror.tunnels[from]?.gateway, toGateway: mirror.tunnels[flow.tunnel]?.gateway, cause: cause,
+        stayedSeconds: now.secondsSince1970 > flow.createdAt ? now.secondsSince1970 - flow.createdAt : 0)
+      gathered = (node, move)
+    }
+    note(gathered, now)
+  }
+
+  private mutating func note(_ gathered: (node: NodeIndex, move: FlowHistory.Move)?, _ now: FlowMoment) {
+    guard let gathered, let name = mirror.name(of: gathered.node) else { return }
+    history.moved(gathered.move, of: name, at: now)
+  }
+
+  private mutating func note(_ notification: FlowNotification, _ now: FlowMoment) {
     switch notification {
     case .accessAttached(let binding, let isFound):
       history.attached(access(binding), of: binding.node, isFound: isFound, at: now)
     case .accessDetached(let binding, let cause):
       history.detached(access(binding), of: binding.node, cause: cause, at: now)
-    case .flowMoved(let flow, let from, let cause):
-      guard let node = nodeName(of: flow) else { return }
-      let move = FlowHistory.Move(
-        count: 1, flows: [flow.identifier], from: from, to: flow.tunnel,
-        fromGateway: mirror.tunnels[from]?.gateway, toGateway: mirror.tunnels[flow.tunnel]?.gateway, cause: cause,
-        stayedSeconds: now.secondsSince1970 > flow.createdAt ? now.secondsSince1970 - flow.createdAt : 0)
-      history.moved(move, of: node, at: now)
     default: break
     }
   }

@@ -89,7 +89,7 @@ extension FlowManagerEngine {
     work.steps.append(
       Step(
         change: .set(kernelFlow(table[slot]), replacing: false),
-        consequence: .admission(table[slot].identifier, waiting: [], command: token)))
+        consequence: .admission(table[slot].identifier, packet: nil, more: [], command: token)))
   }
 
   mutating func add(

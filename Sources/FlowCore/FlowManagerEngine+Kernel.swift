@@ -3,6 +3,17 @@ import NetTypes
 
 // What the kernel has, and what it answers.
 extension FlowManagerEngine {
+  /// All steps as one transaction, or as few as their number allows.
+  mutating func submitSteps(_ work: inout Work) {
+    if work.steps.isEmpty { return }
+    if work.steps.count <= configuration.maximumChanges { return submit(work.steps, &work) }
+    var rest = work.steps[...]
+    while !rest.isEmpty {
+      submit(Array(rest.prefix(configuration.maximumChanges)), &work)
+      rest = rest.dropFirst(configuration.maximumChanges)
+    }
+  }
+
   mutating func submit(_ steps: [Step], _ work: inout Work) {
     let identifier = TransactionIdentifier(rawValue: nextTransaction)
     nextTransaction += 1
@@ -13,12 +24,10 @@ extension FlowManagerEngine {
   mutating func settle(_ step: Step, _ work: inout Work) {
     switch step.consequence {
     case .none: break
-    case .admission(let identifier, let waiting, let command):
-      guard let flow = table.flow(identifier) else {
-        waiting.forEach { work.effects.append(.verdict($0.token, mark: nil)) }
-        return
-      }
-      for packet in waiting { work.effects.append(verdict(packet.token, packet.mark, flow.tunnel)) }
+    case .admission(let identifier, let packet, let more, let command):
+      guard let flow = table.flow(identifier) else { return letGo(packet, more, &work) }
+      if let packet { work.effects.append(verdict(packet.token, packet.mark, flow.tunnel)) }
+      for packet in more { work.effects.append(verdict(packet.token, packet.mark, flow.tunnel)) }
       answer(command, flow, &work)
       work.effects.append(.notify(.flowAdded(flow)))
     case .move(let identifier, let from, let cause, let command):
@@ -53,8 +62,8 @@ extension FlowManagerEngine {
       case .removeTunnelChain(let tunnel): chains.updateValue(nil, forKey: tunnel)
       case .set, .remove: break
       }
-    case .admission(let identifier, let waiting, let command):
-      waiting.forEach { work.effects.append(.verdict($0.token, mark: nil)) }
+    case .admission(let identifier, let packet, let more, let command):
+      letGo(packet, more, &work)
       if let slot = table.slot(of: identifier) { table.remove(slot) }
       refuse(command, .kernelRefused, "the kernel does not take the flow: \(reason)", &work)
     case .move(let identifier, let from, let cause, let command):
@@ -78,6 +87,12 @@ extension FlowManagerEngine {
         command, flow.identifier, kernelRefused: "the kernel does not remove the flow's element: \(reason)", &work)
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
     }
+  }
+
+  /// Packets without a flow take the default binding.
+  private func letGo(_ packet: WaitingPacket?, _ more: [WaitingPacket], _ work: inout Work) {
+    if let packet { work.effects.append(.verdict(packet.token, mark: nil)) }
+    for packet in more { work.effects.append(.verdict(packet.token, mark: nil)) }
   }
 
   /// What becomes of a queued packet of a flow.

@@ -4,6 +4,7 @@ import NetTypes
 // First packets of flows.
 extension FlowManagerEngine {
   mutating func admit(_ packets: [QueuedPacket], _ now: FlowMoment, _ work: inout Work) {
+    work.expect(packets: packets.count)
     for packet in packets {
       counters.queuedPackets += 1
       switch packet.dissection {
@@ -24,20 +25,21 @@ extension FlowManagerEngine {
   mutating func admit(
     _ packet: QueuedPacket, _ tuple: FlowSixTuple, _ now: FlowMoment, _ work: inout Work
   ) {
-    if let flow = table.flow(tuple) {
+    let hash = FlowTable.hash(tuple)
+    if let flow = table.slot(of: tuple, hash: hash).map({ table[$0] }) {
       counters.packetsOfKnownFlows += 1
       if let index = work.admissions[flow.identifier],
-        case .admission(let identifier, var waiting, let command) = work.steps[index].consequence,
+        case .admission(let identifier, let first, var more, let command) = work.steps[index].consequence,
         let slot = table.slot(of: identifier)
       {
-        waiting.append(WaitingPacket(token: packet.token, mark: packet.mark))
+        more.append(WaitingPacket(token: packet.token, mark: packet.mark))
         // The element begins with what came before it.
         let count = TrafficCount(
           packets: flow.count.packets + 1, octets: flow.count.octets + UInt64(packet.length))
         table.setCount(count, lastActive: now.monotonicSeconds, of: slot)
         work.steps[index] = Step(
           change: .set(kernelFlow(table[slot]), replacing: false),
-          consequence: .admission(identifier, waiting: waiting, command: command))
+          consequence: .admission(identifier, packet: first, more: more, command: command))
       } else {
         work.effects.append(verdict(packet.token, packet.mark, flow.tunnel))
       }
@@ -54,8 +56,8 @@ extension FlowManagerEngine {
       return
     }
     guard
-      let slot = table.insert(
-        tuple, placement, dscp: packet.dscp, node: owner.node,
+      let slot = table.insertNew(
+        tuple, hash: hash, placement, dscp: packet.dscp, node: owner.node,
         count: TrafficCount(packets: 1, octets: UInt64(packet.length)), at: now)
     else {
       counters.refusedTableFull += 1
@@ -69,7 +71,7 @@ extension FlowManagerEngine {
       Step(
         change: .set(kernelFlow(flow), replacing: false),
         consequence: .admission(
-          flow.identifier, waiting: [WaitingPacket(token: packet.token, mark: packet.mark)], command: nil)))
+          flow.identifier, packet: WaitingPacket(token: packet.token, mark: packet.mark), more: [], command: nil)))
   }
 
   mutating func markOfError(about tuple: FlowSixTuple?, _ packet: QueuedPacket) -> UInt32? {

@@ -112,12 +112,8 @@ public struct FlowManagerEngine: Sendable {
     case .kernelOutcome(let identifier, .refused(let reason)):
       takeRefusal(transactions.removeValue(forKey: identifier) ?? [], reason, &work)
     }
-    var rest = work.steps[...]
-    while !rest.isEmpty {
-      submit(Array(rest.prefix(configuration.maximumChanges)), &work)
-      rest = rest.dropFirst(configuration.maximumChanges)
-    }
-    for case .notify(let notification) in work.effects { note(notification, now) }
+    submitSteps(&work)
+    note(work.effects, now)
     return work.effects
   }
 
@@ -144,7 +140,8 @@ public struct FlowManagerEngine: Sendable {
   struct Step: Sendable {
     enum Consequence: Sendable {
       case none
-      case admission(FlowIdentifier, waiting: [WaitingPacket], command: CommandToken?)
+      /// `packet`: the first one, `more`: others of the flow that came with it.
+      case admission(FlowIdentifier, packet: WaitingPacket?, more: [WaitingPacket], command: CommandToken?)
       case move(FlowIdentifier, from: Placement, cause: FlowNotification.MoveCause, command: CommandToken?)
       case pin(FlowIdentifier, was: Bool, command: CommandToken?)
       case removal(Flow, cause: FlowNotification.RemovalCause, command: CommandToken?)
@@ -168,6 +165,12 @@ public struct FlowManagerEngine: Sendable {
     var admissions: [FlowIdentifier: Int] = [:]
 
     init(now: FlowMoment) { self.now = now }
+
+    mutating func expect(packets: Int) {
+      effects.reserveCapacity(packets)
+      steps.reserveCapacity(packets)
+      admissions.reserveCapacity(packets)
+    }
 
     mutating func change(_ change: FlowMapChange) { steps.append(Step(change: change, consequence: .none)) }
   }

@@ -115,8 +115,11 @@ public struct FlowTable: Sendable {
     byIdentifier.find(hash: Self.hash(identifier)) { records[Int($0)].flow.identifier == identifier }
   }
 
-  func slot(of tuple: FlowSixTuple) -> Slot? {
-    byTuple.find(hash: Self.hash(tuple)) { records[Int($0)].flow.tuple == tuple }
+  func slot(of tuple: FlowSixTuple) -> Slot? { slot(of: tuple, hash: Self.hash(tuple)) }
+
+  /// With the hash of the tuple, for who needs it more than once.
+  func slot(of tuple: FlowSixTuple, hash: UInt32) -> Slot? {
+    byTuple.find(hash: hash) { records[Int($0)].flow.tuple == tuple }
   }
 
   subscript(slot: Slot) -> Flow { records[Int(slot)].flow }
@@ -160,8 +163,8 @@ public struct FlowTable: Sendable {
 
   public func count(on tunnel: TunnelIdentifier) -> Int { tunnelChains[tunnel]?.count ?? 0 }
 
-  func slots(on tunnel: TunnelIdentifier) -> [Slot] { walk(tunnelChains[tunnel], \.tunnelLinks) }
-  func slots(ofNode node: NodeIndex?) -> [Slot] { walk(nodeChains[node], \.nodeLinks) }
+  func slots(on tunnel: TunnelIdentifier) -> [Slot] { walk(tunnelChains[tunnel]) { $0.tunnelLinks.next } }
+  func slots(ofNode node: NodeIndex?) -> [Slot] { walk(nodeChains[node]) { $0.nodeLinks.next } }
 
   func count(ofNode node: NodeIndex?) -> Int { nodeChains[node]?.count ?? 0 }
 
@@ -172,14 +175,14 @@ public struct FlowTable: Sendable {
       .map { self[$0] }
   }
 
-  private func walk(_ chain: Chain?, _ links: KeyPath<Record, Links>) -> [Slot] {
+  private func walk(_ chain: Chain?, next: (Record) -> Slot) -> [Slot] {
     guard let chain else { return [] }
     var result: [Slot] = []
     result.reserveCapacity(chain.count)
     var slot = chain.first
     while slot != Self.none {
       result.append(slot)
-      slot = records[Int(slot)][keyPath: links].next
+      slot = next(records[Int(slot)])
     }
     return result
   }
@@ -191,23 +194,39 @@ public struct FlowTable: Sendable {
     _ tuple: FlowSixTuple, _ placement: Placement, dscp: UInt8? = nil, node: NodeIndex?, count: TrafficCount,
     at now: FlowMoment
   ) -> Slot? {
+    let hash = Self.hash(tuple)
+    guard slot(of: tuple, hash: hash) == nil else { return nil }
+    return insertNew(tuple, hash: hash, placement, dscp: dscp, node: node, count: count, at: now)
+  }
+
+  /// The same for a tuple that is known not to be there, with its hash; nil when the table is full.
+  mutating func insertNew(
+    _ tuple: FlowSixTuple, hash: UInt32, _ placement: Placement, dscp: UInt8? = nil, node: NodeIndex?,
+    count: TrafficCount, at now: FlowMoment
+  ) -> Slot? {
+    guard !isFull else { return nil }
     var identifier: FlowIdentifier
     repeat {
       lastIdentifier = lastIdentifier == .max ? 1 : lastIdentifier + 1
       identifier = FlowIdentifier(rawValue: lastIdentifier)
     } while slot(of: identifier) != nil
-    return insert(
+    return insertNew(
       Flow(
         identifier: identifier, tuple: tuple, placer: placement.placer, dscp: dscp, tunnel: placement.tunnel,
         node: node, isPinned: placement.isPinned, rule: placement.rule, createdAt: now.secondsSince1970,
         lastActive: now.monotonicSeconds,
-        count: count, readAt: now.milliseconds))
+        count: count, readAt: now.milliseconds), hash: hash)
   }
 
   /// A flow that has its identifier already; nil when the table is full or has the tuple or the identifier.
   mutating func insert(_ flow: Flow) -> Slot? {
-    guard !isFull, slot(of: flow.tuple) == nil, slot(of: flow.identifier) == nil else { return nil }
+    let hash = Self.hash(flow.tuple)
+    guard !isFull, slot(of: flow.tuple, hash: hash) == nil, slot(of: flow.identifier) == nil else { return nil }
     lastIdentifier = max(lastIdentifier, flow.identifier.rawValue)
+    return insertNew(flow, hash: hash)
+  }
+
+  private mutating func insertNew(_ flow: Flow, hash: UInt32) -> Slot {
     let slot: Slot
     if firstFree != Self.none {
       slot = firstFree
@@ -218,11 +237,12 @@ public struct FlowTable: Sendable {
       records.append(Record(flow: flow))
     }
     count += 1
-    byTuple.insert(slot, hash: Self.hash(flow.tuple))
+    byTuple.insert(slot, hash: hash)
     byIdentifier.insert(slot, hash: Self.hash(flow.identifier))
     linkTunnel(slot)
     linkNode(slot)
-    linkConnection(slot)
+    // Without a label the tuple is its connection.
+    linkConnection(slot, hash: flow.tuple.flowLabel == 0 ? hash : Self.connectionHash(flow.tuple))
     return slot
   }
 
@@ -294,9 +314,8 @@ public struct FlowTable: Sendable {
     nodeChains[records[Int(slot)].flow.node] = chain
   }
 
-  private mutating func linkConnection(_ slot: Slot) {
+  private mutating func linkConnection(_ slot: Slot, hash: UInt32) {
     let tuple = records[Int(slot)].flow.tuple
-    let hash = Self.connectionHash(tuple)
     let earlier = byConnection.find(hash: hash) { records[Int($0)].flow.tuple.matchesIgnoringLabel(tuple) }
     records[Int(slot)].connectionLinks = Links(previous: Self.none, next: earlier ?? Self.none)
     if let earlier {
@@ -355,7 +374,7 @@ public struct FlowTable: Sendable {
   }
 
   // `Hasher` is keyed per process: correspondents choose addresses and ports, and must not choose collisions.
-  private static func hash(_ tuple: FlowSixTuple) -> UInt32 { UInt32(truncatingIfNeeded: tuple.hashValue) }
+  static func hash(_ tuple: FlowSixTuple) -> UInt32 { UInt32(truncatingIfNeeded: tuple.hashValue) }
   private static func connectionHash(_ tuple: FlowSixTuple) -> UInt32 {
     var connection = tuple
     connection.flowLabel = 0

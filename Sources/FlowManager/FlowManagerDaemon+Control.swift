@@ -11,18 +11,27 @@ extension FlowManagerDaemon {
     control.handleSubscription("subscribe", topic: Self.topic, ListArguments.self) {
       [unowned self] arguments, _ throws(ControlError) in try flows(arguments)
     }
-    control.handle("list", ListArguments.self) { [unowned self] arguments, _ throws(ControlError) in
-      refreshCounters()
-      return try flows(arguments)
+    control.handleDeferred("list", ListArguments.self) {
+      [unowned self] (arguments, _, answer: DeferredAnswer<FlowsDocument>) throws(ControlError) in
+      try check(node: arguments.flows.node)
+      withCounters(of: try arguments.query().filter) { [unowned self] in
+        do throws(ControlError) {
+          answer(.success(try flows(arguments)))
+        } catch {
+          answer(.failure(error))
+        }
+      }
     }
-    control.handle("show flow", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+    control.handleDeferred("show flow", FlowArguments.self) {
+      [unowned self] (arguments, _, answer: DeferredAnswer<FlowDocument>) throws(ControlError) in
       try check(node: arguments.node)
       let reference = try arguments.reference()
-      refreshCounters(of: reference)
-      do throws(FlowRefusal) {
-        return FlowDocument(try engine.flow(reference), in: engine, now: Self.now)
-      } catch {
-        throw ControlError(error)
+      withCounters(of: reference) { [unowned self] in
+        do throws(FlowRefusal) {
+          answer(.success(FlowDocument(try engine.flow(reference), in: engine, now: Self.now)))
+        } catch {
+          answer(.failure(ControlError(error)))
+        }
       }
     }
     control.handle("show selectors", NoArguments.self) { [unowned self] _, _ in
@@ -40,12 +49,13 @@ extension FlowManagerDaemon {
       carryOut(.add(arguments.selector, target: arguments.to), answer)
     }
     control.handleDeferred("move", MoveArguments.self) {
-      [unowned self] arguments, _, answer throws(ControlError) in
+      [unowned self] (arguments, _, answer: DeferredAnswer<ChangeDocument>) throws(ControlError) in
       try check(node: arguments.flows.node)
       let reference = try arguments.flows.reference()
       // The element's counter goes along, so it should be read as late as possible.
-      refreshCounters(of: reference)
-      carryOut(.move(reference, target: arguments.to, isTrial: arguments.isTrial ?? false), answer)
+      withCounters(of: reference) { [unowned self] in
+        carryOut(.move(reference, target: arguments.to, isTrial: arguments.isTrial ?? false), answer)
+      }
     }
     control.handleDeferred("del", DelArguments.self) { [unowned self] arguments, _, answer throws(ControlError) in
       try check(node: arguments.flows.node)
@@ -53,12 +63,11 @@ extension FlowManagerDaemon {
     }
     for (command, isPinned) in [("pin", true), ("unpin", false)] {
       control.handleDeferred(command, FlowArguments.self) {
-        [unowned self] arguments, _, answer throws(ControlError) in
+        [unowned self] (arguments, _, answer: DeferredAnswer<ChangeDocument>) throws(ControlError) in
         try check(node: arguments.node)
         let reference = try arguments.reference()
         // The element is written anew, with its counter.
-        refreshCounters(of: reference)
-        carryOut(.pin(reference, isPinned), answer)
+        withCounters(of: reference) { [unowned self] in carryOut(.pin(reference, isPinned), answer) }
       }
     }
     control.handleDeferred("del selector", SelectorArguments.self) { [unowned self] arguments, _, answer in

@@ -12,7 +12,9 @@ extension FlowManagerDaemon {
       log.debug("flow \(flow.identifier) added on tunnel \(flow.tunnel): \(flow.tuple)")
       publish("flow-added", flow)
     case .flowMoved(let flow, let from, let cause):
-      log.info("flow \(flow.identifier) moved from tunnel \(from) to \(flow.tunnel) (\(cause.rawValue)): \(flow.tuple)")
+      log.debug(
+        "flow \(flow.identifier) moved from tunnel \(from) to \(flow.tunnel) (\(cause.rawValue)): \(flow.tuple)")
+      movesToLog.add(flow, from: from, cause) { line in log.info("\(line)") }
       publish("flow-moved", flow, from: from, cause: cause.rawValue)
     case .flowRemoved(let flow, let cause):
       log.debug("flow \(flow.identifier) removed (\(cause.rawValue)): \(flow.tuple)")
@@ -46,5 +48,33 @@ extension FlowManagerDaemon {
     control.publish(
       event, topic: Self.topic,
       EventDocument(at: Self.now.secondsSince1970, node: binding.node, binding: binding, cause: cause))
+  }
+}
+
+/// Moves that follow each other and have the same tunnels and cause make one line of the log: an outage moves thousands of
+/// flows at once.
+struct MoveSummary {
+  private var first: Flow?
+  private var from = TunnelIdentifier.drop
+  private var cause = FlowNotification.MoveCause.policy
+  private var count = 0
+
+  mutating func add(
+    _ flow: Flow, from: TunnelIdentifier, _ cause: FlowNotification.MoveCause, _ log: (String) -> Void
+  ) {
+    if let first, first.tunnel == flow.tunnel, self.from == from, self.cause == cause {
+      count += 1
+      return
+    }
+    end(log)
+    (first, self.from, self.cause, count) = (flow, from, cause, 1)
+  }
+
+  mutating func end(_ log: (String) -> Void) {
+    guard let flow = first else { return }
+    first = nil
+    let way = "moved from tunnel \(from) to \(flow.tunnel) (\(cause.rawValue))"
+    log(
+      count == 1 ? "flow \(flow.identifier) \(way): \(flow.tuple)" : "\(count) flows, \(flow.identifier) first, \(way)")
   }
 }

@@ -17,17 +17,20 @@ extension FlowManagerDaemon {
           code: "policy-invalid", message: "the old policy stays; correct the file and reload again:\n\(error)")
       }
     }
-    control.handle("explain", FlowArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+    control.handleDeferred("explain", FlowArguments.self) {
+      [unowned self] (arguments, _, answer: DeferredAnswer<ExplanationDocument>) throws(ControlError) in
       try check(node: arguments.node)
       let reference = try arguments.reference()
-      refreshCounters()
-      do throws(FlowRefusal) {
-        let now = moment
-        let explanation = try engine.explain(reference, at: now)
-        return ExplanationDocument(explanation, in: engine, now: now)
-      } catch {
-        throw ControlError(error)
-      }
+      withCounters(of: reference) { [unowned self] in answer(explain(reference)) }
+    }
+  }
+
+  private func explain(_ reference: FlowReference) -> Result<ExplanationDocument, ControlError> {
+    do throws(FlowRefusal) {
+      let now = moment
+      return .success(ExplanationDocument(try engine.explain(reference, at: now), in: engine, now: now))
+    } catch {
+      return .failure(ControlError(error))
     }
   }
 

@@ -24,11 +24,6 @@ extension FlowManagerDaemon {
     nextTunnelReading = start + max(configuration.flows.congestion.interval, length * Self.tunnelShare)
   }
 
-  func currentCounters(of flows: [FlowIdentifier]) -> [KernelCounter] {
-    let tuples = flows.compactMap { engine.table.flow($0)?.tuple }
-    return reading { () throws(LinuxError) in try kernel.counters(of: tuples) } ?? []
-  }
-
   func serveTriggers() {
     control.handleSubscription("subscribe tunnels", topic: Self.tunnelTopic, NoArguments.self) {
       [unowned self] _, _ in tunnels

@@ -26,6 +26,7 @@ final class FlowManagerDaemon {
   let queues: TunnelQueues
   /// Standing orders: flows live in the kernel, these have no other place.
   let selectors: StateFile<FlowSelectorEntry>
+  let keys: FlowKeyFile
   var engine: FlowManagerEngine
 
   var nextPoll: Duration
@@ -33,8 +34,10 @@ final class FlowManagerDaemon {
   var pollPosition = 0
   var nextTableCheck: Duration
   var nextTunnelReading: Duration
-  /// When counters were last read, and how long that took.
-  var lastReading = (end: Duration.zero, length: Duration.zero)
+  /// Commands that wait for counters; the first one's are read next.
+  var rounds: [CounterRound] = []
+  /// When a large round last ended, and how long its readings took.
+  var lastRound = (end: Duration.zero, length: Duration.zero)
   /// Who waits for the answer to a command.
   var clients: [CommandToken: DeferredAnswer<ChangeDocument>] = [:]
   var nextCommand: UInt64 = 1
@@ -44,6 +47,8 @@ final class FlowManagerDaemon {
   var queueFailures: UInt64 = 0
   var kernelReadFailures: UInt64 = 0
   var selectorWritesFailed: UInt64 = 0
+  /// Moves of one event are told together.
+  var movesToLog = MoveSummary()
   var refusals = OncePerMinute()
   var fullTable = OncePerMinute()
   var refusedTableFullBefore: UInt64 = 0
@@ -57,12 +62,12 @@ final class FlowManagerDaemon {
   static let nearestSearchLimit = 10_000
   /// How often we look whether our table is still there: a firewall that reloads often flushes all rules.
   static let tableCheckInterval = Duration.seconds(2)
-  /// Counters read in one go, so that first packets do not wait long.
-  static let flowsPerReading = 512
-  /// Up to this many flows, every command that shows counters reads them.
+  /// Counters read in one go: first packets and commands wait so long at most.
+  static let flowsPerReading = NetfilterSocket.flowsPerQuestion
+  /// Up to this many flows, every command that shows counters has them read.
   static let alwaysReadFlows = 10_000
-  /// With more, such reading takes at most one part in this many of our time, so that first packets do not wait because
-  /// somebody watches a million flows.
+  /// With more, such reading takes at most one part in this many of our time, so that nobody who watches a million flows
+  /// keeps us busy.
   static let readingShare = 10
 
   init(_ configuration: FlowManagerConfiguration, log: Logger) throws {
@@ -77,7 +82,8 @@ final class FlowManagerDaemon {
     let policy = try PolicyFile.load(path: configuration.policyFile)
     // Before there are flows that it could be about.
     var effects = engine.handle(.policy(policy.policy), at: Self.now)
-    let chains = try kernel.adopt { flows in
+    keys = FlowKeyFile(directory: configuration.stateDirectory)
+    let chains = try kernel.adopt(keys) { flows in
       effects += engine.handle(.kernelState(flows: flows, chains: []), at: Self.now)
     }
     effects += engine.handle(.kernelState(flows: [], chains: chains), at: Self.now)
@@ -133,6 +139,11 @@ final class FlowManagerDaemon {
     armTimer()
     ServiceNotifier.ready()
     try loop.run()
+    do throws(LinuxError) {
+      try keys.write(engine.table)
+    } catch {
+      log.warning("the next start will take longer: \(error)")
+    }
     log.info("stopped; flows stay in the kernel (`flow-manager cleanup` removes them)")
   }
 
@@ -153,6 +164,7 @@ final class FlowManagerDaemon {
       perform(engine.handle(outcomes[next], at: moment), &outcomes)
       next += 1
     }
+    movesToLog.end { line in log.info("\(line)") }
   }
 
   private func perform(_ effects: [FlowEffect], _ outcomes: inout [FlowEvent]) {
@@ -298,51 +310,5 @@ final class FlowManagerDaemon {
       )
       refusedTableFullBefore = refused
     }
-  }
-
-  /// The next part of the counters of all flows; gives the time until the one after it.
-  private func poll() -> Duration {
-    let start = SystemClock.monotonic
-    pollPosition = readCounters(from: pollPosition) ?? 0
-    let parts = max(1, engine.table.count / Self.flowsPerReading)
-    return configuration.pollInterval(after: (SystemClock.monotonic - start) * parts) / parts
-  }
-
-  /// All counters, for those who cannot wait.
-  private func readCounters() {
-    let start = SystemClock.monotonic
-    var position: Int? = 0
-    while let from = position { position = readCounters(from: from) }
-    let end = SystemClock.monotonic
-    lastReading = (end, end - start)
-  }
-
-  /// Reads the counters of some flows; where the next call goes on, nil at the end.
-  private func readCounters(from position: Int) -> Int? {
-    let (tuples, next) = engine.table.tuples(from: position, limit: Self.flowsPerReading)
-    readCounters(of: tuples)
-    return next
-  }
-
-  private func readCounters(of tuples: [FlowSixTuple]) {
-    guard !tuples.isEmpty else { return }
-    if let counters = reading({ () throws(LinuxError) in try kernel.counters(of: tuples) }) {
-      handle(.counters(counters))
-    }
-  }
-
-  /// For a command: the counters of what it is about, of one flow as they are now.
-  func refreshCounters(of reference: FlowReference) {
-    if case .all = reference { return refreshCounters() }
-    if let flow = try? engine.flow(reference) { readCounters(of: [flow.tuple]) }
-  }
-
-  /// For commands that show counters: as fresh as the share of time allows.
-  func refreshCounters() {
-    guard
-      engine.table.count <= Self.alwaysReadFlows
-        || SystemClock.monotonic - lastReading.end >= lastReading.length * Self.readingShare
-    else { return }
-    readCounters()
   }
 }

@@ -39,9 +39,11 @@ final class KernelFlowTable {
   /// Flows handed over at once by `adopt`: all of a million together would take more memory than the table.
   private static let adoptedAtOnce = 4_096
 
-  /// Reads what is there; hands over the flows in parts and gives the tunnels that have a chain. Flows under another key
-  /// kind are not taken over; their elements go with the next ruleset.
-  func adopt(_ body: ([KernelFlow]) -> Void) throws(LinuxError) -> [TunnelIdentifier] {
+  /// Reads what is there; hands over the flows in parts, some of them perhaps twice, and gives the tunnels that have a
+  /// chain. Flows under another key kind are not taken over; their elements go with the next ruleset.
+  func adopt(
+    _ keys: FlowKeyFile? = nil, _ body: ([KernelFlow]) -> Void
+  ) throws(LinuxError) -> [TunnelIdentifier] {
     state = State()
     guard try socket.tableExists(table) else { return [] }
     state.exists = true
@@ -62,6 +64,8 @@ final class KernelFlowTable {
       state.isObsolete = true
       return []
     }
+    let named = try adoptNamed(by: keys, body)
+    if try reader.elementCount(of: rules.flowMap, in: table) == named { return state.chains.keys.sorted() }
     var flows: [KernelFlow] = []
     try reader.forEachFlow(of: rules.flowMap, in: table) { element in
       flows.append(Self.flow(element))
@@ -71,6 +75,22 @@ final class KernelFlowTable {
     }
     body(flows)
     return state.chains.keys.sorted()
+  }
+
+  /// Hands over the flows that the file names and the kernel has; how many.
+  private func adoptNamed(by keys: FlowKeyFile?, _ body: ([KernelFlow]) -> Void) throws(LinuxError) -> Int {
+    guard let keys, state.tag?.map == rules.mapTag else { return 0 }
+    var count = 0
+    try keys.take { tuples throws(LinuxError) in
+      var flows: [KernelFlow] = []
+      flows.reserveCapacity(tuples.count)
+      try reader.forEachFlow(among: tuples.map { Self.element($0) }, of: rules.flowMap, in: table) {
+        flows.append(Self.flow($0))
+      }
+      count += flows.count
+      body(flows)
+    }
+    return count
   }
 
   /// The tag in the rules; throws when the table is not ours.
@@ -187,13 +207,12 @@ final class KernelFlowTable {
   func chainCounters() throws(LinuxError) -> ChainCounters {
     var result = ChainCounters()
     guard state.tag != nil else { return result }
-    for rule in try socket.rules(of: table) {
-      guard let counter = rule.counter else { continue }
-      if rule.chain == FlowRules.unknown {
+    try reader.forEachRuleCounter(of: table) { chain, counter in
+      if chain == FlowRules.unknown {
         result.offeredToQueue = counter.packets
-      } else if rule.chain == FlowRules.fragmented {
+      } else if chain == FlowRules.fragmented {
         result.fragmentsNotRecorded = counter.packets
-      } else if let tunnel = FlowRules.tunnel(ofChain: rule.chain) {
+      } else if let tunnel = FlowRules.tunnel(ofChain: chain) {
         result.tunnels[tunnel] = TrafficCount(packets: counter.packets, octets: counter.octets)
       }
     }

@@ -46,6 +46,9 @@ public final class EventLoop {
   private var deadline: Duration?
   /// Called once when the deadline has passed; the deadline is cleared before.
   public var onDeadline: () -> Void = {}
+  /// Work that may wait for everything else. While there is some the loop does not sleep: whenever all that was ready has
+  /// been served, it calls this once. A call should take far less than a millisecond. False: nothing is left.
+  public var background: (() -> Bool)?
 
   public init() throws(LinuxError) {
     let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
@@ -145,7 +148,7 @@ public final class EventLoop {
     stopped = false
     var events = [epoll_event](repeating: epoll_event(), count: Self.eventsPerWait)
     while !stopped {
-      let count = epoll_wait(epoll.rawValue, &events, Int32(events.count), -1)
+      let count = epoll_wait(epoll.rawValue, &events, Int32(events.count), background == nil ? -1 : 0)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw LinuxError("wait for", "events") }
       for event in events[..<Int(count)] {
@@ -155,6 +158,7 @@ public final class EventLoop {
         registration.handler(Readiness(rawValue: event.events))
         if stopped { return }
       }
+      if let background, !background() { self.background = nil }
     }
   }
 

@@ -124,35 +124,43 @@ public final class NetlinkSocket {
   /// With `.dump`, entries that come and go meanwhile may be missing or come twice.
   ///
   /// - Parameter flags: `.dump` for a whole table, `.acknowledge` for a question whose end is acknowledged.
+  /// - Returns: false when the kernel says that the table changed below the dump.
+  @discardableResult
   func scan(
     _ message: NetlinkMessage, _ flags: NetlinkFlags, _ operation: String, _ object: String,
     _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(LinuxError) -> Bool {
+    var answers = try ask(message, flags, operation, object)
+    while !answers.isFinished {
+      let count = try receiveDatagram(operation, object)
+      buffer.withUnsafeBytes { answers.take(UnsafeRawBufferPointer(rebasing: $0[..<count]), body) }
+      if let code = answers.failure { throw LinuxError(operation, object, code: code) }
+    }
+    return !answers.isInterrupted
+  }
+
+  /// The same for a question, acknowledged at its end, whose answers are short and come one by one: up to
+  /// `ShortAnswers.count` are read by one system call.
+  func scan(
+    _ message: NetlinkMessage, into batch: ShortAnswers, _ operation: String, _ object: String,
+    _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(LinuxError) {
+    var answers = try ask(message, .acknowledge, operation, object)
+    while !answers.isFinished {
+      try batch.receive(from: descriptor.rawValue, operation, object) { answers.take($0, body) }
+      if let code = answers.failure { throw LinuxError(operation, object, code: code) }
+    }
+  }
+
+  private func ask(
+    _ message: NetlinkMessage, _ flags: NetlinkFlags, _ operation: String, _ object: String
+  ) throws(LinuxError) -> ExpectedAnswers {
     var message = message
     message.flags.formUnion(flags)
     let number = nextSequence()
     message.sequence = number
     try send(message.bytes, operation, object)
-    var finished = false
-    while !finished {
-      let count = try receiveDatagram(operation, object)
-      var failure: LinuxError?
-      buffer.withUnsafeBytes { buffer in
-        RawNetlink.each(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) { header, payload in
-          guard header.nlmsg_seq == number, !finished else { return }
-          switch Int32(header.nlmsg_type) {
-          case NLMSG_ERROR, NLMSG_DONE:
-            // The first word is the status in both.
-            let status = payload.count >= 4 ? payload.loadUnaligned(as: Int32.self) : 0
-            if status < 0 { failure = LinuxError(operation, object, code: -status) }
-            finished = true
-          case NLMSG_NOOP: break
-          default: body(payload)
-          }
-        }
-      }
-      if let failure { throw failure }
-    }
+    return ExpectedAnswers(sequence: number)
   }
 
   /// Sends many messages with as few system calls as possible and gives the failures, by index. A failed message does

@@ -52,6 +52,25 @@ import Testing
     #expect(move.count == 10 && move.flows.count == FlowHistory.maximumFlowsNamed)
   }
 
+  @Test(
+    "An order about flows in two tunnels is an entry for each; a move tells the time since the last one that is kept")
+  func gathered() throws {
+    var world = BulkCommandTests.world()
+    world.clock += .seconds(5)
+    _ = world.command(.move(.identifier(FlowIdentifier(rawValue: 3)), target: "mag2"))
+    world.clock += .seconds(7)
+    _ = world.command(.move(.all(FlowFilter(node: Self.node)), target: "mag2"))
+    world.clock += .seconds(11)
+    _ = world.command(.move(.all(FlowFilter(node: Self.node)), target: "mag1"))
+    let moves = world.engine.history.entries(ofNode: Self.node).compactMap { entry in
+      if case .moved(let move) = entry.event { move } else { nil }
+    }
+    #expect(moves.map(\.count) == [1, 9, 11])
+    #expect(moves.map(\.stayedSeconds).prefix(2) == [5, 12])
+    let first = try #require(moves.last?.flows.first)
+    #expect(moves.last?.stayedSeconds == (moves[1].flows.contains(first) || first.rawValue == 3 ? 11 : 23))
+  }
+
   @Test("A handover to another gateway ends one access and begins another") func handover() {
     var world = World()
     world.handle(.anchorSnapshot(World.snapshot([World.logicalBinding(1, isDefault: true)])))

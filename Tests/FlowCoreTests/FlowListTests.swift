@@ -36,6 +36,13 @@ import Testing
     #expect(seen == Array(1...9) && left == [5, 1, 0])
   }
 
+  @Test("The flows of a filter, for those who want their counters") func identifiers() throws {
+    let world = Self.world()
+    #expect(try world.engine.identifiers(FlowFilter()).map(\.rawValue).sorted() == Array(1...9))
+    #expect(try world.engine.identifiers(FlowFilter(tunnel: World.two)).isEmpty)
+    #expect(throws: FlowRefusal.self) { try world.engine.identifiers(FlowFilter(node: "nobody@example.net")) }
+  }
+
   @Test("Pages of nodes follow each other by name; a node without bindings is none") func nodePages() {
     var mirror = AnchorMirror()
     for number in UInt32(1)...9 {

@@ -103,6 +103,30 @@ struct EventLoopTests {
     try loop.run()
   }
 
+  @Test("Background work takes turns with what is ready, is called again while there is some, and ends")
+  func background() throws {
+    let loop = try EventLoop()
+    let pipe = try Pipe()
+    var calls: [String] = []
+    try loop.add(pipe.reader) { _ in
+      pipe.take()
+      calls.append("ready")
+    }
+    loop.onDeadline = { loop.stop() }
+    var rest = 3
+    loop.background = {
+      calls.append("background")
+      rest -= 1
+      return rest > 0
+    }
+    pipe.put()
+    pipe.put()
+    try loop.setDeadline(SystemClock.monotonic + .milliseconds(20))
+    try loop.run()
+    #expect(calls == ["ready", "background", "ready", "background", "background"])
+    #expect(loop.background == nil)
+  }
+
   @Test("Signals are handled inside the loop")
   func signals() throws {
     let loop = try EventLoop()

@@ -140,6 +140,23 @@ struct NetfilterCodingTests {
     #expect(PacketQueue.Statistics(number: 5213, text: "5213 1 2") == nil)
   }
 
+  @Test("The largest element of a flow map fits the room for it") func largestElement() {
+    var flow = NftFlow(
+      source: .unspecified, destination: .unspecified, label: 1, transport: 17, sourcePort: 1, destinationPort: 2,
+      tunnel: 1, identifier: .max, createdAt: .max, counter: NftCounter())
+    flow.isPinned = true
+    flow.dscp = 63
+    for placer in NftFlow.Placer.allCases {
+      flow.placer = placer
+      let octets = withUnsafeTemporaryAllocation(byteCount: 1_024, alignment: 8) { memory in
+        var writer = RawWriter(memory)
+        writer.putElement(flow, NftFlowKey(hasFlowLabel: true), withValue: true)
+        return writer.count
+      }
+      #expect(octets <= RawWriter.largestElement, "\(placer)")
+    }
+  }
+
   @Test("A queued packet, and messages that are none")
   func packet() throws {
     var message = NetlinkMessage(

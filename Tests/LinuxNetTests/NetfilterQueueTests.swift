@@ -85,6 +85,59 @@ struct NetfilterQueueTests {
     #expect(queue.overruns == 0)
   }
 
+  @Test("A verdict for most packets leaves alone the ones that wait for another, or for none")
+  func commonVerdict() throws {
+    let pair = try NamespacePair()
+    let socket = try pair.host.run { try NetfilterSocket() }
+    try socket.commit(structure(try socket.queueExpression(number: 79)))
+    let queue = try pair.host.run { try PacketQueue(number: 79) }
+    let sender = try pair.peer.run { try UDPSocket(boundTo: NamespacePair.peerAddress, port: 4000) }
+    let receiver = try pair.host.run { try UDPSocket(boundTo: NamespacePair.hostAddress, port: 5000) }
+    var seen: [UInt32] = []
+    func take(_ count: Int) throws {
+      seen = []
+      for octet in 0..<count { try sender.send([UInt8(octet)], to: NamespacePair.hostAddress, port: 5000) }
+      while seen.count < count, waitUntilReadable(queue.descriptor) {
+        try queue.receive { packet, _ in seen.append(packet.identifier) }
+      }
+    }
+    try take(6)
+    for (index, identifier) in seen.enumerated() {
+      queue.decide(identifier, index == 4 ? .drop : .accept, mark: index == 1 ? nil : 1 << 16)
+    }
+    try queue.sendVerdicts()
+    // The exceptions go first.
+    for octet: UInt8 in [1, 0, 2, 3, 5] { #expect(try receiver.receive() == [octet]) }
+    #expect(try packets(socket, "tunnel 0") == 1)
+    #expect(try packets(socket, "tunnel 1") == 4)
+
+    try take(3)
+    for identifier in seen.dropFirst() { queue.decide(identifier, .accept, mark: 1 << 16) }
+    try queue.sendVerdicts()
+    #expect(try pair.host.run { try queue.statistics() }?.length == 1, "the first one has no verdict yet")
+    queue.decide(seen[0], .accept)
+    try queue.sendVerdicts()
+    for octet: UInt8 in [1, 2, 0] { #expect(try receiver.receive() == [octet]) }
+    #expect(queue.refusedVerdicts == 0)
+  }
+
+  @Test("Counters of rules are read with their chains")
+  func ruleCounters() throws {
+    let pair = try NamespacePair()
+    let socket = try pair.host.run { try NetfilterSocket() }
+    try socket.commit(structure(try socket.queueExpression(number: 80)))
+    let sender = try pair.peer.run { try UDPSocket(boundTo: NamespacePair.peerAddress, port: 4000) }
+    let receiver = try pair.host.run { try UDPSocket(boundTo: NamespacePair.hostAddress, port: 5000) }
+    try sender.send([0], to: NamespacePair.hostAddress, port: 5000)
+    _ = try receiver.receive()
+    var found: [String] = []
+    try socket.forEachRuleCounter(of: table) { chain, counter in
+      found.append("\(chain) \(counter.packets) \(counter.octets)")
+    }
+    #expect(found == ["observe 1 49", "observe 0 0"])
+    try socket.forEachRuleCounter(of: NftTable(name: "absent")) { _, _ in Issue.record("no such table") }
+  }
+
   @Test("A full queue lets packets go on undecided, and later rules count them")
   func failOpen() throws {
     let pair = try NamespacePair()

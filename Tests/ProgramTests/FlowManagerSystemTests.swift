@@ -153,6 +153,36 @@ struct FlowManagerSystemTests {
     #expect(stranger.description.contains("members of its group"))
   }
 
+  @Test("A list of many flows shows what their counters are now", .timeLimit(.minutes(1)))
+  func manyCounters() throws {
+    let domain = try FlowManagerDomain()
+    try domain.startDaemon()
+    let ports = Array(UInt16(5_000)..<5_200)
+    let flows = try ports.map { try domain.flow(port: $0) }
+    let receiver = try domain.receiver(interface: "m1")
+    for flow in flows { try domain.send(flow, 1) }
+    #expect(domain.receive(receiver, ports.count).count == ports.count)
+    for flow in flows { try domain.send(flow, 2) }
+    #expect(domain.receive(receiver, 2 * ports.count).values.allSatisfy { $0 == 2 })
+    let listed = try domain.call("list", as: FlowsReply.self).flows
+    #expect(listed.map(\.sourcePort) == ports && listed.allSatisfy { $0.packets == 3 })
+
+    // A daemon that stops in good order leaves the keys to the next one.
+    let keys = URL(filePath: "\(domain.directory)/state/flow-manager.flows")
+    domain.stopDaemon(SIGTERM)
+    let saved = try Data(contentsOf: keys)
+    try domain.startDaemon()
+    #expect(!FileManager.default.fileExists(atPath: keys.path))
+    #expect(try domain.call("list", as: FlowsReply.self).flows.map(\.id) == listed.map(\.id))
+    // Keys that are not those of all flows are not enough.
+    try domain.send(try domain.flow(port: 6_000), 1)
+    #expect(domain.receive(receiver, 1).count == 1)
+    domain.stopDaemon(SIGKILL)
+    try saved.write(to: keys)
+    try domain.startDaemon()
+    #expect(try domain.call("list", as: FlowsReply.self).flows.count == ports.count + 1)
+  }
+
   @Test("A table of that name that is not ours is left alone", .timeLimit(.minutes(1))) func foreignTable() throws {
     let domain = try FlowManagerDomain()
     _ = try domain.atAnchor("nft add table ip6 flowmob_test && nft add chain ip6 flowmob_test theirs")

@@ -244,6 +244,12 @@ class Domain:
         process.kill()
         process.wait()
 
+    def end(self, program: str) -> None:
+        """In good order."""
+        process = self.daemons.pop(program)
+        process.terminate()
+        process.wait(timeout=60)
+
     def control(self) -> "Control":
         return Control(self.directory / "flow-manager.sock")
 

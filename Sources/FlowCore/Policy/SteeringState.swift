@@ -66,7 +66,8 @@ struct SteeringState: Sendable {
 
   mutating func set(_ wish: PrefixWish, _ state: WishState?) {
     wishes[wish] = state
-    nextWishDeadline = wishes.values.map(\.until).min()
+    // One that has gone leaves its deadline: when that comes, the next one is looked for.
+    nextWishDeadline = wishes.isEmpty ? nil : [nextWishDeadline, state?.until].compactMap(\.self).min()
   }
 
   /// The anchor does not answer any more: what was asked of it, is asked again when it is back.

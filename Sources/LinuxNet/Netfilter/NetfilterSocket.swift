@@ -7,12 +7,14 @@ import Glibc
 /// returns, so a call takes microseconds and may be made from the event loop. Needs CAP_NET_ADMIN.
 public final class NetfilterSocket {
   let socket: NetlinkSocket
+  let shortAnswers: ShortAnswers
 
   /// Octets of the send buffer. A transaction goes out as one datagram: 400,000 elements of flows fit.
   public static let sendBufferOctets: Int32 = 64 << 20
 
   public init() throws(LinuxError) {
     socket = try NetlinkSocket(protocolNumber: NETLINK_NETFILTER)
+    shortAnswers = try ShortAnswers()
     socket.descriptor.setBufferSizes(receive: 4 << 20, send: Self.sendBufferOctets)
   }
 
@@ -109,6 +111,38 @@ public final class NetfilterSocket {
       guard attributes[NFTA_RULE_TABLE]?.string == table.name else { return nil }
       return NftRuleRecord(attributes)
     }
+  }
+
+  /// Hands over the counters in the rules of the table with the names of their chains, in the order of the rules, without
+  /// building anything from the rest.
+  public func forEachRuleCounter(of table: NftTable, _ body: (String, NftCounter) -> Void) throws(LinuxError) {
+    var message = NetlinkMessage(nftables: NFT_MSG_GETRULE, family: table.family)
+    message.put(NFTA_RULE_TABLE, string: table.name)
+    var found: [(String, NftCounter)] = []
+    for _ in 0..<NetlinkSocket.dumpAttempts {
+      found.removeAll(keepingCapacity: true)
+      let isWhole = try socket.scan(message, .dump, "read rules of", table.description) { payload in
+        let attributes = UnsafeRawBufferPointer(rebasing: payload[min(payload.count, MemoryLayout<nfgenmsg>.size)...])
+        guard let chain = RawAttributes.first(NFTA_RULE_CHAIN, in: attributes),
+          RawAttributes.first(NFTA_RULE_TABLE, in: attributes).map({ Self.string($0) }) == table.name,
+          let expressions = RawAttributes.first(NFTA_RULE_EXPRESSIONS, in: attributes)
+        else { return }
+        RawAttributes.each(in: expressions) { _, expression in
+          guard let name = RawAttributes.first(NFTA_EXPR_NAME, in: expression), Self.string(name) == "counter",
+            let data = RawAttributes.first(NFTA_EXPR_DATA, in: expression)
+          else { return }
+          found.append((Self.string(chain), NftCounter(data)))
+        }
+      }
+      if isWhole { return found.forEach(body) }
+    }
+    throw LinuxError(
+      "read rules of", table.description, code: EBUSY, advice: "they kept changing while they were read; try again")
+  }
+
+  /// Text that ends with a zero octet.
+  private static func string(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 
   /// The elements of a set or map, in no order. ENOENT when the set does not exist.

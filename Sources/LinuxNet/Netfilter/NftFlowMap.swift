@@ -139,7 +139,7 @@ struct RawWriter {
   private(set) var count = 0
 
   /// Octets of an element of the flow map with everything in it, rounded up.
-  static let largestElement = 176
+  static let largestElement = 192
 
   init(_ memory: UnsafeMutableRawBufferPointer) { self.memory = memory }
 
@@ -252,6 +252,24 @@ extension NetfilterSocket {
     try socket.scan(message, .dump, "read elements of", "\(map.name) in \(table)") { Self.flows(in: $0, map.key, body) }
   }
 
+  /// The number of elements; nil when the kernel does not tell; Linux 6.18 does. ENOENT when there is no such map.
+  public func elementCount(of map: NftFlowMap, in table: NftTable) throws(LinuxError) -> Int? {
+    var message = NetlinkMessage(nftables: NFT_MSG_GETSET, family: table.family)
+    message.put(NFTA_SET_TABLE, string: table.name)
+    message.put(NFTA_SET_NAME, string: map.name)
+    var count: Int?
+    try socket.scan(message, .acknowledge, "read", "map \(map.name) in \(table)") { payload in
+      RawAttributes.each(in: payload, from: MemoryLayout<nfgenmsg>.size) { type, value in
+        guard type == Self.elementCountAttribute, value.count == 4 else { return }
+        count = Int(UInt32(bigEndian: value.loadUnaligned(as: UInt32.self)))
+      }
+    }
+    return count
+  }
+
+  /// NFTA_SET_COUNT, which older headers lack.
+  private static let elementCountAttribute: UInt16 = 20
+
   /// Hands over the elements with the keys of `flows` as they are now; those that are not there are left out.
   ///
   /// The kernel finds each by its hash. For `forEachFlow` it goes through the map from the start again for every 32 KiB
@@ -272,7 +290,7 @@ extension NetfilterSocket {
       }
       var answered = 0
       do throws(LinuxError) {
-        try socket.scan(message, .acknowledge, "read elements of", "\(map.name) in \(table)") { payload in
+        try socket.scan(message, into: shortAnswers, "read elements of", "\(map.name) in \(table)") { payload in
           answered += 1
           Self.flows(in: payload, map.key, body)
         }
@@ -285,8 +303,8 @@ extension NetfilterSocket {
     }
   }
 
-  /// Answers to one question must fit the receive buffer.
-  private static let flowsPerQuestion = 128
+  /// The answers to one question are read by one system call.
+  public static let flowsPerQuestion = ShortAnswers.count - 1
 
   /// `payload`: what follows the header of an NFT_MSG_NEWSETELEM.
   private static func flows(in payload: UnsafeRawBufferPointer, _ key: NftFlowKey, _ body: (NftFlow) -> Void) {
@@ -294,6 +312,22 @@ extension NetfilterSocket {
       guard type == UInt16(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue) else { return }
       RawAttributes.each(in: list) { _, element in
         if let flow = NftFlow(element: element, key) { body(flow) }
+      }
+    }
+  }
+}
+
+extension NftCounter {
+  /// From the attributes of a counter expression.
+  init(_ data: UnsafeRawBufferPointer) {
+    self.init()
+    RawAttributes.each(in: data) { type, value in
+      guard value.count == 8 else { return }
+      let number = UInt64(bigEndian: value.loadUnaligned(as: UInt64.self))
+      switch UInt32(type) {
+      case NFTA_COUNTER_BYTES.rawValue: octets = number
+      case NFTA_COUNTER_PACKETS.rawValue: packets = number
+      default: break
       }
     }
   }
@@ -317,16 +351,7 @@ extension NftFlow {
         parts |= 2
       case NFTA_SET_ELEM_USERDATA.rawValue: if read(comment: payload) { parts |= 4 }
       case NFTA_SET_ELEM_EXPR.rawValue:
-        guard let data = RawAttributes.first(NFTA_EXPR_DATA, in: payload) else { return }
-        RawAttributes.each(in: data) { type, value in
-          guard value.count == 8 else { return }
-          let number = UInt64(bigEndian: value.loadUnaligned(as: UInt64.self))
-          switch UInt32(type) {
-          case NFTA_COUNTER_BYTES.rawValue: counter.octets = number
-          case NFTA_COUNTER_PACKETS.rawValue: counter.packets = number
-          default: break
-          }
-        }
+        if let data = RawAttributes.first(NFTA_EXPR_DATA, in: payload) { counter = NftCounter(data) }
       default: break
       }
     }

@@ -33,7 +33,7 @@ public enum PacketVerdict: Hashable, Sendable {
 /// An NFQUEUE: packets come up from a `queue` rule and wait for their verdict.
 ///
 /// Poll `descriptor` for reading, call `receive`, decide with `decide` for each packet, then `sendVerdicts`: a batch of
-/// packets costs one recvmmsg(2) and one send(2). Packets are copied only as far as headers reach (`copyRange`), and
+/// packets costs one recvmmsg(2) and one send(2), and what becomes of most of them is said once for all. Packets are copied only as far as headers reach (`copyRange`), and
 /// segments that the card or TCP left together stay together (NFQA_CFG_F_GSO). When the queue is full the packet goes on
 /// undecided (NFQA_CFG_F_FAIL_OPEN); so it does while nobody has the queue open, if the rule says `bypass`. The kernel
 /// does not count these, so a rule in a later base chain should (a counter on packets without a mark). Closing the queue
@@ -45,8 +45,10 @@ public final class PacketQueue {
   private let socket: NetlinkSocket
   private let batch: OpaquePointer
   private let datagramOctets: Int
-  private var verdicts: [UInt8] = []
-  private var waiting = 0
+  private var decisions: [Decision] = []
+  /// Packets handed over, less those decided since.
+  private var undecided = 0
+  private var message: [UInt8] = []
 
   /// Times that the socket buffer overflowed; every time at least one packet went on undecided. A full queue does not
   /// show here.
@@ -141,7 +143,11 @@ public final class PacketQueue {
       for index in 0..<UInt32(count) {
         let length = min(cnet_batch_length(batch, index), datagramOctets)
         let datagram = UnsafeRawBufferPointer(start: cnet_batch_data(batch, index), count: length)
-        refusedVerdicts += UInt64(Self.deliver(datagram, body))
+        let refused = Self.deliver(datagram) { packet, octets in
+          undecided += 1
+          body(packet, octets)
+        }
+        refusedVerdicts += UInt64(refused)
       }
       if count < Self.batchCount { return }
     }
@@ -188,34 +194,55 @@ public final class PacketQueue {
 
   /// Notes the verdict on a packet; `sendVerdicts` tells the kernel. `mark` replaces the whole mark; nil leaves it.
   public func decide(_ identifier: UInt32, _ verdict: PacketVerdict, mark: UInt32? = nil) {
-    let length = Self.verdictOctets - (mark == nil ? Self.markOctets : 0)
-    withUnsafeTemporaryAllocation(byteCount: Self.verdictOctets, alignment: 4) { memory in
-      var writer = RawWriter(memory)
-      writer.put(
-        nlmsghdr(
-          nlmsg_len: UInt32(length), nlmsg_type: UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(NFQNL_MSG_VERDICT.rawValue),
-          nlmsg_flags: NetlinkFlags.request.rawValue, nlmsg_seq: 0, nlmsg_pid: 0))
-      writer.put(nfgenmsg(nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: number.bigEndian))
-      writer.putHeader(NFQA_VERDICT_HDR, payload: 8)
-      writer.put(verdict.code.bigEndian)
-      writer.put(identifier.bigEndian)
-      if let mark {
-        writer.putHeader(NFQA_MARK, payload: 4)
-        writer.put(mark.bigEndian)
-      }
-      verdicts.append(contentsOf: UnsafeRawBufferPointer(rebasing: memory[..<writer.count]))
-    }
-    waiting += 1
+    decisions.append(Decision(identifier: identifier, fate: Fate(code: verdict.code, mark: mark)))
+    undecided -= 1
   }
 
   /// Sends the noted verdicts in one system call.
   public func sendVerdicts() throws(LinuxError) {
-    guard waiting > 0 else { return }
-    defer {
-      verdicts.removeAll(keepingCapacity: true)
-      waiting = 0
+    guard !decisions.isEmpty else { return }
+    let count = decisions.count
+    encodeVerdicts()
+    decisions.removeAll(keepingCapacity: true)
+    try socket.send(message, "decide \(count) packets of", "NFQUEUE \(number)")
+  }
+
+  /// A verdict for all packets up to a number costs as much as one for a single packet. It can be given last, when no
+  /// packet below that number waits for another one.
+  private func encodeVerdicts() {
+    let common = undecided == 0 && decisions.count > 1 ? Decision.mostCommon(decisions) : nil
+    message.removeAll(keepingCapacity: true)
+    message.reserveCapacity(decisions.count * Self.verdictOctets)
+    var last: UInt32?
+    for decision in decisions {
+      if let common, decision.fate == common {
+        // Numbers go around.
+        if last.map({ Int32(bitPattern: decision.identifier &- $0) > 0 }) ?? true { last = decision.identifier }
+      } else {
+        encode(decision, NFQNL_MSG_VERDICT)
+      }
     }
-    try socket.send(verdicts, "decide \(waiting) packets of", "NFQUEUE \(number)")
+    if let common, let last { encode(Decision(identifier: last, fate: common), NFQNL_MSG_VERDICT_BATCH) }
+  }
+
+  private func encode(_ decision: Decision, _ type: nfqnl_msg_types) {
+    let length = Self.verdictOctets - (decision.fate.mark == nil ? Self.markOctets : 0)
+    withUnsafeTemporaryAllocation(byteCount: Self.verdictOctets, alignment: 4) { memory in
+      var writer = RawWriter(memory)
+      writer.put(
+        nlmsghdr(
+          nlmsg_len: UInt32(length), nlmsg_type: UInt16(NFNL_SUBSYS_QUEUE) << 8 | UInt16(type.rawValue),
+          nlmsg_flags: NetlinkFlags.request.rawValue, nlmsg_seq: 0, nlmsg_pid: 0))
+      writer.put(nfgenmsg(nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: number.bigEndian))
+      writer.putHeader(NFQA_VERDICT_HDR, payload: 8)
+      writer.put(decision.fate.code.bigEndian)
+      writer.put(decision.identifier.bigEndian)
+      if let mark = decision.fate.mark {
+        writer.putHeader(NFQA_MARK, payload: 4)
+        writer.put(mark.bigEndian)
+      }
+      message.append(contentsOf: UnsafeRawBufferPointer(rebasing: memory[..<writer.count]))
+    }
   }
 
   /// What the kernel counts for this queue.
@@ -243,6 +270,28 @@ public final class PacketQueue {
     let count = read(file.rawValue, &buffer, buffer.count)
     guard count >= 0 else { throw LinuxError("read", path) }
     return Statistics(number: number, text: String(decoding: buffer[..<count], as: UTF8.self))
+  }
+}
+
+/// What shall become of a packet.
+private struct Fate: Equatable {
+  var code: UInt32
+  var mark: UInt32?
+}
+
+private struct Decision {
+  var identifier: UInt32
+  var fate: Fate
+
+  /// The fate of more than half of the packets, if there is one; else of any (Boyer and Moore's vote).
+  static func mostCommon(_ decisions: [Decision]) -> Fate? {
+    var winner: Fate?
+    var votes = 0
+    for decision in decisions {
+      if votes == 0 { winner = decision.fate }
+      votes += decision.fate == winner ? 1 : -1
+    }
+    return winner
   }
 }
 
