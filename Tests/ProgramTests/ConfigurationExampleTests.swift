@@ -5,6 +5,9 @@ import NetTypes
 import PMIPCore
 import Testing
 
+@testable import BondingPolicy
+@testable import FlowManager
+@testable import PacketReflector
 @testable import lmad
 @testable import magd
 
@@ -80,6 +83,9 @@ struct ConfigurationExampleTests {
     var updated = text
     for (name, table) in [
       ("lmad", LMADaemonConfiguration.table.markdown), ("magd", MAGDaemonConfiguration.table.markdown),
+      ("flow-manager", FlowManagerConfiguration.table.markdown),
+      ("packet-reflector", ReflectorConfiguration.table.markdown),
+      ("bonding-policy", BondingConfiguration.table.markdown),
     ] {
       let begin = try #require(updated.range(of: "<!-- options of \(name) -->\n"))
       let end = try #require(updated.range(of: "<!-- end of \(name) -->"))

@@ -67,7 +67,7 @@ private struct DocumentedMessages {
       "subscribe": (form(ListArguments.self), form(FlowsDocument.self)),
       "show flow": (form(FlowArguments.self), form(FlowDocument.self)),
       "show tunnels": (form(NoArguments.self), form(TunnelsDocument.self)),
-      "show nodes": (form(NodeArguments.self), form(NodesDocument.self)),
+      "show nodes": (form(NodesArguments.self), form(NodesDocument.self)),
       "show selectors": (form(NoArguments.self), form(SelectorsDocument.self)),
       "show counters": (form(NoArguments.self), form(CountersDocument.self)),
       "add": (form(AddArguments.self), form(ChangeDocument.self)),
@@ -77,21 +77,31 @@ private struct DocumentedMessages {
       "pin": (form(FlowArguments.self), form(ChangeDocument.self)),
       "unpin": (form(FlowArguments.self), form(ChangeDocument.self)),
       "history": (form(NodeArguments.self), form(HistoryDocument.self)),
+      "explain": (form(FlowArguments.self), form(ExplanationDocument.self)),
+      "policy show": (form(NoArguments.self), form(PolicyDocument.self)),
+      "policy reload": (form(NoArguments.self), form(PolicyDocument.self)),
+      "trigger": (form(TriggerArguments.self), form(DegradationsDocument.self)),
+      "show degraded": (form(NoArguments.self), form(DegradationsDocument.self)),
+      "subscribe tunnels": (form(NoArguments.self), form(TunnelsDocument.self)),
     ]
+  }
+
+  private static func eventForm(_ command: String) -> Form {
+    command == "subscribe tunnels" ? form(TunnelEventDocument.self) : form(EventDocument.self)
   }
 
   @Test("Every example has exactly the keys of the types that the daemon reads and writes") func examples() throws {
     let messages = try DocumentedMessages()
-    #expect(Set(messages.requests.map(\.command)).isSuperset(of: Self.types.keys))
+    #expect(Set(messages.requests.map(\.command)) == Set(Self.types.keys))
     for message in messages.requests {
-      guard let types = Self.types[message.command] else { continue }
+      let types = try #require(Self.types[message.command])
       if let arguments = message.arguments {
         #expect(try types.arguments(arguments) == arguments, "\(message.command)")
       }
       let result = try #require(message.result)
       #expect(try types.result(result) == result, "\(message.command)")
       for event in message.events {
-        #expect(try DocumentedMessages.again(event.data, as: EventDocument.self) == event.data, "\(event.name)")
+        #expect(try Self.eventForm(message.command)(event.data) == event.data, "\(event.name)")
       }
     }
   }
@@ -155,7 +165,8 @@ private struct DocumentedMessages {
     "What is not clear is refused on the command line",
     arguments: [
       "move --to mag2", "move 7 --node mn1 --to mag2", "move 7 --all --to mag2", "move 7", "del", "del 7 --selector 1",
-      "pin", "list --limit 0", "list --limit 10001", "list --sort rate --after 7", "list --sort size",
+      "pin", "list --limit 0", "list --limit 10001", "nodes --limit 0", "nodes --node mn1 --after mn0",
+      "list --sort rate --after 7", "list --sort size",
       "list --source 2001:db8::/999", "watch --interval 0", "history",
     ])
   func refused(_ text: String) {

@@ -212,7 +212,9 @@ extension OptionType where Value: Equatable {
 
   private static func word(_ pairs: [(name: String, value: Value)]) -> OptionType {
     let names = pairs.map(\.name)
-    return .scalar(expected: "one of \(names.joined(separator: ", "))", plural: "of \(names.joined(separator: ", "))") {
+    return .scalar(
+      expected: "one of \(names.joined(separator: ", "))", plural: "words out of \(names.joined(separator: ", "))"
+    ) {
       text in
       if let pair = pairs.first(where: { $0.name == text }) { return .success(pair.value) }
       return .failure(
