@@ -81,6 +81,9 @@ let package = Package(
         logging,
       ]),
 
+    // What packet-reflector and bonding-policy have in common.
+    module("TerminalKit", ["NetTypes", "LinuxNet", "DaemonKit", argumentParser]),
+
     // libpcap, for `lmad decode --pcap` only.
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
@@ -93,8 +96,8 @@ let package = Package(
       ]),
     program("magd", ["SignallingKit", "PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
-    program("PacketReflector"),
-    program("BondingPolicy", ["MobilityWire"]),
+    program("PacketReflector", ["TerminalKit"]),
+    program("BondingPolicy", ["TerminalKit", "MobilityWire"]),
 
     // Measurement: testbed/load and its yardsticks.
     .executableTarget(
@@ -130,7 +133,8 @@ let package = Package(
     tests(
       "ProgramTests",
       [
-        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "PMIPCore", "FlowCore", "MobilityWire",
+        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "TerminalKit", "PMIPCore", "FlowCore",
+        "MobilityWire",
         "LinuxNet", "NetTypes", "DaemonKit",
       ]),
   ],

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxNet
 import NetTypes
+import TerminalKit
 
 /// Puts a `BondingPlan` into the kernel, keeps it in step with the interfaces and takes it out again.
 ///
@@ -78,7 +79,7 @@ final class BondingKernel {
   @discardableResult
   private func remove(_ table: NftTable) throws(LinuxError) -> Bool {
     guard try netfilter.tableExists(table) else { return false }
-    try netfilter.commit(BondingPlan.removal(of: table))
+    try netfilter.commit(.removal(of: table))
     return true
   }
 
@@ -189,12 +190,7 @@ final class BondingKernel {
     }
   }
 
-  private func releaseFlows() throws(LinuxError) -> Int {
-    var released = 0
-    for entry in try conntrack.entries(markedUnder: plan.markMask)
-    where try conntrack.setMark(0, mask: plan.markMask, of: entry) { released += 1 }
-    return released
-  }
+  private func releaseFlows() throws(LinuxError) -> Int { try conntrack.release(markedUnder: plan.markMask) }
 
   // MARK: State
 

@@ -1,5 +1,6 @@
 import LinuxNet
 import NetTypes
+import TerminalKit
 
 /// What bonding-policy puts into the kernel for a configuration (paper, annex A.3; without a packet ever leaving the
 /// kernel). Marks carry the choice of the slave between two tables:
@@ -57,12 +58,12 @@ struct BondingPlan: Hashable {
   let deviceTable: NftTable
 
   init(_ configuration: BondingConfiguration) {
-    let shift = UInt32(configuration.markMask.trailingZeroBitCount)
+    let marks = AccessMarks(mask: configuration.markMask)
     interface = configuration.interface
     peer = Self.peerName(of: configuration.interface)
     slaves = configuration.slaves.enumerated().map { index, name in
       let number = UInt32(index + 1)
-      return Slave(name: name, number: number, mark: number << shift)
+      return Slave(name: name, number: number, mark: marks.mark(number))
     }
     linkLayerAddress = configuration.linkLayerAddress
     markMask = configuration.markMask
@@ -105,18 +106,12 @@ struct BondingPlan: Hashable {
 
   /// Replaces the policy table, or makes it, in one step.
   func policy(_ selections: [UInt16: Slave]) -> NftTransaction {
-    var transaction = Self.replacement(of: policyTable)
+    var transaction = NftTransaction.replacement(of: policyTable)
     let input = "input"
     transaction.addChain(input, base: NftBaseChain(hook: .input, priority: NftBaseChain.manglePriority))
     // An ICMPv6 error about a connection does not say where its downlink is.
     transaction.addRule(
-      chain: input,
-      [
-        .conntrackLoad(.state, into: .word(0)),
-        .bitwise(
-          .word(0), into: .word(0), mask: NftExpression.hostOrder(Self.relatedState), xor: NftExpression.hostOrder(0)),
-        .compare(.word(0), .notEqual, NftExpression.hostOrder(0)), .verdict(.return),
-      ], comment: "errors about a connection")
+      chain: input, NftExpression.matchRelated + [.verdict(.return)], comment: "errors about a connection")
     for slave in slaves {
       transaction.addRule(
         chain: input,
@@ -172,9 +167,6 @@ struct BondingPlan: Hashable {
     return selections
   }
 
-  /// NF_CT_STATE_BIT(IP_CT_RELATED).
-  private static let relatedState: UInt32 = 4
-
   // MARK: Logical interface
 
   /// ICMPv6 types that every gateway has to hear: multicast listener report and done (RFC 2710), Router Solicitation,
@@ -190,7 +182,7 @@ struct BondingPlan: Hashable {
 
   /// Replaces the device table, or makes it, in one step.
   func devices(_ links: Links) -> NftTransaction {
-    var transaction = Self.replacement(of: deviceTable)
+    var transaction = NftTransaction.replacement(of: deviceTable)
     for link in links.slaves {
       addArrival(chain: "from_\(link.slave.number)", on: link.slave.name, link, peer: links.peer, &transaction)
     }
@@ -204,7 +196,7 @@ struct BondingPlan: Hashable {
     let links = Links(
       interface: loopback, peer: loopback,
       slaves: slaves.map { Links.SlaveLink(slave: $0, index: loopback, hasCarrier: true) })
-    var transaction = Self.replacement(of: NftTable(family: .netdev, name: deviceTable.name + "_trial"))
+    var transaction = NftTransaction.replacement(of: NftTable(family: .netdev, name: deviceTable.name + "_trial"))
     for link in links.slaves {
       addArrival(chain: "from_\(link.slave.number)", on: "lo", link, peer: loopback, &transaction)
     }
@@ -252,25 +244,4 @@ struct BondingPlan: Hashable {
       chain: chain, [.counter] + NftExpression.forward(toInterface: defaultSlave.index),
       comment: defaultComment(defaultSlave.slave))
   }
-
-  // MARK: Tables
-
-  private static func replacement(of table: NftTable) -> NftTransaction {
-    var transaction = removal(of: table)
-    transaction.addTable()
-    return transaction
-  }
-
-  static func removal(of table: NftTable) -> NftTransaction {
-    var transaction = NftTransaction(table: table)
-    transaction.addTable()
-    transaction.deleteTable()
-    return transaction
-  }
-}
-
-/// `0x00100000`.
-func hexadecimal(_ value: UInt32) -> String {
-  let digits = String(value, radix: 16)
-  return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import DaemonKit
 import LinuxNet
 import Logging
+import TerminalKit
 
 /// Commands that read the configuration and work on the kernel themselves.
 struct Run: ParsableCommand {
