@@ -97,7 +97,7 @@ let package = Package(
     program("magd", ["SignallingKit", "PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector", ["TerminalKit"]),
-    program("BondingPolicy", ["TerminalKit", "MobilityWire"]),
+    program("BondingPolicy", ["TerminalKit", "FlowCore", "MobilityWire"]),
 
     // Measurement: testbed/load and its yardsticks.
     .executableTarget(

@@ -1,3 +1,4 @@
+import FlowCore
 import LinuxNet
 import NetTypes
 import TerminalKit
@@ -6,8 +7,8 @@ import TerminalKit
 /// kernel). Marks carry the choice of the slave between two tables:
 ///
 /// - family ip6, the policy. Chain `input`: a packet that slave n received sets our bits of its connection's mark to n.
-///   Chain `output`: a packet whose source port the operator has selected gets the mark of the selected slave, any other
-///   the mark of its connection, so that the uplink follows the downlink.
+///   Chain `output`: a packet that the operator's selections match gets the mark of the selected slave, any other the
+///   mark of its connection, so that the uplink follows the downlink.
 /// - family netdev, the logical interface. Chain `from_n`, on slave n: IPv6 packets get the mark n and go to the peer of
 ///   the logical interface, so that they arrive on the latter. Chain `egress`, on the logical interface: packets with
 ///   mark n leave by slave n while that has carrier, all others by the default slave, the first one with carrier.
@@ -53,7 +54,7 @@ struct BondingPlan: Hashable {
   let peer: String
   let slaves: [Slave]
   let linkLayerAddress: LinkLayerAddress?
-  let markMask: UInt32
+  let marks: AccessMarks
   let policyTable: NftTable
   let deviceTable: NftTable
 
@@ -66,13 +67,25 @@ struct BondingPlan: Hashable {
       return Slave(name: name, number: number, mark: marks.mark(number))
     }
     linkLayerAddress = configuration.linkLayerAddress
-    markMask = configuration.markMask
+    self.marks = marks
     policyTable = NftTable(name: configuration.nftTable)
     deviceTable = NftTable(family: .netdev, name: configuration.nftTable)
   }
 
   /// The other end of the veth pair.
   static func peerName(of interface: String) -> String { interface + "p" }
+
+  var markMask: UInt32 { marks.mask }
+
+  /// What other software must not use.
+  var claims: HostClaims {
+    let arrivals = slaves.map(arrivalChain)
+    return HostClaims(
+      markMask: markMask,
+      nftTables: [
+        policyTable: Set(["input", "output"] + slaves.map(markChain)), deviceTable: Set(["egress"] + arrivals),
+      ])
+  }
 
   func slave(ofMark mark: UInt32) -> Slave? { slaves.first { $0.mark == mark & markMask } }
 
@@ -92,10 +105,6 @@ struct BondingPlan: Hashable {
 
   // MARK: Policy
 
-  /// Protocols whose first two octets are the source port: TCP, UDP and SCTP.
-  static let portProtocols: [UInt8] = [6, 17, 132]
-  /// Bound of `select`.
-  static let maximumSelections = 1024
   static let selectionMap = "selected"
 
   /// Comment that tells a later start what marks meant.
@@ -103,9 +112,10 @@ struct BondingPlan: Hashable {
   static func isMeaning(_ comment: String) -> Bool { comment.hasPrefix("downlink from ") }
 
   private func markChain(_ slave: Slave) -> String { "mark_\(slave.number)" }
+  private func arrivalChain(_ slave: Slave) -> String { "from_\(slave.number)" }
 
   /// Replaces the policy table, or makes it, in one step.
-  func policy(_ selections: [UInt16: Slave]) -> NftTransaction {
+  func policy(_ selections: Selections) -> NftTransaction {
     var transaction = NftTransaction.replacement(of: policyTable)
     let input = "input"
     transaction.addChain(input, base: NftBaseChain(hook: .input, priority: NftBaseChain.manglePriority))
@@ -127,10 +137,10 @@ struct BondingPlan: Hashable {
     }
     transaction.addSet(NftSet(name: Self.selectionMap, key: [.transportProtocol, .port], value: .verdict))
     transaction.addElements(
-      selections.sorted { $0.key < $1.key }.flatMap { port, slave in
-        Self.portProtocols.map { transport in
+      selections.ports.flatMap { port, slave in
+        Selections.portTransports.map { transport in
           var key = NftKey()
-          key.append(transport)
+          key.append(transport.rawValue)
           key.append(port)
           return NftElement(key: key.bytes, value: .verdict(.goTo(markChain(slave))))
         }
@@ -138,6 +148,8 @@ struct BondingPlan: Hashable {
 
     let output = "output"
     transaction.addChain(output, base: NftBaseChain(hook: .output, priority: NftBaseChain.manglePriority))
+    let rules = selections.rules
+    for rule in rules.before { addSelection(rule, in: output, &transaction) }
     transaction.addRule(
       chain: output,
       NftExpression.matchOutputInterface(interface) + [
@@ -145,6 +157,7 @@ struct BondingPlan: Hashable {
         .payloadLoad(base: .transport, offset: 0, length: 2, into: .word(1)),
         .lookup(set: Self.selectionMap, key: .word(0), into: .verdict, inverted: false),
       ], comment: "selected by source port")
+    for rule in rules.after { addSelection(rule, in: output, &transaction) }
     for slave in slaves {
       transaction.addRule(
         chain: output,
@@ -155,16 +168,27 @@ struct BondingPlan: Hashable {
     return transaction
   }
 
-  /// The selections in the elements of an earlier run's policy table.
-  func selections(in elements: [NftElement]) -> [UInt16: Slave] {
-    var selections: [UInt16: Slave] = [:]
-    for element in elements {
-      guard element.key.count >= 6, case .verdict(.goTo(let chain)) = element.value,
-        let slave = slaves.first(where: { markChain($0) == chain })
-      else { continue }
-      selections[UInt16(element.key[4]) << 8 | UInt16(element.key[5])] = slave
+  /// One rule for each transport that the selector takes.
+  private func addSelection(_ rule: Selections.Rule, in chain: String, _ transaction: inout NftTransaction) {
+    let selector = rule.selector
+    var fields: [NftExpression] = []
+    if let prefix = selector.source { fields += NftExpression.matchPrefix(prefix, in: .sourceAddress) }
+    if let prefix = selector.destination { fields += NftExpression.matchPrefix(prefix, in: .destinationAddress) }
+    if let label = selector.flowLabel { fields += NftExpression.matchFlowLabel(label) }
+    let transports = selector.transport.map { [$0] } ?? (selector.namesPorts ? Selections.portTransports : [])
+    for transport in transports.isEmpty ? [nil] : transports.map(Optional.some) {
+      var expressions = NftExpression.matchOutputInterface(interface) + fields
+      if let transport { expressions += NftExpression.matchTransportProtocol(transport.rawValue) }
+      for (offset, port) in [(0, selector.sourcePort), (2, selector.destinationPort)] {
+        guard let port else { continue }
+        expressions += [
+          .payloadLoad(base: .transport, offset: offset, length: 2, into: .word(0)),
+          .compare(.word(0), .equal, NftExpression.networkOrder(port)),
+        ]
+      }
+      transaction.addRule(
+        chain: chain, expressions + [.verdict(.goTo(markChain(rule.slave)))], comment: "selected: \(selector)")
     }
-    return selections
   }
 
   // MARK: Logical interface
@@ -184,7 +208,7 @@ struct BondingPlan: Hashable {
   func devices(_ links: Links) -> NftTransaction {
     var transaction = NftTransaction.replacement(of: deviceTable)
     for link in links.slaves {
-      addArrival(chain: "from_\(link.slave.number)", on: link.slave.name, link, peer: links.peer, &transaction)
+      addArrival(chain: arrivalChain(link.slave), on: link.slave.name, link, peer: links.peer, &transaction)
     }
     addEgress(on: interface, links, &transaction)
     return transaction
@@ -198,7 +222,7 @@ struct BondingPlan: Hashable {
       slaves: slaves.map { Links.SlaveLink(slave: $0, index: loopback, hasCarrier: true) })
     var transaction = NftTransaction.replacement(of: NftTable(family: .netdev, name: deviceTable.name + "_trial"))
     for link in links.slaves {
-      addArrival(chain: "from_\(link.slave.number)", on: "lo", link, peer: loopback, &transaction)
+      addArrival(chain: arrivalChain(link.slave), on: "lo", link, peer: loopback, &transaction)
     }
     addEgress(on: "lo", links, &transaction)
     return transaction
@@ -243,5 +267,15 @@ struct BondingPlan: Hashable {
     transaction.addRule(
       chain: chain, [.counter] + NftExpression.forward(toInterface: defaultSlave.index),
       comment: defaultComment(defaultSlave.slave))
+  }
+}
+
+extension NftExpression {
+  fileprivate static func matchFlowLabel(_ label: UInt32) -> [NftExpression] {
+    [
+      IPv6Field.firstWord.load(into: .word(0)),
+      .bitwise(.word(0), into: .word(0), mask: networkOrder(UInt32(0xf_ffff)), xor: networkOrder(UInt32(0))),
+      .compare(.word(0), .equal, networkOrder(label)),
+    ]
   }
 }
