@@ -1,4 +1,5 @@
 import DatapathModel
+import HeapModule
 import NetTypes
 
 /// A node in the mirror: small, so that a million flows can name theirs.
@@ -146,9 +147,24 @@ public struct AnchorMirror: Sendable {
     owner(of: destination).flatMap { nodeNames[$0.node] }
   }
 
-  /// Node names with their bindings, sorted.
-  public var bindingsByNode: [(node: String, bindings: [AnchorBinding])] {
-    Dictionary(grouping: bindings.values, by: \.node).sorted { $0.key < $1.key }
-      .map { ($0.key, $0.value.sorted { $0.id < $1.id }) }
+  /// The first `limit` names of nodes with bindings that come after `name`, in order, and how many more there are.
+  public func nodeNames(after name: String?, limit: Int) -> (names: [String], more: Int) {
+    var first = Heap<String>()
+    var count = 0
+    for index in bindingsOfNode.keys {
+      guard let candidate = nodeNames[index], name.map({ $0 < candidate }) ?? true else { continue }
+      count += 1
+      if first.count < limit {
+        first.insert(candidate)
+      } else if let last = first.max, candidate < last {
+        first.replaceMax(with: candidate)
+      }
+    }
+    return (first.unordered.sorted(), count - first.count)
+  }
+
+  /// By number, whatever their state.
+  public func bindings(ofNode name: String) -> [AnchorBinding] {
+    (nodes[name].flatMap { bindingsOfNode[$0] } ?? []).compactMap { bindings[$0] }.sorted { $0.id < $1.id }
   }
 }

@@ -118,17 +118,22 @@ public struct KernelFlow: Hashable, Sendable {
   public var tunnel: TunnelIdentifier
   public var createdAt: UInt32
   public var isPinned: Bool
+  public var placer: FlowPlacer
+  /// Differentiated services code point of its first packet; nil: not known.
+  public var dscp: UInt8?
   public var count: TrafficCount
 
   public init(
     identifier: FlowIdentifier, tuple: FlowSixTuple, tunnel: TunnelIdentifier, createdAt: UInt32,
-    isPinned: Bool = false, count: TrafficCount
+    isPinned: Bool = false, placer: FlowPlacer = .unknown, dscp: UInt8? = nil, count: TrafficCount
   ) {
     self.identifier = identifier
     self.tuple = tuple
     self.tunnel = tunnel
     self.createdAt = createdAt
     self.isPinned = isPinned
+    self.placer = placer
+    self.dscp = dscp
     self.count = count
   }
 }

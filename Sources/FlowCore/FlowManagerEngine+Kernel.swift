@@ -93,7 +93,7 @@ extension FlowManagerEngine {
   func kernelFlow(_ flow: Flow) -> KernelFlow {
     KernelFlow(
       identifier: flow.identifier, tuple: flow.tuple, tunnel: flow.tunnel, createdAt: flow.createdAt,
-      isPinned: flow.isPinned, count: flow.count)
+      isPinned: flow.isPinned, placer: flow.placer, dscp: flow.dscp, count: flow.count)
   }
 
   mutating func restore(
@@ -105,9 +105,9 @@ extension FlowManagerEngine {
       if table.flow(flow.identifier)?.tuple == flow.tuple { continue }
       let slot = table.insert(
         Flow(
-          identifier: flow.identifier, tuple: flow.tuple, placer: .unknown, tunnel: flow.tunnel, node: nil,
-          isPinned: flow.isPinned, createdAt: flow.createdAt, lastActive: now.monotonicSeconds, count: flow.count,
-          readAt: now.milliseconds))
+          identifier: flow.identifier, tuple: flow.tuple, placer: flow.placer, dscp: flow.dscp, tunnel: flow.tunnel,
+          node: nil, isPinned: flow.isPinned, rule: Placement.unknownRule, createdAt: flow.createdAt,
+          lastActive: now.monotonicSeconds, count: flow.count, readAt: now.milliseconds))
       if slot == nil {
         counters.restoredFlowsRefused += 1
         work.change(.remove(flow.tuple))

@@ -89,7 +89,7 @@ extension FlowManagerEngine {
     let facts = facts(flow, owner.node, work.now.localTime)
     let rule = steering.policy.rule(for: facts)
     guard Placement.number(rule) != flow.rule else { return }
-    guard flow.placer != .unknown else {
+    guard flow.rule != Placement.unknownRule else {
       table.setRule(Placement.number(rule), of: slot)
       return
     }
@@ -279,6 +279,8 @@ extension Placement {
   }
 
   static let noRule = UInt16.max
+  /// Of a flow that was found in the kernel at start.
+  static let unknownRule = UInt16.max - 1
 
   static func number(_ rule: Int?) -> UInt16 { rule.flatMap { UInt16(exactly: $0) } ?? noRule }
 }

@@ -40,7 +40,7 @@ public struct Flow: Hashable, Sendable {
   var node: NodeIndex?
   /// Only an operator, or an outage of its tunnel, moves it.
   public internal(set) var isPinned = false
-  /// Of the policy, which has decided about it last; `Placement.noRule`: none.
+  /// Of the policy, which has decided about it last; `Placement.noRule`: none, `Placement.unknownRule`: before a restart.
   var rule = Placement.noRule
   /// Seconds since 1970.
   public var createdAt: UInt32

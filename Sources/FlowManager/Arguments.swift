@@ -157,7 +157,33 @@ struct SelectorArguments: Codable, Hashable {
   var id: UInt32
 }
 
-/// Of `show nodes` and `history`, which must have it.
+/// Of `history`.
 struct NodeArguments: Codable, Hashable {
   var node: String?
+}
+
+/// Of `show nodes`: one, or a page of all.
+struct NodesArguments: Codable, Hashable {
+  var node: String?
+  /// 1 to `maximumLimit`; absent: `standardLimit`.
+  var limit: Int?
+  /// The last name of the page before.
+  var after: String?
+
+  static let standardLimit = 1_000
+  static let maximumLimit = 10_000
+
+  func checkedLimit() throws(ControlError) -> Int {
+    let limit = limit ?? Self.standardLimit
+    guard (1...Self.maximumLimit).contains(limit) else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "limit: takes 1 to \(Self.maximumLimit)",
+        hint: "take several pages, with after")
+    }
+    guard node == nil || after == nil else {
+      throw ControlError(
+        code: ControlError.invalidArguments, message: "node: names one node already", hint: "leave out after")
+    }
+    return limit
+  }
 }

@@ -42,9 +42,19 @@ struct Nodes: ParsableCommand {
     commandName: "nodes", abstract: "Nodes with their accesses and flows, as the anchor has told of them.")
   @OptionGroup var client: ClientOptions
   @Option(help: ArgumentHelp("Only this node.", valueName: "node")) var node: String?
+  @Option(help: ArgumentHelp("At most so many nodes, in the order of their names.", valueName: "count"))
+  var limit = NodesArguments.standardLimit
+  @Option(help: ArgumentHelp("Those that come after this one: the next page.", valueName: "node")) var after: String?
+
+  func validate() throws {
+    guard (1...NodesArguments.maximumLimit).contains(limit) else {
+      throw ValidationError("--limit takes 1 to \(NodesArguments.maximumLimit) nodes; for more take several pages")
+    }
+    if node != nil && after != nil { throw ValidationError("--node names one node already; leave out --after") }
+  }
 
   func run() throws {
-    let arguments = NodeArguments(node: node)
+    let arguments = NodesArguments(node: node, limit: limit, after: after)
     try client.print(try client.connect().call("show nodes", arguments, as: NodesDocument.self)) { $0.text }
   }
 }

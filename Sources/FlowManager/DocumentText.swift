@@ -82,7 +82,9 @@ extension NodesDocument {
         ])
       }
     }
-    return (nodes.isEmpty ? "no nodes" : table.text) + staleNote(anchorConnected)
+    var text = nodes.isEmpty ? "no nodes" : table.text
+    if more > 0, let last = nodes.last { text += "\n\(more) more; --after '\(last.node)' goes on" }
+    return text + staleNote(anchorConnected)
   }
 }
 

@@ -99,7 +99,10 @@ struct TunnelsDocument: Codable {
 
 /// The nodes as the anchor has told of them.
 struct NodesDocument: Codable {
+  /// In the order of their names.
   var nodes: [Node]
+  /// How many follow.
+  var more: Int
   var anchorConnected: Bool
 
   struct Node: Codable {

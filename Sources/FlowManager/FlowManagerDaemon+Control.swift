@@ -29,9 +29,8 @@ extension FlowManagerDaemon {
       SelectorsDocument(selectors: engine.selectors.map(SelectorDocument.init))
     }
     control.handle("show tunnels", NoArguments.self) { [unowned self] _, _ in tunnels }
-    control.handle("show nodes", NodeArguments.self) { [unowned self] arguments, _ throws(ControlError) in
-      try check(node: arguments.node)
-      return nodes(named: arguments.node)
+    control.handle("show nodes", NodesArguments.self) { [unowned self] arguments, _ throws(ControlError) in
+      try nodes(arguments)
     }
     control.handle("history", NodeArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try history(arguments)
@@ -139,12 +138,19 @@ extension FlowManagerDaemon {
       }, anchorConnected: !engine.mirror.isStale)
   }
 
-  func nodes(named name: String?) -> NodesDocument {
-    NodesDocument(
-      nodes: engine.mirror.bindingsByNode.filter { name == nil || $0.node == name }.map { node, bindings in
-        NodesDocument.Node(
+  func nodes(_ arguments: NodesArguments) throws(ControlError) -> NodesDocument {
+    try check(node: arguments.node)
+    let limit = try arguments.checkedLimit()
+    let page =
+      if let node = arguments.node { (names: [node], more: 0) } else {
+        engine.mirror.nodeNames(after: arguments.after, limit: limit)
+      }
+    return NodesDocument(
+      nodes: page.names.map { node in
+        let bindings = engine.mirror.bindings(ofNode: node)
+        return NodesDocument.Node(
           node: node, kind: bindings.first?.kind ?? "", flows: engine.flowCount(ofNode: node), bindings: bindings)
-      }, anchorConnected: !engine.mirror.isStale)
+      }, more: page.more, anchorConnected: !engine.mirror.isStale)
   }
 
   func chainCounters() -> KernelFlowTable.ChainCounters {

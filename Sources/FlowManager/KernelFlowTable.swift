@@ -215,6 +215,8 @@ final class KernelFlowTable {
     element.identifier = flow.identifier.rawValue
     element.createdAt = flow.createdAt
     element.isPinned = flow.isPinned
+    element.placer = placer(flow.placer)
+    element.dscp = flow.dscp
     element.counter = NftCounter(packets: flow.count.packets, octets: flow.count.octets)
     return element
   }
@@ -227,7 +229,30 @@ final class KernelFlowTable {
         transport: TransportProtocol(rawValue: element.transport), sourcePort: element.sourcePort,
         destinationPort: element.destinationPort),
       tunnel: TunnelIdentifier(rawValue: element.tunnel), createdAt: element.createdAt, isPinned: element.isPinned,
+      placer: placer(element.placer), dscp: element.dscp,
       count: TrafficCount(packets: element.counter.packets, octets: element.counter.octets))
+  }
+
+  private static func placer(_ placer: FlowPlacer) -> NftFlow.Placer {
+    switch placer {
+    case .unknown: .unknown
+    case .defaultBinding: .defaultBinding
+    case .standingOrder: .standingOrder
+    case .operatorRequest: .operatorRequest
+    case .trigger: .trigger
+    case .policy: .policy
+    }
+  }
+
+  private static func placer(_ placer: NftFlow.Placer) -> FlowPlacer {
+    switch placer {
+    case .unknown: .unknown
+    case .defaultBinding: .defaultBinding
+    case .standingOrder: .standingOrder
+    case .operatorRequest: .operatorRequest
+    case .trigger: .trigger
+    case .policy: .policy
+    }
   }
 
   private static func counter(_ element: NftFlow) -> KernelCounter {

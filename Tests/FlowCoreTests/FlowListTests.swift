@@ -36,6 +36,23 @@ import Testing
     #expect(seen == Array(1...9) && left == [5, 1, 0])
   }
 
+  @Test("Pages of nodes follow each other by name; a node without bindings is none") func nodePages() {
+    var mirror = AnchorMirror()
+    for number in UInt32(1)...9 {
+      var binding = World.logicalBinding(1, isDefault: true)
+      binding.id = number
+      binding.node = "mn\(number * 7 % 10)"
+      mirror.set(binding)
+    }
+    mirror.remove(binding: 9)  // mn3
+    let first = mirror.nodeNames(after: nil, limit: 3)
+    #expect(first.names == ["mn1", "mn2", "mn4"] && first.more == 5)
+    let next = mirror.nodeNames(after: "mn4", limit: 100)
+    #expect(next.names == ["mn5", "mn6", "mn7", "mn8", "mn9"] && next.more == 0)
+    #expect(mirror.nodeNames(after: "mn9", limit: 3).names.isEmpty)
+    #expect(mirror.bindings(ofNode: "mn4").map(\.id) == [2] && mirror.bindings(ofNode: "mn3").isEmpty)
+  }
+
   @Test("By anything but the identifier the largest come first") func order() throws {
     let world = Self.world()
     #expect(try identifiers(FlowQuery(order: .packets, limit: 3), world) == [9, 8, 7])

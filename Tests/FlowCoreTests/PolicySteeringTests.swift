@@ -147,6 +147,21 @@ import Testing
     #expect(world.isConsistent)
   }
 
+  @Test("Who has placed a flow, and its DSCP, are known after a restart") func remembered() {
+    var world = Self.world([])
+    world.packet(.flow(World.tuple(80)))
+    world.packet(.flow(World.tuple(81)))
+    #expect(world.refusal(.move(.identifier(FlowIdentifier(rawValue: 1)), target: "mag2")) == "")
+    let before = world.engine.table.sorted
+    world.restart()
+    #expect(world.engine.table.sorted.map(\.placer) == [.operatorRequest, .defaultBinding])
+    #expect(world.engine.table.sorted.map(\.dscp) == before.map(\.dscp))
+    world.handle(.anchorSnapshot(World.snapshot([Self.wlan, Self.lte])))
+    world.handle(.policy(FlowPolicy(rules: [Self.rule("all", Self.prefer("wlan"))])))
+    #expect(world.map[World.tuple(80)]?.tunnel == World.two, "the policy leaves the operator's flow alone")
+    #expect(world.isConsistent)
+  }
+
   @Test("Flows that a restart has found stay, until a reload changes their decision") func restart() {
     var world = Self.world([Self.rule("all", Self.prefer("lte"))])
     world.packet(.flow(World.tuple(80)))

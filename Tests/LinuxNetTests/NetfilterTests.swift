@@ -258,7 +258,11 @@ struct NetfilterTests {
         createdAt: .max, counter: NftCounter(packets: UInt64(number), octets: 1 << 40))
     }
     var flows: [NftFlow] = (1...3_000).map(flow)
+    for (index, placer) in NftFlow.Placer.allCases.enumerated() { flows[index].placer = placer }
+    flows[3].dscp = 0
     flows[7].isPinned = true
+    flows[7].placer = .operatorRequest
+    flows[7].dscp = 46
     var transaction = NftTransaction(table: table)
     transaction.addTable()
     transaction.addSet(map.set)
@@ -271,7 +275,7 @@ struct NetfilterTests {
     }
     #expect(try all() == Set(flows))
     let listing = try run("nsenter", ["--net=\(pair.host.path)", "nft", "list", "map", "ip6", table.name, "flows"])
-    #expect(listing.contains("flow \(flows[7].identifier) since \(UInt32.max) pinned"))
+    #expect(listing.contains("flow \(flows[7].identifier) since \(UInt32.max) pinned by operator dscp 46"))
 
     var change = NftTransaction(table: table)
     for index in 0..<1_000 { flows[index].tunnel = 77 }

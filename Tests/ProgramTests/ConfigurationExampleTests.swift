@@ -83,7 +83,7 @@ struct ConfigurationExampleTests {
     var updated = text
     for (name, table) in [
       ("lmad", LMADaemonConfiguration.table.markdown), ("magd", MAGDaemonConfiguration.table.markdown),
-      ("flow-manager", FlowManagerConfiguration.table.markdown), ("the policy file", PolicyFile.table.markdown),
+      ("flow-manager", FlowManagerConfiguration.table.markdown),
       ("packet-reflector", ReflectorConfiguration.table.markdown),
       ("bonding-policy", BondingConfiguration.table.markdown),
     ] {

@@ -67,7 +67,7 @@ private struct DocumentedMessages {
       "subscribe": (form(ListArguments.self), form(FlowsDocument.self)),
       "show flow": (form(FlowArguments.self), form(FlowDocument.self)),
       "show tunnels": (form(NoArguments.self), form(TunnelsDocument.self)),
-      "show nodes": (form(NodeArguments.self), form(NodesDocument.self)),
+      "show nodes": (form(NodesArguments.self), form(NodesDocument.self)),
       "show selectors": (form(NoArguments.self), form(SelectorsDocument.self)),
       "show counters": (form(NoArguments.self), form(CountersDocument.self)),
       "add": (form(AddArguments.self), form(ChangeDocument.self)),
@@ -165,7 +165,8 @@ private struct DocumentedMessages {
     "What is not clear is refused on the command line",
     arguments: [
       "move --to mag2", "move 7 --node mn1 --to mag2", "move 7 --all --to mag2", "move 7", "del", "del 7 --selector 1",
-      "pin", "list --limit 0", "list --limit 10001", "list --sort rate --after 7", "list --sort size",
+      "pin", "list --limit 0", "list --limit 10001", "nodes --limit 0", "nodes --node mn1 --after mn0",
+      "list --sort rate --after 7", "list --sort size",
       "list --source 2001:db8::/999", "watch --interval 0", "history",
     ])
   func refused(_ text: String) {

@@ -53,7 +53,27 @@ public struct NftFlow: Hashable, Sendable {
   /// Seconds since 1970.
   public var createdAt: UInt32
   public var isPinned = false
+  /// Who has chosen the tunnel.
+  public var placer = Placer.unknown
+  /// Differentiated services code point of its first packet; nil: not known.
+  public var dscp: UInt8?
   public var counter: NftCounter
+
+  public enum Placer: UInt8, CaseIterable, Sendable {
+    case unknown, defaultBinding, standingOrder, operatorRequest, trigger, policy
+
+    /// As it stands in the comment; nothing for one that is not known.
+    fileprivate var text: StaticString {
+      switch self {
+      case .unknown: ""
+      case .defaultBinding: " by default"
+      case .standingOrder: " by order"
+      case .operatorRequest: " by operator"
+      case .trigger: " by trigger"
+      case .policy: " by policy"
+      }
+    }
+  }
 
   public init(
     source: IPv6Address, destination: IPv6Address, label: UInt32, transport: UInt8, sourcePort: UInt16,
@@ -193,7 +213,8 @@ struct RawWriter {
     put(UInt32(flow.destinationPort.bigEndian).littleEndian)
   }
 
-  /// `flow 7 since 1700000000`, and ` pinned` where it is so, in the form of an nft comment (`NftComment`).
+  /// `flow 7 since 1700000000 pinned by operator dscp 46`, each of the last three where it is so, in the form of an nft
+  /// comment (`NftComment`).
   private mutating func putComment(_ flow: NftFlow) {
     let start = count
     putHeader(NFTA_SET_ELEM_USERDATA, payload: 0)
@@ -205,6 +226,11 @@ struct RawWriter {
     putText(" since ")
     putDigits(flow.createdAt)
     if flow.isPinned { putText(" pinned") }
+    putText(flow.placer.text)
+    if let dscp = flow.dscp {
+      putText(" dscp ")
+      putDigits(UInt32(dscp))
+    }
     put(UInt8(0))
     memory.storeBytes(of: UInt8(count - length - 1), toByteOffset: length, as: UInt8.self)
     memory.storeBytes(of: UInt16(count - start), toByteOffset: start, as: UInt16.self)
@@ -329,10 +355,11 @@ extension NftFlow {
     guard bytes.count > 2, bytes[0] == 0 else { return false }
     var offset = 2
     func skip(_ text: StaticString) -> Bool {
-      for index in 0..<text.utf8CodeUnitCount {
-        guard offset < bytes.count, bytes[offset] == text.utf8Start[index] else { return false }
-        offset += 1
+      let end = offset + text.utf8CodeUnitCount
+      guard end <= bytes.count, (offset..<end).allSatisfy({ bytes[$0] == text.utf8Start[$0 - offset] }) else {
+        return false
       }
+      offset = end
       return true
     }
     func number() -> UInt32? {
@@ -348,6 +375,8 @@ extension NftFlow {
     identifier = flow
     createdAt = since
     isPinned = skip(" pinned")
+    placer = Placer.allCases.dropFirst().first { skip($0.text) } ?? .unknown
+    dscp = skip(" dscp ") ? number().flatMap(UInt8.init(exactly:)) : nil
     return true
   }
 }
