@@ -94,7 +94,10 @@ struct ReflectorPlan: Hashable {
     let output = "output"
     transaction.addChain(
       output, base: NftBaseChain(kind: .route, hook: .output, priority: NftBaseChain.manglePriority))
-    leaveAlone(.destinationAddress, ["fe80::/10", "ff00::/8"], in: output, &transaction)
+    // So it is with link-local and multicast packets, whose connections never get a mark.
+    transaction.addRule(
+      chain: output, NftExpression.matchConntrackMark(0, mask: markMask) + [.verdict(.return)],
+      comment: "seen on none of our interfaces")
     transaction.addRule(
       chain: output, NftExpression.matchMark(0, mask: ~markMask, .notEqual) + [.counter, .verdict(.return)],
       comment: Self.foreignComment)

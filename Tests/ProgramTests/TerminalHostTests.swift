@@ -52,7 +52,7 @@ struct TerminalHostTests {
     message.nest(NFTA_RULE_EXPRESSIONS) { body(&$0) }
     return try #require(
       NftRuleTraits(
-        family: UInt8(NFPROTO_INET),
+        .inet,
         NetlinkAttributes(message.bytes.dropFirst(NetlinkMessage.headerLength))))
   }
 

@@ -66,7 +66,7 @@ class Terminal(Topology):
         self.run("mn", "nft", "delete", "table", "ip6", "tracked", check=False)
         if state == "tracked":
             self.run("mn", "nft", "-f", "-", stdin=(
-                "table ip6 tracked { chain input { type filter hook input priority 0; ct state invalid drop; } }\n"))
+                "table ip6 tracked {\n  chain input { type filter hook input priority 0; ct state invalid drop; }\n}\n"))
         self.ip("far", f"route replace {MN}/128 via fe80::10 dev {'if2' if state == 'moved' else 'if1'}\n")
 
     def show(self, check: bool = True) -> subprocess.CompletedProcess:

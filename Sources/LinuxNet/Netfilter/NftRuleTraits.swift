@@ -34,13 +34,13 @@ extension NftRuleTraits: CustomStringConvertible {
 }
 
 extension NetfilterSocket {
-  /// The rules of all families that are not harmless, but for those of tables with these names.
+  /// The rules for IPv6 packets that are not harmless, but for those of tables with these names.
   public func notableRules(except own: Set<String>) throws(LinuxError) -> [NftRuleTraits] {
     let message = NetlinkMessage(
       netfilter: NFNL_SUBSYS_NFTABLES, type: NFT_MSG_GETRULE.rawValue, family: UInt8(NFPROTO_UNSPEC))
     return try socket.dump(message, "read", "nftables rules") { answer in
-      guard let family = answer.header(as: nfgenmsg.self)?.nfgen_family,
-        let traits = NftRuleTraits(family: family, answer.attributes(after: nfgenmsg.self)), !traits.isHarmless,
+      guard let family = answer.header(as: nfgenmsg.self).flatMap({ NftFamily(rawValue: $0.nfgen_family) }),
+        let traits = NftRuleTraits(family, answer.attributes(after: nfgenmsg.self)), !traits.isHarmless,
         !own.contains(where: { traits.table.hasSuffix(" \($0)") })
       else { return nil }
       return traits
@@ -49,11 +49,11 @@ extension NetfilterSocket {
 }
 
 extension NftRuleTraits {
-  init?(family: UInt8, _ attributes: NetlinkAttributes) {
+  init?(_ family: NftFamily, _ attributes: NetlinkAttributes) {
     guard let table = attributes[NFTA_RULE_TABLE]?.string, let chain = attributes[NFTA_RULE_CHAIN]?.string,
       let handle = attributes[NFTA_RULE_HANDLE]?.uint64BigEndian
     else { return nil }
-    self.init(table: "\(Self.familyName(family)) \(table)", chain: chain, handle: handle)
+    self.init(table: "\(family.name) \(table)", chain: chain, handle: handle)
     // Bits that the latest operation on a register has kept.
     var kept: UInt32 = 0
     for expression in attributes[NFTA_RULE_EXPRESSIONS]?.nested ?? NetlinkAttributes([]) {
@@ -96,19 +96,6 @@ extension NftRuleTraits {
     case "CONNMARK": writtenConnectionMarks = .max
     case "CT": stopsTracking = true
     default: break
-    }
-  }
-
-  /// NFPROTO_*.
-  private static func familyName(_ family: UInt8) -> String {
-    switch Int(family) {
-    case NFPROTO_INET: "inet"
-    case NFPROTO_IPV4: "ip"
-    case NFPROTO_ARP: "arp"
-    case NFPROTO_NETDEV: "netdev"
-    case NFPROTO_BRIDGE: "bridge"
-    case NFPROTO_IPV6: "ip6"
-    default: "family \(family)"
     }
   }
 }
