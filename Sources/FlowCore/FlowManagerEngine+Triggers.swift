@@ -221,6 +221,7 @@ extension FlowManagerEngine {
     switch way(for: slot, rate: flow.rate, at: work.now.monotonic) {
     case .tunnel(let target):
       counters.flowsMovedByQuality += 1
+      triggers.quality[flow.identifier] = nil
       move(slot, to: Placement(tunnel: target, placer: .trigger), cause: .quality, command: nil, &work)
     case .afterService(let service): wantService(service, &work)
     case .nowhere: break

@@ -372,4 +372,20 @@ private struct LoadedWorld {
       #expect(domain.moves.allSatisfy { $0.cause == .quality })
     }
   }
+
+  @Test("The other gateway does not serve the prefix: the anchor is asked, then the flow moves though it is slow still")
+  func qualityOffLink() {
+    let bindings = [FlowWorld.interfaceBinding(1, offLink: false), FlowWorld.interfaceBinding(2, offLink: false)]
+    var domain = LoadedWorld([10_000_000, 10_000_000], bindings) { $0.quality.isEnabled = true }
+    _ = domain.begin(1, rate: 500_000)
+    domain.run(seconds: 60)
+    domain.rates[FlowWorld.tuple(1)] = 50_000
+    domain.run(seconds: 10)
+    #expect(domain.world.questions.count == 1 && domain.moves.isEmpty)
+    domain.world.handle(
+      .anchorEvent(.bindingChanged(AnchorBindingChange(binding: FlowWorld.interfaceBinding(2)))))
+    domain.world.answer(.granted)
+    domain.run(seconds: 10)
+    #expect(domain.moves.map(\.cause) == [.quality])
+  }
 }

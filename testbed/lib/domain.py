@@ -109,7 +109,7 @@ class Domain(Topology):
     # What the daemons know
 
     def bindings(self) -> list[dict]:
-        return self.lmad.document("show", "bindings")["bindings"]
+        return self.lmad.ask("show bindings")["bindings"]
 
     def binding(self, interface: str, state: str = "active") -> dict | None:
         """The binding of the node's interface."""
@@ -119,7 +119,7 @@ class Domain(Topology):
         return None
 
     def flows(self, flow: pcap.Flow | None = None) -> list[dict]:
-        listed = self.flow_manager.document("list")["flows"]
+        listed = self.flow_manager.ask("list")["flows"]
         return listed if flow is None else [entry for entry in listed if matches(entry, flow)]
 
     def flow(self, flow: pcap.Flow) -> dict:

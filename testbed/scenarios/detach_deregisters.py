@@ -4,6 +4,7 @@ from lib import crosscheck
 from lib.domain import Domain
 from lib.shell import wait_until
 
+GUEST = False
 BINDING_UPDATE, BINDING_ACKNOWLEDGEMENT = 5, 6
 
 

@@ -4,6 +4,7 @@ from lib import crosscheck
 from lib.domain import Domain
 from lib.topology import ACCESSES
 
+GUEST = False
 BINDING_ACKNOWLEDGEMENT = 6
 
 

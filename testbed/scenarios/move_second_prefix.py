@@ -9,6 +9,7 @@ from lib.domain import Domain
 from lib.topology import HOME_PREFIXES
 
 SECONDS = 90
+GUEST = False
 NOTIFICATION_ACKNOWLEDGEMENT = 20
 
 

@@ -9,6 +9,7 @@ from lib.domain import Domain
 from lib.shell import wait_until
 
 SECONDS = 90
+GUEST = False
 
 POLICY = """\
 rules:

@@ -8,6 +8,7 @@ from lib.shell import CommandError, wait_until
 from lib.topology import GATEWAYS, NODE, NODE_MAC
 
 SECONDS = 120
+GUEST = False
 
 
 def run(domain: Domain) -> None:
