@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from . import topology
-from .shell import PATIENCE, in_namespace, run, wait_until
+from .shell import PATIENCE, CommandError, in_namespace, run, wait_until
 
 TESTBED = Path(__file__).resolve().parent.parent
 PROGRAMS = TESTBED.parent / ".build/release"
