@@ -35,6 +35,7 @@ let package = Package(
     .executable(name: "flow-manager", targets: ["FlowManager"]),
     .executable(name: "packet-reflector", targets: ["PacketReflector"]),
     .executable(name: "bonding-policy", targets: ["BondingPolicy"]),
+    .executable(name: "magd-trigger", targets: ["magd-trigger"]),
     .library(name: "PMIPCore", targets: ["PMIPCore"]),
     .library(name: "MobilityWire", targets: ["MobilityWire"]),
   ],
@@ -56,6 +57,10 @@ let package = Package(
       ["NetTypes", "MobilityWire", "DatapathModel", .product(name: "HeapModule", package: "swift-collections")]),
     // What people and programs read of a message.
     module("MobilityDocuments", ["NetTypes", "MobilityWire"]),
+
+    // How access points tell a gateway who is there.
+    .target(name: "CSHA256"),
+    module("AccessTriggers", ["NetTypes", "PMIPCore", "CSHA256"]),
 
     // The pure parts together, in virtual time.
     module(
@@ -94,7 +99,9 @@ let package = Package(
         "SignallingKit", "PMIPCore", "MobilityWire", "MobilityDocuments", "DatapathModel", "Datapath", "FlowCore",
         "CPcap",
       ]),
-    program("magd", ["SignallingKit", "PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+    program("magd", ["AccessTriggers", "SignallingKit", "PMIPCore", "MobilityWire", "DatapathModel", "Datapath"]),
+    // For access points: C, and nothing but the C library.
+    .executableTarget(name: "magd-trigger", dependencies: ["CSHA256"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
     program("PacketReflector", ["TerminalKit"]),
     program("BondingPolicy", ["TerminalKit", "FlowCore", "MobilityWire"]),
@@ -127,15 +134,15 @@ let package = Package(
     tests("FlowCoreTests", ["FlowCore", "NetTypes", "DatapathModel", "SeededRandom"]),
     tests(
       "PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation", "SeededRandom"]),
+    tests("AccessTriggersTests", ["AccessTriggers", "PMIPCore", "NetTypes", "SeededRandom", "TestSupport"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
     tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests(
       "ProgramTests",
       [
-        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "TerminalKit", "PMIPCore", "FlowCore",
-        "MobilityWire",
-        "LinuxNet", "NetTypes", "DaemonKit",
+        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "AccessTriggers", "TerminalKit", "PMIPCore",
+        "FlowCore", "MobilityWire", "LinuxNet", "NetTypes", "DaemonKit",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -12,6 +12,7 @@ import NetTypes
 public final class AccessLinkSocket {
   /// A received neighbour discovery packet.
   public struct Packet: Hashable, Sendable {
+    /// Unspecified, all zero, on a point-to-point link.
     public var source: LinkLayerAddress
     /// From the IPv6 header on.
     public var bytes: [UInt8]

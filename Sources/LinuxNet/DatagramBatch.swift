@@ -44,6 +44,9 @@ public struct DatagramBatch: ~Copyable {
     IPv6Address(cnet_batch_source(handle, UInt32(index)).sin6_addr)
   }
 
+  /// The peer of an IPv6 socket, with its port.
+  func peer(_ index: Int) -> sockaddr_in6 { cnet_batch_source(handle, UInt32(index)) }
+
   /// Destination address and interface index (IPV6_PKTINFO); nil when the kernel did not tell.
   public func packetInformation(_ index: Int) -> (destination: IPv6Address, interface: UInt32)? {
     var destination = in6_addr()
@@ -52,9 +55,10 @@ public struct DatagramBatch: ~Copyable {
     return (IPv6Address(destination), interface)
   }
 
-  /// The sender of a packet socket; nil unless it is an EUI-48.
+  /// The sender of a packet socket; all zero on a link without addresses, nil if it is no EUI-48.
   public func linkSource(_ index: Int) -> LinkLayerAddress? {
     let address = cnet_batch_link_source(handle, UInt32(index))
+    if address.sll_halen == 0 { return LinkLayerAddress(rawValue: 0) }
     guard address.sll_halen == 6 else { return nil }
     return withUnsafeBytes(of: address.sll_addr) { LinkLayerAddress(bytes: $0.prefix(6)) }
   }

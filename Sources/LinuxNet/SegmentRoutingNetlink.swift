@@ -11,7 +11,7 @@ public final class SegmentRoutingNetlink {
   /// Throws ENOENT when the kernel has no segment routing (CONFIG_IPV6_SEG6_LWTUNNEL).
   public init() throws(LinuxError) {
     socket = try NetlinkSocket(protocolNumber: NETLINK_GENERIC)
-    family = try Self.family(named: SEG6_GENL_NAME, socket)
+    family = try GenericNetlinkFamily(named: SEG6_GENL_NAME, socket).number
   }
 
   /// `::`: the kernel chooses by output interface.
@@ -32,17 +32,5 @@ public final class SegmentRoutingNetlink {
   private func message(_ command: Int) -> NetlinkMessage {
     NetlinkMessage(
       type: family, header: genlmsghdr(cmd: UInt8(command), version: UInt8(SEG6_GENL_VERSION), reserved: 0))
-  }
-
-  private static func family(named name: String, _ socket: NetlinkSocket) throws(LinuxError) -> UInt16 {
-    var message = NetlinkMessage(
-      type: UInt16(GENL_ID_CTRL), header: genlmsghdr(cmd: UInt8(CTRL_CMD_GETFAMILY), version: 1, reserved: 0))
-    message.attribute(UInt16(CTRL_ATTR_FAMILY_NAME), name)
-    var family: UInt16?
-    try socket.query(message, "find netlink family", name) {
-      family = $0.attributes(after: genlmsghdr.self)[UInt16(CTRL_ATTR_FAMILY_ID)]?.uint16
-    }
-    guard let family else { throw LinuxError("find netlink family", name, code: ENOENT) }
-    return family
   }
 }

@@ -27,7 +27,8 @@ final class AccessLinkPort {
     self.link = link
     // A gateway learns no routes from the link that it serves.
     try KernelParameter.ipv6(interface: name, "accept_ra").write("0")
-    let isNew = link.linkLayerAddress != fixedLinkLayer
+    // A point-to-point link has no link-layer address to be changed.
+    let isNew = link.linkLayerAddress.map { $0 != fixedLinkLayer } ?? false
     var change = LinkChange(withoutLinkLocalAddress: true)
     if isNew { change.linkLayerAddress = fixedLinkLayer }
     try kernel.run(.changeLink(index: link.index, name: name, change))

@@ -9,6 +9,7 @@ import SignallingKit
 /// Everything in magd's configuration file: the core's part and the shell's.
 struct MAGDaemonConfiguration: SignallingConfiguration, Hashable {
   static let keysOfRestart = "proxy-care-of-address, uplinks, access-links"
+  static let keysOfTriggers = "triggers of access-links, radius-accounting, remote-triggers"
 
   enum UnknownNodes: Hashable, Sendable { case refuse, derive }
 
@@ -18,6 +19,7 @@ struct MAGDaemonConfiguration: SignallingConfiguration, Hashable {
   /// With `realm`, becomes `core.unknownNodes`.
   var unknownNodes = UnknownNodes.refuse
   var realm: String?
+  var triggers = TriggerSettings()
   var datapath = GatewayDatapathSettings()
   var control = ControlSettings(socket: "/run/flowmob/magd.sock")
   var stateDirectory = "/var/lib/flowmob"
@@ -39,7 +41,8 @@ struct MAGDaemonConfiguration: SignallingConfiguration, Hashable {
           }
         }
         // Problems of nodes have their lines in the map.
-        var problems: [SemanticProblem] = []
+        var problems = configuration.triggers.problems(
+          accessLinks: configuration.core.accessLinks.map(\.name), file: path)
         for problem in configuration.completed(nodes: map.map(\.node)).problems() {
           if let index = problem.nodeMapIndex, map.indices.contains(index) {
             mapErrors.append(ConfigurationError(map[index].position, problem.message))
@@ -74,6 +77,15 @@ struct MAGDaemonConfiguration: SignallingConfiguration, Hashable {
         SemanticProblem(keyPath: "unknown-nodes", message: "derive needs a realm; expected the key realm as well"))
     }
     return problems
+  }
+
+  /// The access links as the file has them.
+  var accessLinks: [AccessLinkSettings] {
+    get { core.accessLinks.map { AccessLinkSettings(link: $0, triggers: triggers.links[$0.name] ?? LinkTriggers()) } }
+    set {
+      core.accessLinks = newValue.map(\.link)
+      triggers.links = Dictionary(newValue.map { ($0.link.name, $0.triggers) }, uniquingKeysWith: { first, _ in first })
+    }
   }
 
   private func completed(nodes: [GatewayNodePolicy]) -> MAGDaemonConfiguration {
@@ -143,7 +155,7 @@ extension MAGDaemonConfiguration {
         "anchors", \.core.anchors, .list(of: .mapping(anchorPolicy), count: 0...256),
         help: "What is known about single anchors: `anchor`, those of the node map or those that a redirect names."),
       .option(
-        "access-links", \.core.accessLinks, .list(of: .mapping(accessLink), count: 1...4_096), required: true,
+        "access-links", \.accessLinks, .list(of: .mapping(accessLink), count: 1...4_096), required: true,
         help: "Interfaces towards mobile nodes."),
       .option(
         "node-map", \.nodeMap, .optional(.path),
@@ -169,6 +181,8 @@ extension MAGDaemonConfiguration {
       .option(
         "accept-redirect", \.core.acceptsRedirect, .boolean,
         help: "Offer Redirect-Capability for new sessions; the anchor may then assign another one (RFC 6463)."),
+      .radiusAccounting,
+      .remoteTriggers,
       .section(
         "timers", help: "RFC 5213 section 9.3 and RFC 6275 section 12.",
         [
@@ -271,15 +285,18 @@ extension MAGDaemonConfiguration {
     initial: HeartbeatSettings(), ConfigurationOption.heartbeat(interval: \.interval, missingAllowed: \.missingAllowed))
 
   private static let accessLink = OptionTable(
-    initial: AccessLink(name: "", accessTechnology: .reserved),
+    initial: AccessLinkSettings(link: AccessLink(name: "", accessTechnology: .reserved)),
     [
-      .option("interface", \.name, .interfaceName, required: true, help: "Name of the interface."),
+      .option("interface", \.link.name, .interfaceName, required: true, help: "Name of the interface."),
       .option(
-        "access-technology", \.accessTechnology, .accessTechnology, required: true,
+        "access-technology", \.link.accessTechnology, .accessTechnology, required: true,
         help: "Name or number of RFC 5213 section 8.5."),
       .option(
-        "network-name", \.networkName, .optional(.text("a network name", plural: "network names")),
+        "network-name", \.link.networkName, .optional(.text("a network name", plural: "network names")),
         help: "Told to an anchor that asks for the access network, such as an SSID (RFC 6757 section 3.1.1)."),
+      .option(
+        "triggers", \.triggers, .mapping(.linkTriggers),
+        help: "Who may tell that a node is on this link (docs/attachment.md)."),
     ])
 }
 

@@ -1,3 +1,4 @@
+import AccessTriggers
 import DaemonKit
 import Datapath
 import DatapathModel
@@ -11,8 +12,8 @@ import SignallingKit
 
 /// The gateway as a process: one thread on one event loop owns the protocol core and everything it touches.
 ///
-/// Three sources tell it who is there: Router Solicitations on the access links, the kernel's link and neighbour events,
-/// and the operator. A neighbour entry that the kernel has not verified is probed first, so a stale one never registers
+/// Who is there it hears from Router Solicitations on the access links, from the kernel's link and neighbour events, from
+/// the operator, and from the access points (`AttachmentTriggers`). A neighbour entry that the kernel has not verified is probed first, so a stale one never registers
 /// a node that left long ago; a node that the operator has detached does not come back by a mere neighbour event.
 final class Daemon {
   private let configuration: MAGDaemonConfiguration
@@ -27,6 +28,7 @@ final class Daemon {
   /// Restart Counter of RFC 5847 section 3.4.
   private let restarts: GrowingNumber
   private let ports: [String: AccessLinkPort]
+  private let triggers: AttachmentTriggers
   private var core: MobileAccessGateway
   private let recorder: EventRecorder<MobileAccessGateway>
   private let datapath: ObservedDatapath
@@ -62,6 +64,7 @@ final class Daemon {
     ports = Dictionary(
       configuration.core.accessLinks.map { ($0.name, AccessLinkPort(name: $0.name)) },
       uniquingKeysWith: { first, _ in first })
+    triggers = AttachmentTriggers(configuration.triggers, capacity: configuration.core.limits.attachments)
     core = try MobileAccessGateway(start: configuration.core)
     recorder = EventRecorder(
       configuration.recording, program: GatewayProgram.daemon.name, start: configuration.core, log: log)
@@ -73,6 +76,9 @@ final class Daemon {
     try datapath.reconcile(to: core.desiredDatapath)
     // Before the first registration, which an anchor may take for one of the sessions that are lost.
     try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
+    try triggers.start(
+      file: file, ownPath: configuration.control.socket, loop: loop, log: log,
+      perform: { [unowned self] action in perform(action) }, settle: { [unowned self] in settle() })
     let present = try monitor.resynchronize()
     for event in present { handle(event) }
     for uplink in configuration.core.uplinks where !present.contains(where: { $0.isLink(uplink.interface) }) {
@@ -84,6 +90,7 @@ final class Daemon {
     try loop.add(monitor.descriptor) { [unowned self] _ in receiveInterfaceEvents() }
     loop.onDeadline = { [unowned self] in
       handle(.deadlineReached)
+      triggers.deadlineReached(at: SystemClock.monotonic)
       settle()
     }
     try loop.handleSignals { [unowned self] signal in received(signal: signal) }
@@ -125,11 +132,10 @@ final class Daemon {
   private func receiveSolicitations(_ port: AccessLinkPort) {
     do {
       try port.receive { node, source in
-        handle(
-          .attached(
-            Attachment(
-              link: port.name, linkLayerAddress: node, linkLocalAddress: source.isLinkLocal ? source : nil,
-              trigger: .routerSolicitation)))
+        observed(
+          Attachment(
+            link: port.name, linkLayerAddress: triggers.pointToPointNode(onLink: port.name) ?? node,
+            linkLocalAddress: source.isLinkLocal ? source : nil, trigger: .routerSolicitation))
       }
     } catch {
       log.error("\(error)")
@@ -155,14 +161,30 @@ final class Daemon {
       for port in ports.values { advertiseMTU(port) }
     }
     handle(.uplinkChanged(link.name, isUp: link.hasCarrier))
+    triggers.changed(link)
     guard let port = ports[link.name] else { return }
+    let hadCarrier = port.link?.index == link.index && port.link?.hasCarrier ?? false
     if port.link?.index != link.index {
       open(port, link)
       mustReconcile = true  // the rule of the access link names an interface that was not there
     } else {
       port.update(link)
     }
-    if link.hasCarrier { advertiseMTU(port) } else { handle(.linkDown(link.name)) }
+    guard link.hasCarrier else { return linkDown(link.name) }
+    advertiseMTU(port)
+    if !hadCarrier { linkUp(link.name) }
+  }
+
+  private func linkDown(_ name: String) {
+    triggers.linkDown(name)
+    handle(.linkDown(name))
+  }
+
+  private func linkUp(_ name: String) {
+    triggers.linkUp(name)
+    if let node = triggers.pointToPointNode(onLink: name) {
+      observed(Attachment(link: name, linkLayerAddress: node, trigger: .pointToPoint))
+    }
   }
 
   private func open(_ port: AccessLinkPort, _ link: Link) {
@@ -181,10 +203,11 @@ final class Daemon {
 
   private func removed(_ link: Link) {
     handle(.uplinkChanged(link.name, isUp: false))
+    triggers.removed(link)
     guard let port = ports[link.name], port.link?.index == link.index else { return }
     if let socket = port.socket { loop.remove(socket.descriptor.rawValue) }
     port.close()
-    handle(.linkDown(link.name))
+    linkDown(link.name)
   }
 
   private func advertiseMTU(_ port: AccessLinkPort) {
@@ -205,16 +228,16 @@ final class Daemon {
     switch neighbour.state {
     case .reachable:
       guard let address = neighbour.linkLayerAddress, neighbours.insert(station).inserted else { return }
-      handle(
-        .attached(
-          Attachment(
-            link: port.name, linkLayerAddress: address, linkLocalAddress: neighbour.address, trigger: .neighbour)))
+      observed(
+        Attachment(
+          link: port.name, linkLayerAddress: address, linkLocalAddress: neighbour.address, trigger: .neighbour))
     case .stale:
       if !neighbours.contains(station) { probe(neighbour) }
     case .failed:
       neighbours.remove(station)
       let gone = core.attachments.filter { $0.link == port.name && $0.linkLocalAddress == neighbour.address }
       for address in Set(gone.map(\.linkLayerAddress)).sorted() {
+        triggers.unreachable(address, onLink: port.name)
         handle(.detached(link: port.name, address, .neighbourUnreachable))
       }
     case .incomplete, .delay, .probe, .permanent, .other: break
@@ -229,6 +252,40 @@ final class Daemon {
     }
   }
 
+  // MARK: Attachment
+
+  /// A sign of a node that we have seen ourselves.
+  private func observed(_ attachment: Attachment) {
+    let now = SystemClock.monotonic
+    let isKnown = core.attachment(of: attachment.linkLayerAddress, onLink: attachment.link) != nil
+    guard triggers.admits(attachment, isKnown: isKnown, at: now) else { return }
+    attach(attachment, TriggerOrigin(source: attachment.trigger, link: attachment.link), since: now)
+  }
+
+  private func perform(_ action: PresenceLedger.Action) {
+    switch action {
+    case .attach(let origin, let node, let since):
+      attach(Attachment(link: origin.link, linkLayerAddress: node, trigger: origin.source), origin, since: since)
+    case .detach(let origin, let node): handle(.detached(link: origin.link, node, .disassociated))
+    case .verify(let origin, let node):
+      guard let interface = ports[origin.link]?.link?.index,
+        let address = core.attachment(of: node, onLink: origin.link)?.linkLocalAddress
+      else { return }
+      probe(Neighbour(interface: interface, address: address, linkLayerAddress: node, state: .probe))
+    }
+  }
+
+  private func attach(_ attachment: Attachment, _ origin: TriggerOrigin, since: Duration) {
+    let isKnown = core.attachment(of: attachment.linkLayerAddress, onLink: attachment.link) != nil
+    handle(.attached(attachment))
+    guard !isKnown else { return }
+    if core.attachment(of: attachment.linkLayerAddress, onLink: attachment.link) != nil {
+      triggers.registering(origin.source, since: since)
+    } else {
+      triggers.refused(origin)
+    }
+  }
+
   private func received(signal: Int32) {
     if signal == SIGHUP { reload() } else { loop.stop() }
   }
@@ -236,6 +293,11 @@ final class Daemon {
   /// SIGHUP: takes over policies, timers and limits.
   private func reload() {
     guard let new = configuration.reloaded(from: file, log: log) else { return }
+    guard new.triggers == configuration.triggers else {
+      return log.error(
+        "configuration not reloaded, the old one stays: changes of \(MAGDaemonConfiguration.keysOfTriggers) need a restart"
+      )
+    }
     handle(.configurationChanged(new.core))
     mobility.codePoints = new.core.codePoints
     mobility.peers = new.peers
@@ -266,7 +328,7 @@ final class Daemon {
       case .advertise(let plan):
         advertise(plan)
       case .probe(let link, let linkLayerAddress, let address):
-        guard let interface = ports[link]?.link?.index else { continue }
+        guard let interface = ports[link]?.link?.index, triggers.pointToPointNode(onLink: link) == nil else { continue }
         probe(Neighbour(interface: interface, address: address, linkLayerAddress: linkLayerAddress, state: .probe))
       case .notify(let notification):
         publish(notification)
@@ -303,6 +365,7 @@ final class Daemon {
     } catch {
       log.warning("\(error)")
     }
+    triggers.messagesSent(at: SystemClock.monotonic)
     do {
       for change in unwritten {
         switch change {
@@ -323,7 +386,7 @@ final class Daemon {
     }
     recorder.flush()
     do {
-      try loop.setDeadline(core.nextDeadline)
+      try loop.setDeadline([core.nextDeadline, triggers.nextDeadline].compactMap { $0 }.min())
     } catch {
       log.critical("\(error)")
       loop.stop()
@@ -369,6 +432,9 @@ final class Daemon {
     control.handle("show anchors", NoArguments.self) { [unowned self] _, _ in
       AnchorsDocument(anchors: core.anchors.map(AnchorsDocument.Anchor.init))
     }
+    control.handle("show triggers", NoArguments.self) { [unowned self] _, _ in
+      triggers.document(at: SystemClock.monotonic)
+    }
     control.handle("show counters", NoArguments.self) { [unowned self] _, _ in counters }
     control.handle("attach", AttachArguments.self) { [unowned self] arguments, _ throws(ControlError) in
       try attach(arguments)
@@ -386,11 +452,10 @@ final class Daemon {
 
   private func attach(_ arguments: AttachArguments) throws(ControlError) -> AttachmentsDocument {
     try requireLink(arguments.link)
-    handle(
-      .attached(
-        Attachment(
-          link: arguments.link, linkLayerAddress: arguments.linkLayerAddress, trigger: .operatorRequest,
-          identifier: arguments.node.map(MobileNodeIdentifier.init(nai:)))))
+    observed(
+      Attachment(
+        link: arguments.link, linkLayerAddress: arguments.linkLayerAddress, trigger: .operatorRequest,
+        identifier: arguments.node.map(MobileNodeIdentifier.init(nai:))))
     settle()
     let result = of(arguments.link, arguments.linkLayerAddress)
     guard !result.attachments.isEmpty else {
@@ -445,6 +510,7 @@ final class Daemon {
     result.merge(control.counters.named) { own, _ in own }
     result.merge(state.counters.named) { own, _ in own }
     result.merge(recorder.counters) { own, _ in own }
+    result.merge(triggers.counters) { own, _ in own }
     result["advertisements-sent"] = advertisementsSent
     result["advertisement-failures"] = advertisementFailures
     result["datapath-failures"] = datapath.failures

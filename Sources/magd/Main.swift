@@ -108,7 +108,7 @@ extension GatewayProgram {
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show what the running daemon knows.",
-      subcommands: [Attachments.self, Links.self, Anchors.self, Counters.self])
+      subcommands: [Attachments.self, Links.self, Anchors.self, Triggers.self, Counters.self])
 
     struct Attachments: ParsableCommand {
       static let configuration = CommandConfiguration(abstract: "The binding update list (RFC 5213 section 6.1).")
@@ -126,6 +126,13 @@ extension GatewayProgram {
       static let configuration = CommandConfiguration(abstract: "Anchors, and whether they answer.")
       @OptionGroup var client: ClientOptions
       func run() throws { try client.show("show anchors", of: daemon, text: \AnchorsDocument.text) }
+    }
+
+    struct Triggers: ParsableCommand {
+      static let configuration = CommandConfiguration(
+        abstract: "Sources that tell who is on the access links, and how fast they led to a registration.")
+      @OptionGroup var client: ClientOptions
+      func run() throws { try client.show("show triggers", of: daemon, text: \TriggersDocument.text) }
     }
 
     struct Counters: ParsableCommand {

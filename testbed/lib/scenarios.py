@@ -2,7 +2,8 @@
 
 A scenario is a file of testbed/scenarios with `run(domain)`; what it asserts is in its docstring. It may set SECONDS
 (bound natively; the guest gets more), SIGNALLING = False when its daemons need not send a mobility message, and GUEST =
-False when it shows nothing of the kernel: then the guest, which is slow, runs it only when it is named. Several run
+False when it shows nothing of the kernel: then the guest, which is slow, runs it only when it is named. NATIVE = False:
+it needs the guest's kernel. What it prints behind `figure: ` is shown. Several run
 at once, since each mostly waits; one that measures how long something takes says ALONE = True and gets the machine for
 itself, after the others. All that the daemons send on the core is captured and, natively, compared with tshark
 (lib.crosscheck) when the scenario is over. What lmad and magd recorded is replayed on their pure cores.
@@ -43,8 +44,7 @@ def bound_of(name: str) -> int:
 
 def names(tier: str) -> list[str]:
     every = sorted(path.stem for path in (TESTBED / "scenarios").glob("*.py") if path.stem != "__init__")
-    return [name for name in every
-            if tier == "native" or getattr(scenario(name), "GUEST", True)]
+    return [name for name in every if getattr(scenario(name), "NATIVE" if tier == "native" else "GUEST", True)]
 
 
 def run_one(name: str, results: Path) -> int:
@@ -90,6 +90,7 @@ def run_bounded(name: str, tier: str, results: Path) -> bool:
     passed = child.returncode == 0
     seconds = f"{time.monotonic() - started:.0f} s"
     report = f"{'PASS' if passed else 'FAIL'} {name} ({tier}, {seconds})\n"
+    report += "".join(f"     {line}\n" for line in output.splitlines() if line.startswith("figure: "))
     if not passed:
         report += "".join(f"     {line}\n" for line in output.strip().splitlines()) + f"     logs: {results}\n"
     sys.stdout.write(report)

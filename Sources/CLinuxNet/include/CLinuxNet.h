@@ -43,6 +43,7 @@
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <linux/netlink.h>
+#include <linux/nl80211.h>
 #include <linux/rtnetlink.h>
 #include <linux/seg6.h>
 #include <linux/seg6_genl.h>

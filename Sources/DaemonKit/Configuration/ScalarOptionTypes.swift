@@ -169,6 +169,19 @@ extension OptionType where Value == IPv6Address {
   }
 }
 
+extension OptionType where Value == IPAddress {
+  public static var ipAddress: OptionType {
+    .scalar(expected: "an IPv6 or IPv4 address", plural: "IP addresses") { text in
+      guard let address = IPAddress(text) else {
+        return .failure(ScalarProblem(problem: "'\(text)' is not an IP address"))
+      }
+      return .success(address)
+    } write: {
+      $0.description
+    }
+  }
+}
+
 extension OptionType where Value == IPv6Prefix {
   public static var prefix: OptionType {
     .scalar(expected: "an IPv6 prefix, address/length", plural: "IPv6 prefixes") { text in

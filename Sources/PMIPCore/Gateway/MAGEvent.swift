@@ -4,8 +4,13 @@ import NetTypes
 
 /// A node is on an access link.
 public struct Attachment: Hashable, Sendable, Codable {
-  public enum Trigger: String, Hashable, Sendable, Codable {
+  public enum Trigger: String, Hashable, Sendable, Codable, CaseIterable {
     case routerSolicitation = "router-solicitation", neighbour, link, operatorRequest = "operator"
+    /// The access point: over hostapd's control socket, as the kernel's station event, in RADIUS accounting, or in a
+    /// message of its own (the paper's AttachmentTrigger).
+    case hostapd, nl80211, radius, remote = "remote-trigger"
+    /// A link with one node at its other end came up.
+    case pointToPoint = "point-to-point"
 
     /// The node arrives, or says that it is here; a neighbour entry only tells that it was, and perhaps still is.
     var isArrival: Bool { self != .neighbour }
@@ -34,6 +39,8 @@ public struct Attachment: Hashable, Sendable, Codable {
 public enum DetachmentCause: String, Hashable, Sendable, Codable {
   case linkDown = "link-down", neighbourUnreachable = "neighbour-unreachable", operatorRequest = "operator"
   case rejected, revoked, shutdown
+  /// The access point says that the node has left it.
+  case disassociated
   /// The same interface is now registered on another access link of this gateway.
   case moved
   /// One of several paths; others of the attachment go on or begin.

@@ -1,0 +1,124 @@
+"""Radios of mac80211_hwsim as the node's access: an access point with hostapd (WPA2) per gateway, wpa_supplicant on the
+node. All of the kernel's 802.11 is real but the air. Guest only: it needs a kernel with modules."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from .domain import Domain
+from .shell import in_namespace, run, wait_until
+from .topology import ACCESSES, GATEWAYS, NODE_MAC
+
+NETWORK, PASSPHRASE = "flowmob", "correct horse battery"
+# Access points on channels 1 and 6.
+CHANNELS = {"mag1": (1, 2412), "mag2": (6, 2437)}
+BSSID = {"mag1": "02:00:00:00:0a:01", "mag2": "02:00:00:00:0a:02"}
+STATION = "if1"
+
+
+class Air:
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.supplicant_log = domain.results / "wpa_supplicant.log"
+        self.address_log = domain.results / "addresses.log"
+        self.advertisement_log = domain.results / "advertisements.log"
+
+    def create(self) -> None:
+        """Radios instead of the cables of the access links."""
+        run("modprobe", "mac80211_hwsim", "radios=3")
+        for interface in ACCESSES:
+            self.domain.ip("mn", f"link del {interface}\n")
+        radios = {name: device for device, name in re.findall(r"phy#(\d+)\s+Interface (\S+)", run("iw", "dev").stdout)
+                  if name.startswith("wlan")}
+        for (name, number), role in zip(sorted(radios.items()), [*GATEWAYS, "mn"], strict=True):
+            run("iw", "phy", f"phy{number}", "set", "netns", "name", self.domain.namespace(role))
+            device = STATION if role == "mn" else "ap0"
+            self.domain.ip(role, f"link set {name} down\nlink set {name} name {device}\n")
+            address = NODE_MAC[STATION] if role == "mn" else BSSID[role]
+            self.domain.ip(role, f"link set {device} address {address}\n")
+            if role != "mn":
+                self.domain.ip(role, "link add acc0 type bridge\nlink set acc0 up\n")
+
+    def socket(self, gateway: str) -> Path:
+        return self.domain.directory / f"hostapd-{gateway}"
+
+    def start_access_point(self, gateway: str) -> None:
+        channel, _ = CHANNELS[gateway]
+        configuration = self.domain.directory / f"hostapd-{gateway}.conf"
+        configuration.write_text(
+            f"interface=ap0\nbridge=acc0\ndriver=nl80211\nctrl_interface={self.socket(gateway)}\nssid={NETWORK}\n"
+            f"hw_mode=g\nchannel={channel}\nwpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\n"
+            f"wpa_passphrase={PASSPHRASE}\n")
+        self.start(gateway, gateway, ["hostapd", "-t", str(configuration)], self.domain.results / f"hostapd-{gateway}.log")
+        wait_until(f"the access point of {gateway} is up", (self.socket(gateway) / "ap0").exists, seconds=20)
+
+    def start_station(self) -> None:
+        configuration = self.domain.directory / "wpa_supplicant.conf"
+        frequencies = " ".join(str(frequency) for _, frequency in CHANNELS.values())
+        configuration.write_text(
+            f"ctrl_interface={self.domain.directory}/wpa\nnetwork={{\n  ssid=\"{NETWORK}\"\n  psk=\"{PASSPHRASE}\"\n"
+            f"  scan_freq={frequencies}\n  bssid={BSSID['mag1']}\n}}\n")
+        self.domain.ip("mn", f"link set {STATION} up\n")
+        self.start("advertisements", "mn", ["tcpdump", "-tt", "-n", "-l", "-i", STATION, "icmp6 and ip6[40] == 134"],
+                   self.advertisement_log)
+        wait_until("the node's capture listens", lambda: "listening" in self.advertisement_log.read_text())
+        self.start("addresses", "mn", ["ip", "-ts", "-6", "monitor", "address", "dev", STATION], self.address_log)
+        self.start("station", "mn", ["wpa_supplicant", "-t", "-i", STATION, "-c", str(configuration)], self.supplicant_log)
+
+    def start(self, name: str, role: str, command: list[str], log: Path) -> None:
+        with log.open("a") as output:
+            self.processes[name] = subprocess.Popen(
+                in_namespace(self.domain.namespace(role), command), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+    def walk(self, gateway: str) -> None:
+        """The station goes to the access point of another gateway."""
+        for command in (["bssid", "0", BSSID[gateway]], ["reassociate"]):
+            self.domain.run("mn", "wpa_cli", "-p", f"{self.domain.directory}/wpa", "-i", STATION, *command)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+            process.wait()
+
+    # How long each step took
+
+    def said(self, text: str) -> float | None:
+        """When wpa_supplicant last said `text`; seconds since 1970."""
+        times = [float(line.split(":", 1)[0]) for line in self.supplicant_log.read_text().splitlines() if text in line]
+        return times[-1] if times else None
+
+    def advertisements(self) -> list[float]:
+        """When the node has received Router Advertisements."""
+        return [float(line.split()[0]) for line in self.advertisement_log.read_text().splitlines() if " IP6 " in line]
+
+    def addresses(self) -> list[float]:
+        """When a global address of the node became usable or changed."""
+        result = []
+        for line in self.address_log.read_text().splitlines():
+            stamp = re.match(r"\[(\S+)\] (.*)", line)
+            if stamp and "scope global" in stamp[2] and not stamp[2].startswith("Deleted"):
+                whole, _, fraction = stamp[1].partition(".")
+                result.append(time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction}"))
+        return result
+
+    def steps(self, gateway: str) -> list[tuple[str, float]]:
+        """Seconds of each step of the last attachment, from the association to an address that may be used."""
+        associated, connected = self.said("Associated with"), self.said("CTRL-EVENT-CONNECTED")
+        document = self.domain.magd[gateway].document("show", "triggers")
+        # Of the source that registered the node last.
+        delay = next(each["lastMilliseconds"] for each in document["registrationDelays"]) / 1000
+        advertised = next(at for at in self.advertisements() if at >= associated)
+        usable = next(at for at in self.addresses() if at >= advertised)
+        return [("association to key", connected - associated),
+                ("key to Router Advertisement (hostapd, PBU, PBA, tunnel, routes)", advertised - connected),
+                ("of both, first sign at the gateway to PBU", delay),
+                ("Router Advertisement to usable address (duplicate address detection)", usable - advertised),
+                ("association to usable address", usable - associated)]
+
+
+def print_steps(title: str, steps: list[tuple[str, float]]) -> None:
+    # The runner shows these lines of a scenario that passed.
+    for name, seconds in steps:
+        print(f"figure: {title}: {name}: {seconds * 1000:.0f} ms")

@@ -1,0 +1,63 @@
+"""Real 802.11 with WPA2: the association registers the node; walking to the access point of the other gateway hands it over
+with its prefix; switching the radio off is an outage. Prints the share of each step from association to usable address, on
+an emulated processor."""
+
+from lib.domain import Domain
+from lib.shell import wait_until
+from lib.topology import GATEWAYS
+from lib.wifi import Air, print_steps
+
+# Radios need a kernel with modules.
+NATIVE = False
+SECONDS = 150
+
+
+def run(domain: Domain) -> None:
+    air = Air(domain)
+    air.create()
+    try:
+        for gateway in GATEWAYS:
+            domain.magd[gateway].write_configuration({
+                "access-technology: ieee-802.11":
+                    "access-technology: ieee-802.11\n    triggers:\n      router-solicitation: false\n"
+                    f"      neighbour: false\n      hostapd: [{air.socket(gateway)}/ap0]\n      nl80211: [ap0]",
+                # The walk is to be noticed by the access points, not by probes.
+                "probe-interval: 2s": "probe-interval: 0s"})
+            air.start_access_point(gateway)
+        domain.lmad.start()
+        for gateway in GATEWAYS:
+            domain.magd[gateway].start()
+            wait_until(f"{gateway} listens to hostapd", lambda: source(domain, gateway, "hostapd")["state"] == "connected")
+            assert source(domain, gateway, "nl80211")["state"] == "watching", f"{source(domain, gateway, 'nl80211')}"
+        air.start_station()
+        wait_until("the association has registered the node", lambda: served_by(domain) == "mag1", seconds=30)
+        address = wait_until("the node has an address", lambda: domain.address("if1"), seconds=20)
+        prefixes = domain.binding("if1")["prefixes"]
+        trigger = domain.magd["mag1"].document("show", "attachments")["attachments"][0]["trigger"]
+        assert trigger in ("hostapd", "nl80211"), trigger
+        counters = domain.magd["mag1"].counters()
+        assert counters["registrations-sent"] == 1, f"two sources registered twice: {counters['registrations-sent']}"
+        print_steps("attachment", air.steps("mag1"))
+
+        air.walk("mag2")
+        wait_until("the node is at the other gateway", lambda: served_by(domain) == "mag2", seconds=30)
+        assert domain.binding("if1")["prefixes"] == prefixes, f"{prefixes} became {domain.binding('if1')}"
+        assert domain.address("if1") == address, "the node's address changed"
+        wait_until("the node hears from its old address again", lambda: domain.ping("mn", "2001:db8:c::2").returncode == 0,
+                   seconds=20)
+        wait_until("the old gateway has forgotten it",
+                   lambda: domain.magd["mag1"].document("show", "attachments")["attachments"] == [], seconds=20)
+        assert served_by(domain) == "mag2", "the old gateway's word came last"
+
+        domain.ip("mn", "link set if1 down\n")
+        wait_until("the outage ended the session", lambda: domain.binding("if1") is None, seconds=20)
+    finally:
+        air.stop()
+
+
+def served_by(domain: Domain) -> str | None:
+    return (domain.binding("if1") or {}).get("gateway")
+
+
+def source(domain: Domain, gateway: str, name: str) -> dict:
+    return next(entry for entry in domain.magd[gateway].document("show", "triggers")["sources"] if entry["source"] == name)
