@@ -9,7 +9,7 @@ import NetTypes
 ///     classify     key as if ports came right behind the IPv6 header: in `flows`? → its tunnel's chain. Most packets
 ///                  end here; of the others, TCP or UDP right behind the IPv6 header → unknown, everything else →
 ///                  extended. Only ICMPv6 could have the key of another flow, so it goes past the lookup.
-///     extended     (what has extension headers or no ports) later fragment → mark of its first fragment; else by protocol → ports, icmp or other
+///     extended     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
 ///     ports        key with the first four octets of the transport header: in `flows`? → its tunnel's chain
 ///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
 ///     echo, other  key with the identifier, with nothing: in `flows`? → its tunnel's chain
