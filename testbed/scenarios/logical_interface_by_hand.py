@@ -16,6 +16,9 @@ SECONDS = 90
 def run(domain: Domain) -> None:
     node = LogicalNode(domain)
     domain.run("mn", "nft", "add", "table", "inet", "host_firewall")
+    for interface in ["if1", "if2"]:
+        # Once up, an interface keeps its queueing discipline.
+        domain.ip("mn", f"link set {interface} up\nlink set {interface} down\n")
     before = state(domain)
     address = node.start_attached()
     stream = domain.udp(address)

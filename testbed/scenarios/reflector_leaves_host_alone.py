@@ -69,8 +69,9 @@ def run(domain: Domain) -> None:
 def furnish(domain: Domain) -> None:
     """What a terminal has besides: a VPN as wg-quick makes it, a firewall, shaping, IPv4."""
     run_lines = "\n".join([
-        "link add vpn0 type veth peer name vpn1", "address add 2001:db8:f::1/64 dev vpn0 nodad", "link set vpn0 up",
-        "link set vpn1 up", "route add 2001:db8:ffff::/48 dev vpn0 table 51820",
+        "link add vpn0 type veth peer name vpn1", "link set vpn0 addrgenmode none", "link set vpn1 addrgenmode none",
+        "address add 2001:db8:f::1/64 dev vpn0 nodad", "link set vpn0 up", "link set vpn1 up",
+        "route add 2001:db8:ffff::/48 dev vpn0 table 51820",
         f"rule add pref 9000 not fwmark {VPN_MARK} to 2001:db8:ffff::/48 lookup 51820"])
     domain.ip("mn", run_lines + "\n")
     domain.run("mn", "nft", "-f", "-", stdin=FIREWALL)
