@@ -31,6 +31,8 @@ public struct RoutingRule: Hashable, Sendable {
   public var source: IPv6Prefix?
   public var destination: IPv6Prefix?
   public var ipProtocol: UInt8?
+  /// It is for the packets that it does not match (FIB_RULE_INVERT). Only read, never written.
+  public private(set) var isInverted = false
   /// FRA_PROTOCOL, RTPROT_*: whose rule it is.
   public var protocolNumber: UInt8
 
@@ -100,6 +102,7 @@ public struct RoutingRule: Hashable, Sendable {
       let header = message.header(as: fib_rule_hdr.self), header.family == AF_INET6
     else { return nil }
     let attributes = message.attributes(after: fib_rule_hdr.self)
+    isInverted = header.flags & UInt32(FIB_RULE_INVERT) != 0
     priority = attributes[UInt16(FRA_PRIORITY)]?.uint32 ?? 0
     switch Int(header.action) {
     case FR_ACT_TO_TBL: action = .lookup(table: attributes[UInt16(FRA_TABLE)]?.uint32 ?? UInt32(header.table))
@@ -126,6 +129,7 @@ extension RoutingRule: CustomStringConvertible {
   /// In the manner of `ip -6 rule`.
   public var description: String {
     var text = "\(priority):"
+    if isInverted { text += " not" }
     if let source { text += " from \(source)" }
     if let destination { text += " to \(destination)" }
     if let mark { text += " fwmark 0x\(String(mark.value, radix: 16))/0x\(String(mark.mask, radix: 16))" }
