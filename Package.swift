@@ -86,6 +86,9 @@ let package = Package(
         logging,
       ]),
 
+    // What packet-reflector and bonding-policy have in common.
+    module("TerminalKit", ["NetTypes", "LinuxNet", "DaemonKit", argumentParser]),
+
     // libpcap, for `lmad decode --pcap` only.
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
@@ -100,8 +103,8 @@ let package = Package(
     // For access points: C, and nothing but the C library.
     .executableTarget(name: "magd-trigger", dependencies: ["CSHA256"]),
     program("FlowManager", ["FlowCore", "DatapathModel"]),
-    program("PacketReflector"),
-    program("BondingPolicy", ["MobilityWire"]),
+    program("PacketReflector", ["TerminalKit"]),
+    program("BondingPolicy", ["TerminalKit", "FlowCore", "MobilityWire"]),
 
     // Measurement: testbed/load and its yardsticks.
     .executableTarget(
@@ -133,13 +136,13 @@ let package = Package(
       "PMIPCoreTests", ["PMIPCore", "MobilityWire", "NetTypes", "DatapathModel", "DomainSimulation", "SeededRandom"]),
     tests("AccessTriggersTests", ["AccessTriggers", "PMIPCore", "NetTypes", "SeededRandom", "TestSupport"]),
     tests("LinuxNetTests", ["LinuxNet", "NetTypes"]),
-    tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes"]),
+    tests("DatapathTests", ["Datapath", "DatapathModel", "LinuxNet", "NetTypes", "SeededRandom", "TestSupport"]),
     tests("DaemonKitTests", ["DaemonKit", "LinuxNet", "NetTypes", argumentParser, logging]),
     tests(
       "ProgramTests",
       [
-        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "AccessTriggers", "PMIPCore", "FlowCore",
-        "MobilityWire", "LinuxNet", "NetTypes", "DaemonKit",
+        "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "AccessTriggers", "TerminalKit", "PMIPCore",
+        "FlowCore", "MobilityWire", "LinuxNet", "NetTypes", "DaemonKit",
       ]),
   ],
   swiftLanguageModes: [.v6]

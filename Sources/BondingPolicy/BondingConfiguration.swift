@@ -1,6 +1,7 @@
 import DaemonKit
 import Logging
 import NetTypes
+import TerminalKit
 
 /// How the logical interface comes about.
 enum BackEnd: String, Hashable, Sendable, Codable {
@@ -80,12 +81,12 @@ struct BondingConfiguration: DaemonConfiguration, Hashable {
       problems.append(
         SemanticProblem(keyPath: "link-layer-address", message: "is a group address; an interface needs its own"))
     }
-    let numbers = markMask >> UInt32(markMask.trailingZeroBitCount)
-    if UInt32(slaves.count) > numbers {
+    let room = AccessMarks(mask: markMask).capacity
+    if UInt32(slaves.count) > room {
       problems.append(
         SemanticProblem(
           keyPath: "mark-mask",
-          message: "has room for \(numbers) slaves, but the list has \(slaves.count); give it more bits"))
+          message: "has room for \(room) slaves, but the list has \(slaves.count); give it more bits"))
     }
     return problems
   }

@@ -14,6 +14,8 @@ final class BondingDaemon {
   private var solicitations = RouterSolicitations()
   private var retry: Duration?
   private var solicitationsSent: UInt64 = 0
+  /// For want of room.
+  private var refusedSelections: UInt64 = 0
 
   /// After a failed reading of the kernel's tables.
   private static let retryDelay: Duration = .seconds(1)
@@ -117,6 +119,7 @@ final class BondingDaemon {
       try answer { () throws(LinuxError) in
         var status = try kernel.status()
         status.counters["router-solicitations-sent"] = solicitationsSent
+        status.counters["refused-selections"] = refusedSelections
         status.counters.merge(control.counters.named) { own, _ in own }
         return status
       }
@@ -127,31 +130,34 @@ final class BondingDaemon {
     control.handle("select", Selection.self) { [unowned self] selection, _ throws(ControlError) in
       try select(selection)
     }
-    control.handle("unselect", SelectedPort.self) { [unowned self] selected, _ throws(ControlError) in
-      guard try answer({ () throws(LinuxError) in try kernel.unselect(selected.port) }) else {
+    control.handle("unselect", SelectedFlows.self) { [unowned self] flows, _ throws(ControlError) in
+      guard kernel.selections[flows.selector] != nil else {
         throw ControlError(
-          code: "no-such-selection", message: "source port \(selected.port) is not selected",
+          code: "no-such-selection", message: "\(flows.selector) is not selected",
           hint: "`\(BondingPolicy.name) show` lists the selections")
       }
-      return selected
+      try answer { () throws(LinuxError) in try kernel.select(flows.selector, nil) }
+      return flows
     }
   }
 
   private func select(_ selection: Selection) throws(ControlError) -> Selection {
-    guard selection.port > 0 else {
-      throw ControlError(code: ControlError.invalidArguments, message: "port 0 is no source port")
+    if let problem = selection.selector.problem {
+      throw ControlError(code: ControlError.invalidArguments, message: "selector: \(problem)")
     }
     guard let slave = kernel.plan.slaves.first(where: { $0.name == selection.slave }) else {
       throw ControlError(
         code: "no-such-slave", message: "'\(selection.slave)' is not a slave of \(kernel.plan.interface)",
         hint: "slaves are \(kernel.plan.slaves.map(\.name).joined(separator: ", "))")
     }
-    guard kernel.hasRoom(for: selection.port) else {
+    guard kernel.selections.hasRoom(for: selection.selector) else {
+      refusedSelections += 1
       throw ControlError(
-        code: "too-many-selections", message: "\(BondingPlan.maximumSelections) ports are selected already",
+        code: "too-many-selections",
+        message: "\(Selections.maximumPorts) ports or \(Selections.maximumSelectors) others are selected already",
         hint: "take one away with `\(BondingPolicy.name) unselect`")
     }
-    try answer { () throws(LinuxError) in try kernel.select(selection.port, slave) }
+    try answer { () throws(LinuxError) in try kernel.select(selection.selector, slave) }
     return selection
   }
 

@@ -1,6 +1,8 @@
+import FlowCore
 import Glibc
 import LinuxNet
 import NetTypes
+import TerminalKit
 
 /// Puts a `BondingPlan` into the kernel, keeps it in step with the interfaces and takes it out again.
 ///
@@ -14,8 +16,9 @@ final class BondingKernel {
   private let pair: VirtualPair
   private let slaves: SlaveKeeper
 
-  /// Slaves by the source port that the operator has put on them.
-  private var selections: [UInt16: BondingPlan.Slave] = [:]
+  private let keeper: SelectionKeeper
+
+  private(set) var selections = Selections()
   /// What the device table in the kernel was made for.
   private var installed: BondingPlan.Links?
   /// What rules of replaced device tables have counted, by comment.
@@ -33,13 +36,14 @@ final class BondingKernel {
     tables = try RouteNetlink()
     pair = VirtualPair(plan: plan, tables: tables)
     slaves = try SlaveKeeper(directory: stateDirectory, interface: plan.interface)
+    keeper = try SelectionKeeper(directory: stateDirectory, interface: plan.interface)
   }
 
   /// Whether the kernel would take our tables and interfaces; changes nothing. Gives the interfaces there are.
   static func check(_ plan: BondingPlan) throws(LinuxError) -> [Link] {
     let netfilter = try NetfilterSocket()
     try netfilter.check(plan.trial)
-    try netfilter.check(plan.policy([:]))
+    try netfilter.check(plan.policy(Selections()))
     let tables = try RouteNetlink()
     let links = try tables.links()
     let pair = VirtualPair(plan: plan, tables: tables)
@@ -54,8 +58,9 @@ final class BondingKernel {
     let meanings = Set(plan.slaves.map(plan.meaning))
     let earlier = Set(try netfilter.rules(of: plan.policyTable).compactMap(\.comment).filter(BondingPlan.isMeaning))
     if earlier == meanings {
-      selections = plan.selections(in: try elements(of: BondingPlan.selectionMap))
+      selections = keeper.earlier(plan)
     } else {
+      try keeper.clear()
       // Marks of a run with another numbering of slaves would send flows the wrong way.
       try remove(plan.policyTable)
       _ = try releaseFlows()
@@ -71,6 +76,7 @@ final class BondingKernel {
     for table in [plan.deviceTable, plan.policyTable] where try remove(table) { tables += 1 }
     let interfaces = try pair.delete()
     installed = nil
+    try keeper.clear()
     return RemovalResult(
       tables: tables, interfaces: interfaces, restoredSlaves: try slaves.restore(), releasedFlows: try releaseFlows())
   }
@@ -78,17 +84,8 @@ final class BondingKernel {
   @discardableResult
   private func remove(_ table: NftTable) throws(LinuxError) -> Bool {
     guard try netfilter.tableExists(table) else { return false }
-    try netfilter.commit(BondingPlan.removal(of: table))
+    try netfilter.commit(.removal(of: table))
     return true
-  }
-
-  private func elements(of set: String) throws(LinuxError) -> [NftElement] {
-    do {
-      return try netfilter.elements(of: set, in: plan.policyTable)
-    } catch {
-      guard error.code == ENOENT else { throw error }
-      return []
-    }
   }
 
   /// What came out of `followLinks`.
@@ -110,6 +107,9 @@ final class BondingKernel {
     var refused: Set<String> = []
     for link in before where plan.slaves.contains(where: { $0.name == link.name }) {
       do throws(LinuxError) {
+        if let obstacle = BondingHost.obstacle(link, before) {
+          throw LinuxError("make slave of", link.name, code: EBUSY, advice: obstacle)
+        }
         try slaves.adopt(link, as: address)
       } catch {
         // One that has gone meanwhile is not worth more than a log line, because its event is on the way.
@@ -149,24 +149,13 @@ final class BondingKernel {
 
   // MARK: Selections
 
-  func select(_ port: UInt16, _ slave: BondingPlan.Slave) throws(LinuxError) { try change(port, slave) }
-
-  /// Gives false when there was no selection.
-  func unselect(_ port: UInt16) throws(LinuxError) -> Bool {
-    guard selections[port] != nil else { return false }
-    try change(port, nil)
-    return true
-  }
-
-  func hasRoom(for port: UInt16) -> Bool {
-    selections[port] != nil || selections.count < BondingPlan.maximumSelections
-  }
-
-  private func change(_ port: UInt16, _ slave: BondingPlan.Slave?) throws(LinuxError) {
+  /// Puts the flows that match on a slave, or with nil takes the selection back.
+  func select(_ selector: FlowSelector, _ slave: BondingPlan.Slave?) throws(LinuxError) {
     var changed = selections
-    changed[port] = slave
+    changed[selector] = slave
     try netfilter.commit(plan.policy(changed))
     selections = changed
+    try keeper.store(selector, slave)
   }
 
   // MARK: Flows
@@ -175,9 +164,11 @@ final class BondingKernel {
   func flows() throws(LinuxError) -> [LogicalFlow] {
     let own = Set(try addresses().map(\.address))
     return try conntrack.entries(markedUnder: plan.markMask).map { entry in
-      let localPort = own.contains(entry.source) ? entry.ports?.source : entry.ports?.destination
-      let selected =
-        BondingPlan.portProtocols.contains(entry.transport) ? localPort.flatMap { selections[$0] } : nil
+      let first = FlowSixTuple(
+        source: entry.source, destination: entry.destination, flowLabel: 0,
+        transport: TransportProtocol(rawValue: entry.transport), sourcePort: entry.ports?.source ?? 0,
+        destinationPort: entry.ports?.destination ?? 0)
+      let selected = selections.slave(for: own.contains(entry.source) ? first : first.reversed)
       let mark = selected?.mark ?? entry.mark & plan.markMask
       return LogicalFlow(
         source: entry.source, destination: entry.destination,
@@ -189,12 +180,7 @@ final class BondingKernel {
     }
   }
 
-  private func releaseFlows() throws(LinuxError) -> Int {
-    var released = 0
-    for entry in try conntrack.entries(markedUnder: plan.markMask)
-    where try conntrack.setMark(0, mask: plan.markMask, of: entry) { released += 1 }
-    return released
-  }
+  private func releaseFlows() throws(LinuxError) -> Int { try conntrack.release(markedUnder: plan.markMask) }
 
   // MARK: State
 
@@ -229,7 +215,7 @@ final class BondingKernel {
         linkLayerAddress: interface?.linkLayerAddress, mtu: interface?.mtu,
         addresses: try addresses().map(\.address)),
       slaves: slaves,
-      selections: selections.sorted { $0.key < $1.key }.map { Selection(port: $0.key, slave: $0.value.name) },
+      selections: selections.inOrder.map { Selection(selector: $0.selector, slave: $0.slave.name) },
       counters: [
         "link-changes": linkChanges, "refused-slaves": refusedSlaves,
         "packets-to-all-slaves": counts[BondingPlan.duplicationComment]?.packets ?? 0,

@@ -1,12 +1,14 @@
+import FlowCore
 import LinuxNet
 import NetTypes
+import TerminalKit
 
 /// What bonding-policy puts into the kernel for a configuration (paper, annex A.3; without a packet ever leaving the
 /// kernel). Marks carry the choice of the slave between two tables:
 ///
 /// - family ip6, the policy. Chain `input`: a packet that slave n received sets our bits of its connection's mark to n.
-///   Chain `output`: a packet whose source port the operator has selected gets the mark of the selected slave, any other
-///   the mark of its connection, so that the uplink follows the downlink.
+///   Chain `output`: a packet that the operator's selections match gets the mark of the selected slave, any other the
+///   mark of its connection, so that the uplink follows the downlink.
 /// - family netdev, the logical interface. Chain `from_n`, on slave n: IPv6 packets get the mark n and go to the peer of
 ///   the logical interface, so that they arrive on the latter. Chain `egress`, on the logical interface: packets with
 ///   mark n leave by slave n while that has carrier, all others by the default slave, the first one with carrier.
@@ -52,26 +54,38 @@ struct BondingPlan: Hashable {
   let peer: String
   let slaves: [Slave]
   let linkLayerAddress: LinkLayerAddress?
-  let markMask: UInt32
+  let marks: AccessMarks
   let policyTable: NftTable
   let deviceTable: NftTable
 
   init(_ configuration: BondingConfiguration) {
-    let shift = UInt32(configuration.markMask.trailingZeroBitCount)
+    let marks = AccessMarks(mask: configuration.markMask)
     interface = configuration.interface
     peer = Self.peerName(of: configuration.interface)
     slaves = configuration.slaves.enumerated().map { index, name in
       let number = UInt32(index + 1)
-      return Slave(name: name, number: number, mark: number << shift)
+      return Slave(name: name, number: number, mark: marks.mark(number))
     }
     linkLayerAddress = configuration.linkLayerAddress
-    markMask = configuration.markMask
+    self.marks = marks
     policyTable = NftTable(name: configuration.nftTable)
     deviceTable = NftTable(family: .netdev, name: configuration.nftTable)
   }
 
   /// The other end of the veth pair.
   static func peerName(of interface: String) -> String { interface + "p" }
+
+  var markMask: UInt32 { marks.mask }
+
+  /// What other software must not use.
+  var claims: HostClaims {
+    let arrivals = slaves.map(arrivalChain)
+    return HostClaims(
+      markMask: markMask,
+      nftTables: [
+        policyTable: Set(["input", "output"] + slaves.map(markChain)), deviceTable: Set(["egress"] + arrivals),
+      ])
+  }
 
   func slave(ofMark mark: UInt32) -> Slave? { slaves.first { $0.mark == mark & markMask } }
 
@@ -91,10 +105,6 @@ struct BondingPlan: Hashable {
 
   // MARK: Policy
 
-  /// Protocols whose first two octets are the source port: TCP, UDP and SCTP.
-  static let portProtocols: [UInt8] = [6, 17, 132]
-  /// Bound of `select`.
-  static let maximumSelections = 1024
   static let selectionMap = "selected"
 
   /// Comment that tells a later start what marks meant.
@@ -102,21 +112,16 @@ struct BondingPlan: Hashable {
   static func isMeaning(_ comment: String) -> Bool { comment.hasPrefix("downlink from ") }
 
   private func markChain(_ slave: Slave) -> String { "mark_\(slave.number)" }
+  private func arrivalChain(_ slave: Slave) -> String { "from_\(slave.number)" }
 
   /// Replaces the policy table, or makes it, in one step.
-  func policy(_ selections: [UInt16: Slave]) -> NftTransaction {
-    var transaction = Self.replacement(of: policyTable)
+  func policy(_ selections: Selections) -> NftTransaction {
+    var transaction = NftTransaction.replacement(of: policyTable)
     let input = "input"
     transaction.addChain(input, base: NftBaseChain(hook: .input, priority: NftBaseChain.manglePriority))
     // An ICMPv6 error about a connection does not say where its downlink is.
     transaction.addRule(
-      chain: input,
-      [
-        .conntrackLoad(.state, into: .word(0)),
-        .bitwise(
-          .word(0), into: .word(0), mask: NftExpression.hostOrder(Self.relatedState), xor: NftExpression.hostOrder(0)),
-        .compare(.word(0), .notEqual, NftExpression.hostOrder(0)), .verdict(.return),
-      ], comment: "errors about a connection")
+      chain: input, NftExpression.matchRelated + [.verdict(.return)], comment: "errors about a connection")
     for slave in slaves {
       transaction.addRule(
         chain: input,
@@ -132,10 +137,10 @@ struct BondingPlan: Hashable {
     }
     transaction.addSet(NftSet(name: Self.selectionMap, key: [.transportProtocol, .port], value: .verdict))
     transaction.addElements(
-      selections.sorted { $0.key < $1.key }.flatMap { port, slave in
-        Self.portProtocols.map { transport in
+      selections.ports.flatMap { port, slave in
+        Selections.portTransports.map { transport in
           var key = NftKey()
-          key.append(transport)
+          key.append(transport.rawValue)
           key.append(port)
           return NftElement(key: key.bytes, value: .verdict(.goTo(markChain(slave))))
         }
@@ -143,6 +148,8 @@ struct BondingPlan: Hashable {
 
     let output = "output"
     transaction.addChain(output, base: NftBaseChain(hook: .output, priority: NftBaseChain.manglePriority))
+    let rules = selections.rules
+    for rule in rules.before { addSelection(rule, in: output, &transaction) }
     transaction.addRule(
       chain: output,
       NftExpression.matchOutputInterface(interface) + [
@@ -150,6 +157,7 @@ struct BondingPlan: Hashable {
         .payloadLoad(base: .transport, offset: 0, length: 2, into: .word(1)),
         .lookup(set: Self.selectionMap, key: .word(0), into: .verdict, inverted: false),
       ], comment: "selected by source port")
+    for rule in rules.after { addSelection(rule, in: output, &transaction) }
     for slave in slaves {
       transaction.addRule(
         chain: output,
@@ -160,20 +168,28 @@ struct BondingPlan: Hashable {
     return transaction
   }
 
-  /// The selections in the elements of an earlier run's policy table.
-  func selections(in elements: [NftElement]) -> [UInt16: Slave] {
-    var selections: [UInt16: Slave] = [:]
-    for element in elements {
-      guard element.key.count >= 6, case .verdict(.goTo(let chain)) = element.value,
-        let slave = slaves.first(where: { markChain($0) == chain })
-      else { continue }
-      selections[UInt16(element.key[4]) << 8 | UInt16(element.key[5])] = slave
+  /// One rule for each transport that the selector takes.
+  private func addSelection(_ rule: Selections.Rule, in chain: String, _ transaction: inout NftTransaction) {
+    let selector = rule.selector
+    var fields: [NftExpression] = []
+    if let prefix = selector.source { fields += NftExpression.matchPrefix(prefix, in: .sourceAddress) }
+    if let prefix = selector.destination { fields += NftExpression.matchPrefix(prefix, in: .destinationAddress) }
+    if let label = selector.flowLabel { fields += NftExpression.matchFlowLabel(label) }
+    let transports = selector.transport.map { [$0] } ?? (selector.namesPorts ? Selections.portTransports : [])
+    for transport in transports.isEmpty ? [nil] : transports.map(Optional.some) {
+      var expressions = NftExpression.matchOutputInterface(interface) + fields
+      if let transport { expressions += NftExpression.matchTransportProtocol(transport.rawValue) }
+      for (offset, port) in [(0, selector.sourcePort), (2, selector.destinationPort)] {
+        guard let port else { continue }
+        expressions += [
+          .payloadLoad(base: .transport, offset: offset, length: 2, into: .word(0)),
+          .compare(.word(0), .equal, NftExpression.networkOrder(port)),
+        ]
+      }
+      transaction.addRule(
+        chain: chain, expressions + [.verdict(.goTo(markChain(rule.slave)))], comment: "selected: \(selector)")
     }
-    return selections
   }
-
-  /// NF_CT_STATE_BIT(IP_CT_RELATED).
-  private static let relatedState: UInt32 = 4
 
   // MARK: Logical interface
 
@@ -190,9 +206,9 @@ struct BondingPlan: Hashable {
 
   /// Replaces the device table, or makes it, in one step.
   func devices(_ links: Links) -> NftTransaction {
-    var transaction = Self.replacement(of: deviceTable)
+    var transaction = NftTransaction.replacement(of: deviceTable)
     for link in links.slaves {
-      addArrival(chain: "from_\(link.slave.number)", on: link.slave.name, link, peer: links.peer, &transaction)
+      addArrival(chain: arrivalChain(link.slave), on: link.slave.name, link, peer: links.peer, &transaction)
     }
     addEgress(on: interface, links, &transaction)
     return transaction
@@ -204,9 +220,9 @@ struct BondingPlan: Hashable {
     let links = Links(
       interface: loopback, peer: loopback,
       slaves: slaves.map { Links.SlaveLink(slave: $0, index: loopback, hasCarrier: true) })
-    var transaction = Self.replacement(of: NftTable(family: .netdev, name: deviceTable.name + "_trial"))
+    var transaction = NftTransaction.replacement(of: NftTable(family: .netdev, name: deviceTable.name + "_trial"))
     for link in links.slaves {
-      addArrival(chain: "from_\(link.slave.number)", on: "lo", link, peer: loopback, &transaction)
+      addArrival(chain: arrivalChain(link.slave), on: "lo", link, peer: loopback, &transaction)
     }
     addEgress(on: "lo", links, &transaction)
     return transaction
@@ -252,25 +268,14 @@ struct BondingPlan: Hashable {
       chain: chain, [.counter] + NftExpression.forward(toInterface: defaultSlave.index),
       comment: defaultComment(defaultSlave.slave))
   }
-
-  // MARK: Tables
-
-  private static func replacement(of table: NftTable) -> NftTransaction {
-    var transaction = removal(of: table)
-    transaction.addTable()
-    return transaction
-  }
-
-  static func removal(of table: NftTable) -> NftTransaction {
-    var transaction = NftTransaction(table: table)
-    transaction.addTable()
-    transaction.deleteTable()
-    return transaction
-  }
 }
 
-/// `0x00100000`.
-func hexadecimal(_ value: UInt32) -> String {
-  let digits = String(value, radix: 16)
-  return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+extension NftExpression {
+  fileprivate static func matchFlowLabel(_ label: UInt32) -> [NftExpression] {
+    [
+      IPv6Field.firstWord.load(into: .word(0)),
+      .bitwise(.word(0), into: .word(0), mask: networkOrder(UInt32(0xf_ffff)), xor: networkOrder(UInt32(0))),
+      .compare(.word(0), .equal, networkOrder(label)),
+    ]
+  }
 }

@@ -24,7 +24,7 @@ struct Show: ParsableCommand {
           slave.mark, "\(slave.flows)", "\(slave.downlinkPackets)", "\(slave.uplinkPackets)",
         ])
       }
-      let selections = status.selections.map { "source port \($0.port) uses \($0.slave)" }
+      let selections = status.selections.map { "\($0.selector) uses \($0.slave)" }
       let counters = status.counters.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
       return [[title], [table.text], selections, counters].filter { !$0.isEmpty }
         .map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
@@ -58,30 +58,33 @@ struct List: ParsableCommand {
 
 struct Select: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Put the flows of a source port on a slave.",
+    abstract: "Put uplink flows on a slave.",
     discussion: """
-      For TCP, UDP and SCTP, whatever their downlink does. While the slave has no carrier they use the default slave.
+      Whatever their downlink does, by source port or by any fields of the 6-tuple. Of several selections that match, the \
+      one with more fields wins. While the slave has no carrier they use the default slave.
       """)
 
   @OptionGroup var options: ClientOptions
-  @Option(help: ArgumentHelp("Source port at the terminal.", valueName: "number")) var port: UInt16
+  @OptionGroup(title: "Flows") var fields: SelectorOptions
   @Option(help: ArgumentHelp("Slave that takes the uplink.", valueName: "interface")) var slave: String
 
   func run() throws {
-    let selection: Selection = try options.connect().call("select", Selection(port: port, slave: slave))
-    try options.print(selection) { "source port \($0.port) uses \($0.slave)" }
+    let selection: Selection = try options.connect().call(
+      "select", Selection(selector: fields.selector, slave: slave))
+    try options.print(selection) { "\($0.selector) uses \($0.slave)" }
   }
 }
 
 struct Unselect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Let the flows of a source port follow their downlink again.")
+    abstract: "Take a selection back: its flows follow their downlink again.",
+    discussion: "With the same fields as in `select`.")
 
   @OptionGroup var options: ClientOptions
-  @Option(help: ArgumentHelp("Source port at the terminal.", valueName: "number")) var port: UInt16
+  @OptionGroup(title: "Flows") var fields: SelectorOptions
 
   func run() throws {
-    let selected: SelectedPort = try options.connect().call("unselect", SelectedPort(port: port))
-    try options.print(selected) { "source port \($0.port) follows its downlink" }
+    let flows: SelectedFlows = try options.connect().call("unselect", SelectedFlows(selector: fields.selector))
+    try options.print(flows) { "\($0.selector) follows its downlink" }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import DaemonKit
 import LinuxNet
 import Logging
+import TerminalKit
 
 /// Commands that read the configuration and work on the kernel themselves.
 struct Run: ParsableCommand {
@@ -10,8 +11,10 @@ struct Run: ParsableCommand {
   @OptionGroup var file: ConfigurationFileOptions
 
   func run() throws {
-    let configuration = try file.load().value
+    let loaded = try file.load()
+    let configuration = loaded.value
     StandardErrorLogHandler.bootstrap(level: configuration.logLevel)
+    try loaded.checkHost()
     try BondingDaemon(configuration, log: Logger(label: BondingPolicy.name)).run()
   }
 }
@@ -21,6 +24,7 @@ struct Check: ParsableCommand {
     abstract: "Check the configuration, and that the kernel would take it; change nothing.")
 
   @OptionGroup var file: ConfigurationFileOptions
+  @Flag(help: "Explain every key of the configuration.") var explain = false
   @Flag(help: "Print JSON.") var json = false
 
   /// `check --json`.
@@ -39,7 +43,9 @@ struct Check: ParsableCommand {
   }
 
   func run() throws {
+    if explain { return print(BondingConfiguration.table.explanation, terminator: "") }
     let loaded = try file.load()
+    try loaded.checkHost()
     let plan = BondingPlan(loaded.value)
     let links = try BondingKernel.check(plan)
     let document = Document(
@@ -59,6 +65,82 @@ struct Check: ParsableCommand {
   }
 }
 
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Name what on this host would break flow mobility, and how to mend it; change nothing.",
+    discussion: "Status 1 when there is a problem.")
+
+  @OptionGroup var file: ConfigurationFileOptions
+  @Flag(help: "Print JSON.") var json = false
+
+  func run() throws {
+    let plan = BondingPlan(try file.load().value)
+    let links = try RouteNetlink().links()
+    var doctor = HostDoctor()
+    doctor.checkPrivileges()
+    doctor.checkKernel { () throws(LinuxError) in _ = try BondingKernel.check(plan) }
+    doctor.checkClaims(try plan.claims.collisions())
+    doctor.checkPacketFilter(
+      try NetfilterSocket().notableRules(except: plan.claims.nftTableNames), markMask: plan.markMask)
+    doctor.checkConnectionTracking()
+    let slaves = links.filter { link in plan.slaves.contains { $0.name == link.name } }
+    doctor.checkNetworkManagers(owned: slaves.map { ($0.name, $0.index) }, hasRules: false)
+    for problem in BondingHost.problems(plan, links) {
+      doctor.add(
+        Finding(problem.severity == .fatal ? .problem : .warning, "interfaces", problem.keyPath, problem.message))
+    }
+    for slave in slaves where BondingHost.obstacle(slave, links) == nil {
+      doctor.add(
+        slave.hasCarrier
+          ? Finding(.fine, "interfaces", slave.name, "has carrier")
+          : Finding(
+            .warning, "interfaces", slave.name, slave.isUp ? "has no carrier" : "is down",
+            fix: slave.isUp ? "connect it" : "ip link set \(slave.name) up"))
+    }
+    if links.contains(where: { $0.name == plan.interface }) { doctor.checkRouterDiscovery(plan.interface) }
+    try DoctorDocument(findings: doctor.findings).finish(json: json)
+  }
+}
+
+struct Create: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a logical interface of these slaves, and the configuration file for it.",
+    discussion: """
+      Packets flow at once. `run` then keeps the interface in step with its slaves and takes commands; `cleanup` takes it \
+      away again.
+      """)
+
+  @Argument(help: ArgumentHelp("Name of the logical interface.", valueName: "interface")) var interface: String
+  @Option(help: ArgumentHelp("Access interfaces, the preferred one first, with commas.", valueName: "interfaces"))
+  var slaves: String
+  @OptionGroup var file: ConfigurationFileOptions
+  @Flag(help: "Print JSON.") var json = false
+
+  func run() throws {
+    var configuration = BondingConfiguration()
+    configuration.interface = interface
+    configuration.slaves = slaves.split(separator: ",").map(String.init)
+    let path = file.path(default: BondingPolicy.daemon.configurationFile)
+    let text = try BondingConfiguration.table.text(configuration)
+    // What the file would be refused for is said before there is one.
+    let loaded = try BondingConfiguration.table.parse(text, file: path) { $0.problems }
+    try BondingPolicy.daemon.requireStopped(socket: configuration.control.socket)
+    try loaded.checkHost()
+    try NewFile.write(text, to: path)
+    let kernel = try BondingKernel(BondingPlan(configuration), stateDirectory: configuration.stateDirectory)
+    let following = try kernel.install()
+    for refusal in following.refusals { Program.warn("warning: \(refusal)") }
+    let status = try kernel.status()
+    if json {
+      print(try JSONText.format(status))
+    } else {
+      let present = status.slaves.filter(\.isPresent).map(\.name).joined(separator: ", ")
+      print(
+        "\(interface) is there with \(present); \(path) is written; now start `\(BondingPolicy.name) run -c \(path)`")
+    }
+  }
+}
+
 struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Take everything of a killed program out of the kernel and give the slaves back.")
@@ -68,10 +150,7 @@ struct Cleanup: ParsableCommand {
 
   func run() throws {
     let configuration = try file.load().value
-    if (try? ControlClient(path: configuration.control.socket)) != nil {
-      throw ProgramFailure(
-        "the program is running (\(configuration.control.socket)); stop it with SIGTERM, that cleans up as well")
-    }
+    try BondingPolicy.daemon.requireStopped(socket: configuration.control.socket)
     let kernel = try BondingKernel(BondingPlan(configuration), stateDirectory: configuration.stateDirectory)
     let removed = try kernel.remove()
     if json {

@@ -1,3 +1,4 @@
+import FlowCore
 import NetTypes
 
 /// `bonding-policy show`: the logical interface, its slaves, the operator's selections, and what was counted.
@@ -35,19 +36,20 @@ struct BondingStatus: Codable, Hashable {
 
   var interface: Interface
   var slaves: [Slave]
+  /// In the order in which they are asked.
   var selections: [Selection]
   var counters: [String: UInt64]
 }
 
-/// A source port whose flows the operator has put on a slave.
+/// Uplink flows that the operator has put on a slave.
 struct Selection: Codable, Hashable {
-  var port: UInt16
+  var selector: FlowSelector
   var slave: String
 }
 
 /// Arguments of `unselect`.
-struct SelectedPort: Codable, Hashable {
-  var port: UInt16
+struct SelectedFlows: Codable, Hashable {
+  var selector: FlowSelector
 }
 
 /// A connection that has been seen on the logical interface, in the direction of its first packet.
@@ -62,7 +64,7 @@ struct LogicalFlow: Codable, Hashable {
   var slave: String?
   /// On which its downlink arrived last; absent when the number is no longer in the configuration.
   var arrivedOn: String?
-  /// The operator chose the slave.
+  /// The operator chose the slave. Selections by flow label are not seen here: the kernel's list has no labels.
   var isSelected: Bool
   var mark: String
   /// Until the kernel forgets the connection, when no packet comes.

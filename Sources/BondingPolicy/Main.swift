@@ -13,23 +13,24 @@ struct BondingPolicy: ParsableCommand {
       interface with its addresses included, and give the slaves back as they were.
       """,
     version: Program.version,
-    subcommands: [Run.self, Check.self, Show.self, List.self, Select.self, Unselect.self, Cleanup.self])
+    subcommands: [
+      Create.self, Run.self, Check.self, Doctor.self, Show.self, List.self, Select.self, Unselect.self, Cleanup.self,
+    ])
 
   static let name = "bonding-policy"
-  static let defaultConfiguration = "/etc/flowmob/bonding-policy.yaml"
-  static let defaultSocket = BondingConfiguration().control.socket
+  static let daemon = DaemonDescription(name: name, socket: BondingConfiguration().control.socket)
 
   static func main() { Program.main(Self.self, name: name) }
 }
 
 extension ConfigurationFileOptions {
   func load() throws(ConfigurationErrors) -> LoadedConfiguration<BondingConfiguration> {
-    try BondingConfiguration.load(path: path(default: BondingPolicy.defaultConfiguration))
+    try BondingConfiguration.load(path: path(default: BondingPolicy.daemon.configurationFile))
   }
 }
 
 extension ClientOptions {
   func connect() throws(ProgramFailure) -> ControlClient {
-    try connect(defaultSocket: BondingPolicy.defaultSocket, start: "\(BondingPolicy.name) run")
+    try connect(defaultSocket: BondingPolicy.daemon.socket, start: BondingPolicy.daemon.start)
   }
 }

@@ -9,7 +9,7 @@ struct VirtualPair {
   let tables: RouteNetlink
 
   static let alias = "flowmob:bonding-policy"
-  private static let kind = "veth"
+  static let kind = "veth"
   /// Octets; an IPv6 link must carry as much (RFC 8200 section 5).
   private static let minimumMTU: UInt32 = 1280
 

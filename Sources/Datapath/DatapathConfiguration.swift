@@ -74,6 +74,7 @@ public struct DatapathConfiguration: Hashable, Sendable {
   public var furtherLinks: [CoreLink] = []
   /// Where prefix routes and downlinks go.
   public var routeTable: UInt32
+  /// Of our first rule; an anchor uses further ones (`MarkRules.priorities`).
   public var rulePriority: UInt32
   /// Our tag on routes and rules.
   public var routeProtocol: UInt8
@@ -122,6 +123,16 @@ public struct DatapathConfiguration: Hashable, Sendable {
     case .gateway(let gateway): gateway.downlinkTable
     }
   }
+
+  /// The rules of an anchor's tunnels, without any yet; nil at a gateway.
+  var markRules: MarkRules? {
+    guard case .anchor(let anchor) = role else { return nil }
+    return MarkRules(
+      layout: anchor.markLayout, tableBase: anchor.tableBase, basePriority: rulePriority, protocolNumber: routeProtocol)
+  }
+
+  /// Where the rules of others would be among ours.
+  var rulePriorities: ClosedRange<UInt32> { markRules?.priorities ?? rulePriority...rulePriority }
 
   /// The tables that are ours alone.
   var tables: ClosedRange<UInt32> {

@@ -106,8 +106,13 @@ public struct DatapathPreflight {
 
   private mutating func checkRules(_ netlink: RouteNetlink) throws(LinuxError) {
     for rule in try netlink.rules() where rule.protocolNumber != configuration.routeProtocol {
-      if rule.priority == configuration.rulePriority {
-        warn("\(rule.priority) is in use by other software: `\(rule)`", key: "rule-priority-base")
+      let priorities = configuration.rulePriorities
+      if priorities.contains(rule.priority) {
+        let range =
+          priorities.count > 1
+          ? "; ours lead packets past others from \(priorities.lowerBound) to "
+            + "\(priorities.upperBound), choose another range" : ""
+        warn("\(rule.priority) is in use by other software: `\(rule)`\(range)", key: "rule-priority-base")
       }
       if case .lookup(let table) = rule.action, configuration.tables.contains(table) {
         fatal("table \(table) is in use by other software: rule `\(rule)`; choose other table numbers", key: tableKey)

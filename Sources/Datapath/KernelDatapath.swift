@@ -10,10 +10,13 @@ public final class KernelDatapath: Datapath {
   public let encapsulation: EncapsulationMode
   private let netlink: RouteNetlink
   private var tunnels: [TunnelIdentifier: TunnelDescription] = [:]
+  /// Of `tunnels`; nil at a gateway.
+  private var markRules: MarkRules?
 
   /// Opens netlink and settles what `auto` means; changes nothing else. `reconcile` comes next.
   public init(_ configuration: DatapathConfiguration) throws(LinuxError) {
     self.configuration = configuration
+    markRules = configuration.markRules
     netlink = try RouteNetlink()
     switch configuration.encapsulation {
     case .ip6tnl: encapsulation = .ip6tnl
@@ -79,10 +82,12 @@ public final class KernelDatapath: Datapath {
       let core = try run.index(of: configuration.coreInterface(of: tunnel.local))
       for route in plan.routes(of: tunnel, output, core: core) { run.add(change, route.replacement) }
       for rule in plan.rules(of: tunnel) { run.add(change, rule.addition) }
+      if let rules = markRules?.insert(tunnel.identifier) { add(rules, of: change, to: &run) }
 
     case .removeTunnel(let identifier):
       guard let tunnel = tunnels.removeValue(forKey: identifier) else { return }
       for rule in plan.rules(of: tunnel) { run.add(change, rule.removal) }
+      if let rules = markRules?.remove(identifier) { add(rules, of: change, to: &run) }
       // Routes are removed by their key; the interface does not matter.
       for var route in plan.routes(of: tunnel, TunnelOutput(interface: 0), core: 0) {
         route.interface = nil
@@ -113,6 +118,11 @@ public final class KernelDatapath: Datapath {
     case .removeDownlink(let prefix):
       for route in plan.downlinks(prefix, interface: nil, via: nil) { run.add(change, route.removal) }
     }
+  }
+
+  private func add(_ rules: MarkRules.Change, of change: DatapathChange, to run: inout ChangeRun) {
+    for rule in rules.additions { run.add(change, rule.addition) }
+    for rule in rules.removals { run.add(change, rule.removal) }
   }
 
   private func tunnel(
@@ -189,17 +199,22 @@ public final class KernelDatapath: Datapath {
     let presentRules = Set(ourRules)
     let presentRoutes = Set(ourRoutes)
     let wantedKeys = Set(wanted.routes.map(RouteKey.init))
+    let staleRules = ourRules.filter { !wanted.rules.contains($0) }
+    // Shortcuts that are not wanted go first: they may be of a configuration with other targets.
+    let shortcuts = staleRules.filter(\.isGoTo).map(\.removal)
     var setting = wanted.routes.filter { !presentRoutes.contains($0) }.map(\.replacement)
-    setting += wanted.rules.filter { !presentRules.contains($0) }.map(\.addition)
-    // What is not wanted goes after what is wanted has come; rules before the tables they lead to.
-    var sweeping = ourRules.filter { !wanted.rules.contains($0) }.map(\.removal)
+    // The last one first: targets before the rules that lead to them.
+    setting += wanted.rules.filter { !presentRules.contains($0) }.sorted { $0.priority > $1.priority }.map(\.addition)
+    // All else that is not wanted goes after what is wanted has come; rules before the tables they lead to.
+    var sweeping = staleRules.filter { !$0.isGoTo }.map(\.removal)
     sweeping += ourRoutes.filter { !wantedKeys.contains(RouteKey($0)) }.map(\.removal)
 
-    let failures = try netlink.batch(setting + sweeping)
+    let failures = try netlink.batch(shortcuts + setting + sweeping)
     report.failures += failures.map(\.error)
-    let refusedSettings = failures.count { $0.index < setting.count }
+    let settingIndexes = shortcuts.count..<shortcuts.count + setting.count
+    let refusedSettings = failures.count { settingIndexes.contains($0.index) }
     report.set += setting.count - refusedSettings
-    report.removed += sweeping.count - (failures.count - refusedSettings)
+    report.removed += shortcuts.count + sweeping.count - (failures.count - refusedSettings)
     report.kept += wanted.routes.count + wanted.rules.count - setting.count
     let kept = encapsulation == .ip6tnl ? Array(snapshot.tunnels.keys) : []
     report.removed += try devices.sweep(except: kept)
@@ -224,6 +239,7 @@ public final class KernelDatapath: Datapath {
     var run = ChangeRun(netlink: netlink)
     var routes = Set(plan.standingRoutes)
     var rules = Set(plan.standingRules)
+    markRules = configuration.markRules
     func attempt(_ body: () throws(LinuxError) -> Void) {
       do { try body() } catch { report.failures.append(error) }
     }
@@ -233,8 +249,10 @@ public final class KernelDatapath: Datapath {
         let core = try run.index(of: configuration.coreInterface(of: tunnel.local))
         routes.formUnion(plan.routes(of: tunnel, try output(of: tunnel, &run), core: core))
         rules.formUnion(plan.rules(of: tunnel))
+        _ = markRules?.insert(tunnel.identifier)
       }
     }
+    rules.formUnion(markRules?.rules ?? [])
     for (prefix, identifier) in snapshot.prefixRoutes {
       attempt { () throws(LinuxError) in
         routes.insert(plan.prefixRoute(prefix, try output(of: try tunnel(identifier, for: prefix), &run)))
@@ -258,6 +276,7 @@ public final class KernelDatapath: Datapath {
 
   public func teardown() throws(LinuxError) -> [LinuxError] {
     tunnels = [:]
+    markRules = configuration.markRules
     _ = try segmentRoutes.restore()
     let rules = try netlink.rules().filter { $0.protocolNumber == configuration.routeProtocol }
     let routes = try netlink.routes(protocolNumber: configuration.routeProtocol)

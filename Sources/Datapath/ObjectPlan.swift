@@ -11,8 +11,9 @@ struct TunnelOutput: Hashable {
 
 /// Which routes and rules stand for what. Pure: interfaces come in as indexes.
 ///
-/// Anchor. Tunnel n has a table that routes all aggregates into it, and a rule that sends packets with mark n there.
-/// Unmarked packets find the route of their prefix in the main table. An aggregate without binding is unreachable.
+/// Anchor. Tunnel n has a table that routes all aggregates into it, and a rule that sends packets with mark n there
+/// (`MarkRules`). Unmarked packets find the route of their prefix in the main table. An aggregate without binding is
+/// unreachable.
 ///
 /// Gateway. What arrives on an access link is looked up in the uplink table, and nowhere else: prefixes with a binding
 /// go into their tunnel, everything else is dropped (RFC 5213 section 6.10.5 forwards only with a binding). Downlinks
@@ -58,24 +59,15 @@ struct ObjectPlan {
 
   // MARK: Tunnels
 
+  /// At a gateway: the rule of each tunnel. None at an anchor, see `MarkRules`.
   func rules(of tunnel: TunnelDescription) -> [RoutingRule] {
-    switch configuration.role {
-    case .anchor(let anchor):
-      let mark = RoutingRule.Mark(value: anchor.markLayout.mark(of: tunnel.identifier), mask: anchor.markLayout.mask)
-      return [
-        RoutingRule(
-          priority: configuration.rulePriority, .lookup(table: anchor.tableBase + tunnel.identifier.rawValue),
-          mark: mark, protocolNumber: configuration.routeProtocol)
-      ]
-    case .gateway(let gateway):
-      // With `srv6` the decapsulating route names the table.
-      guard mode == .ip6tnl else { return [] }
-      return [
-        RoutingRule(
-          priority: configuration.rulePriority, .lookup(table: gateway.downlinkTable),
-          inputInterface: DeviceTunnels.name(tunnel.identifier), protocolNumber: configuration.routeProtocol)
-      ]
-    }
+    // With `srv6` the decapsulating route names the table.
+    guard case .gateway(let gateway) = configuration.role, mode == .ip6tnl else { return [] }
+    return [
+      RoutingRule(
+        priority: configuration.rulePriority, .lookup(table: gateway.downlinkTable),
+        inputInterface: DeviceTunnels.name(tunnel.identifier), protocolNumber: configuration.routeProtocol)
+    ]
   }
 
   /// - Parameter core: index of the core interface.

@@ -6,7 +6,9 @@ import NetTypes
 /// The nftables rules that take a packet to its tunnel's mark. What each chain does:
 ///
 ///     prerouting   (hook prerouting, priority mangle) to a home prefix? → classify; everything else passes
-///     classify     TCP or UDP right behind the IPv6 header → ports; everything else → extended
+///     classify     key as if ports came right behind the IPv6 header: in `flows`? → its tunnel's chain. Most packets
+///                  end here; of the others, TCP or UDP right behind the IPv6 header → unknown, everything else →
+///                  extended. Only ICMPv6 could have the key of another flow, so it goes past the lookup.
 ///     extended     later fragment → mark of its first fragment; else by protocol → ports, icmp or other
 ///     ports        key with the first four octets of the transport header: in `flows`? → its tunnel's chain
 ///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
@@ -16,6 +18,7 @@ import NetTypes
 ///     dropped      (flows that the policy drops) count, drop
 ///     marked       TCP or UDP right behind the IPv6 header: accept; else → fragmented
 ///     fragmented   a first fragment leaves its mark for the later ones, or is counted if there is no room; accept
+///     tag          no packet comes here: its rule has the `RulesetTag`
 ///
 /// `flows` gives the number of a tunnel, and `tunnels`, a verdict map, the chain of that number. One step would be enough
 /// if a rule could merge a mark from a map with the foreign bits of a packet's mark (it can from Linux 6.14 on), or if
@@ -27,18 +30,19 @@ import NetTypes
 /// what is idle. So when it dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
-  private static let version = 4
+  private static let version = 5
 
   static let flows = "flows"
   static let tunnels = NftSet(name: "tunnels", key: [.mark], value: .verdict)
   static let fragments = NftFragmentMap(name: "fragments")
   static let prerouting = "prerouting"
   static let unknown = "unknown"
+  private static let tagged = "tag"
   static let fragmented = "fragmented"
   private static let marked = "marked"
   private static let dropped = "dropped"
   private static let structure = [
-    prerouting, "classify", "extended", "ports", "icmp", "echo", "other", unknown, marked, fragmented, dropped,
+    prerouting, "classify", "extended", "ports", "icmp", "echo", "other", unknown, marked, fragmented, dropped, tagged,
   ]
   /// Most packets have these and no extension header, so that nobody need look for one.
   private static let plainTransports = [TransportProtocol.tcp, .udp]
@@ -79,9 +83,7 @@ struct FlowRules {
       transaction.addSet(flowMap.set)
       transaction.addFlows(elements, to: flowMap)
     }
-    let tag = tag(ruleset).comment
-    // One rule always, so that there is a place for the tag.
-    transaction.addRule(chain: Self.prerouting, [.counter], comment: tag)
+    transaction.addRule(chain: Self.tagged, [.counter], comment: tag(ruleset).comment)
     for prefix in ruleset.homePrefixes {
       transaction.addRule(
         chain: Self.prerouting,
@@ -104,9 +106,14 @@ struct FlowRules {
   }
 
   private func writeClassification(into transaction: inout NftTransaction) {
+    transaction.addRule(
+      chain: "classify",
+      NftExpression.matchNextHeader(TransportProtocol.icmpv6.rawValue, .notEqual)
+        + flowKey.load(.leading, .nextHeader) + flowMap.lookUpTunnel(in: Self.tunnels.name),
+      comment: Self.lookupComment)
     for transport in Self.plainTransports {
       transaction.addRule(
-        chain: "classify", NftExpression.matchNextHeader(transport.rawValue) + [.verdict(.goTo("ports"))])
+        chain: "classify", NftExpression.matchNextHeader(transport.rawValue) + [.verdict(.goTo(Self.unknown))])
     }
     transaction.addRule(chain: "classify", [.verdict(.goTo("extended"))])
     transaction.addRule(chain: "extended", Self.fragments.restoreMark + [.verdict(.accept)])
@@ -145,7 +152,7 @@ struct FlowRules {
     for (chain, ports) in [("ports", NftFlowKey.Ports.leading), ("echo", .echoIdentifier), ("other", .none)] {
       transaction.addRule(
         chain: chain, flowKey.load(ports) + flowMap.lookUpTunnel(in: Self.tunnels.name),
-        comment: "@\(Self.flows) gives the number of the tunnel")
+        comment: Self.lookupComment)
       transaction.addRule(chain: chain, [.verdict(.goTo(Self.unknown))])
     }
   }
@@ -179,6 +186,9 @@ struct FlowRules {
 
   // MARK: Names
 
+  /// See `NftFlowMap.lookUpTunnel`.
+  private static let lookupComment = "@\(flows) gives the number of the tunnel"
+
   static func chainName(_ tunnel: TunnelIdentifier) -> String { tunnel == .drop ? dropped : "t\(tunnel)" }
 
   static func tunnel(ofChain name: String) -> TunnelIdentifier? {
@@ -188,7 +198,7 @@ struct FlowRules {
   }
 }
 
-/// What the first rule says about the table: that it is ours, which map it has, and which rules.
+/// What one rule's comment says about the table: that it is ours, which map it has, and which rules.
 struct RulesetTag: Hashable {
   private static let start = "flowmob"
   /// How the tags of maps begin whose values are tunnel numbers.

@@ -95,7 +95,7 @@ final class KernelFlowTable {
 
   /// The tag in the rules; throws when the table is not ours.
   private static func tag(of table: NftTable, _ socket: NetfilterSocket) throws(LinuxError) -> RulesetTag {
-    for rule in try socket.rules(of: table) where rule.chain == FlowRules.prerouting {
+    for rule in try socket.rules(of: table) {
       if let tag = rule.comment.flatMap(RulesetTag.init(comment:)) { return tag }
     }
     throw LinuxError(

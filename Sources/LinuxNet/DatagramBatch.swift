@@ -31,9 +31,17 @@ public struct DatagramBatch: ~Copyable {
   }
 
   /// A copy of the octets.
-  public func bytes(_ index: Int) -> [UInt8] {
+  public func bytes(_ index: Int) -> [UInt8] { Array(octets(index)) }
+
+  /// The same, in the place of what `bytes` holds, whose memory is used again.
+  public func read(_ index: Int, into bytes: inout [UInt8]) {
+    bytes.removeAll(keepingCapacity: true)
+    bytes.append(contentsOf: octets(index))
+  }
+
+  private func octets(_ index: Int) -> UnsafeBufferPointer<UInt8> {
     let index = UInt32(index)
-    return Array(UnsafeBufferPointer(start: cnet_batch_data(handle, index), count: cnet_batch_length(handle, index)))
+    return UnsafeBufferPointer(start: cnet_batch_data(handle, index), count: cnet_batch_length(handle, index))
   }
 
   /// Whether the datagram did not fit and has lost its end.

@@ -17,6 +17,8 @@ public struct Link: Hashable, Sendable {
   public var kind: String?
   /// The parameters of an `ip6tnl` device.
   public var tunnel: IPv6Tunnel?
+  /// Index of the bond, bridge or the like that it belongs to.
+  public var master: UInt32?
 
   /// Switched on by the administrator.
   public var isUp: Bool { flags & UInt32(IFF_UP) != 0 }
@@ -43,6 +45,7 @@ public struct Link: Hashable, Sendable {
       case IFLA_MTU: mtu = attribute.uint32 ?? 0
       case IFLA_ADDRESS: linkLayerAddress = attribute.linkLayerAddress
       case IFLA_IFALIAS: alias = attribute.string
+      case IFLA_MASTER: master = attribute.uint32
       case IFLA_LINKINFO:
         kind = attribute.nested[UInt16(IFLA_INFO_KIND)]?.string
         if kind == IPv6Tunnel.kind, let data = attribute.nested[UInt16(IFLA_INFO_DATA)] {

@@ -38,6 +38,8 @@ public final class MobilityEndpoint {
   private var errorAllowance = errorBurst
   private var allowanceSince: Duration = .zero
   private var overLimit: UInt64 = 0
+  /// Of the message that is being sent.
+  private var writer = ByteWriter()
   /// Addresses of what is queued, for the words of a failure.
   private var queued: [(source: IPv6Address, destination: IPv6Address)] = []
   /// The first failure since the last `flush`.
@@ -88,16 +90,15 @@ public final class MobilityEndpoint {
   public func send(
     _ message: MobilityMessage, source: IPv6Address, destination: IPv6Address
   ) throws(EncodeError) {
-    let bytes: [UInt8]
     do {
-      bytes = try MobilityHeader.encode(
-        message, source: source, destination: destination, codePoints: codePoints, checksum: .zero)
+      try MobilityHeader.encode(
+        message, into: &writer, source: source, destination: destination, codePoints: codePoints, checksum: .zero)
     } catch {
       sendFailures += 1
       throw error
     }
     if socket.queueIsFull { transmit() }
-    socket.queue(bytes, source: source, destination: destination)
+    socket.queue(writer.bytes, source: source, destination: destination)
     queued.append((source, destination))
   }
 

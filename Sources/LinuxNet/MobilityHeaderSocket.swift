@@ -51,6 +51,8 @@ public final class MobilityHeaderSocket {
     from admits: (_ source: IPv6Address) -> Bool = { _ in true }, _ body: (Datagram) -> Void
   ) throws(LinuxError) -> Int {
     let count = try batch.receive(descriptor.rawValue, object: "Mobility Header socket")
+    // One for all, whose memory serves for each payload, unless somebody keeps it.
+    var datagram = Datagram(source: .unspecified, destination: .unspecified, interface: 0, payload: [])
     for index in 0..<count {
       let source = batch.source(index)
       guard admits(source) else { continue }
@@ -58,10 +60,11 @@ public final class MobilityHeaderSocket {
         oversized += 1
         continue
       }
-      body(
-        Datagram(
-          source: source, destination: information.destination, interface: information.interface,
-          payload: batch.bytes(index)))
+      datagram.source = source
+      datagram.destination = information.destination
+      datagram.interface = information.interface
+      batch.read(index, into: &datagram.payload)
+      body(datagram)
     }
     return count
   }

@@ -139,8 +139,19 @@ extension MobilityHeader {
     _ message: MobilityMessage, source: IPv6Address, destination: IPv6Address, codePoints: CodePoints = CodePoints(),
     checksum: ChecksumOnSend = .compute
   ) throws(EncodeError) -> [UInt8] {
-    let (type, body) = message.typeAndBody
     var writer = ByteWriter()
+    try encode(
+      message, into: &writer, source: source, destination: destination, codePoints: codePoints, checksum: checksum)
+    return writer.bytes
+  }
+
+  /// The same, in the place of what `writer` holds, whose memory is used again.
+  public static func encode(
+    _ message: MobilityMessage, into writer: inout ByteWriter, source: IPv6Address, destination: IPv6Address,
+    codePoints: CodePoints = CodePoints(), checksum: ChecksumOnSend = .compute
+  ) throws(EncodeError) {
+    let (type, body) = message.typeAndBody
+    writer.removeAll()
     writer.write(noNextHeader)
     writer.write(UInt8(0))  // Header Len
     writer.write(type.rawValue)
@@ -155,6 +166,5 @@ extension MobilityHeader {
         of: writer.bytes.span, source: source, destination: destination, nextHeader: nextHeader)
       writer.overwrite(value, at: checksumOffset)
     }
-    return writer.bytes
   }
 }

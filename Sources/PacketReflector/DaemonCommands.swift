@@ -2,6 +2,7 @@ import ArgumentParser
 import DaemonKit
 import LinuxNet
 import Logging
+import TerminalKit
 
 /// Commands that read the configuration and work on the kernel themselves.
 struct Run: ParsableCommand {
@@ -10,8 +11,10 @@ struct Run: ParsableCommand {
   @OptionGroup var file: ConfigurationFileOptions
 
   func run() throws {
-    let configuration = try file.load().value
+    let loaded = try file.load()
+    let configuration = loaded.value
     StandardErrorLogHandler.bootstrap(level: configuration.logLevel)
+    try loaded.checkHost()
     try ReflectorDaemon(configuration, log: Logger(label: PacketReflector.name)).run()
   }
 }
@@ -21,6 +24,7 @@ struct Check: ParsableCommand {
     abstract: "Check the configuration, and that the kernel would take it; change nothing.")
 
   @OptionGroup var file: ConfigurationFileOptions
+  @Flag(help: "Explain every key of the configuration.") var explain = false
   @Flag(help: "Print JSON.") var json = false
 
   /// `check --json`.
@@ -38,7 +42,9 @@ struct Check: ParsableCommand {
   }
 
   func run() throws {
+    if explain { return print(ReflectorConfiguration.table.explanation, terminator: "") }
     let loaded = try file.load()
+    try loaded.checkHost()
     let plan = ReflectorPlan(loaded.value)
     try ReflectorKernel(plan).check()
     let document = Document(
@@ -60,6 +66,57 @@ struct Check: ParsableCommand {
   }
 }
 
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Name what on this host would break flow mobility, and how to mend it; change nothing.",
+    discussion: "Status 1 when there is a problem.")
+
+  @OptionGroup var file: ConfigurationFileOptions
+  @Flag(help: "Print JSON.") var json = false
+
+  func run() throws {
+    let plan = ReflectorPlan(try file.load().value)
+    let routing = try RouteNetlink()
+    let links = try routing.links()
+    let rules = try routing.rules()
+    var doctor = HostDoctor()
+    doctor.checkPrivileges()
+    doctor.checkKernel { () throws(LinuxError) in try ReflectorKernel(plan).check() }
+    doctor.checkClaims(try plan.claims.collisions())
+    doctor.checkRuleOrder(rules, ours: plan.claims.rulePriorities)
+    doctor.checkPacketFilter(
+      try NetfilterSocket().notableRules(except: plan.claims.nftTableNames), markMask: plan.markMask)
+    doctor.checkConnectionTracking()
+    doctor.checkNetworkManagers(owned: [], hasRules: true)
+    for interface in plan.interfaces {
+      let link = links.first { $0.name == interface.name }
+      guard let link else {
+        doctor.add(
+          Finding(.warning, "interface", interface.name, "is not there", fix: "plug it in, or correct interfaces"))
+        continue
+      }
+      guard link.hasCarrier else {
+        doctor.add(
+          Finding(
+            .warning, "interface", interface.name, link.isUp ? "has no carrier" : "is down",
+            fix: link.isUp ? "connect it" : "ip link set \(interface.name) up"))
+        continue
+      }
+      doctor.checkRouterDiscovery(interface.name)
+      let defaults = try routing.routes(table: Route.mainTable).contains {
+        $0.interface == link.index && $0.destination.length == 0
+      }
+      doctor.add(
+        defaults
+          ? Finding(.fine, "default-route", interface.name, "there is one")
+          : Finding(
+            .problem, "default-route", interface.name, "no default route: flows cannot leave here",
+            fix: "wait for a Router Advertisement, or ip -6 route add default via GATEWAY dev \(interface.name)"))
+    }
+    try DoctorDocument(findings: doctor.findings).finish(json: json)
+  }
+}
+
 struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Take everything of a killed reflector out of the kernel.")
@@ -69,10 +126,7 @@ struct Cleanup: ParsableCommand {
 
   func run() throws {
     let configuration = try file.load().value
-    if (try? ControlClient(path: configuration.control.socket)) != nil {
-      throw ProgramFailure(
-        "the reflector is running (\(configuration.control.socket)); stop it with SIGTERM, that cleans up as well")
-    }
+    try PacketReflector.daemon.requireStopped(socket: configuration.control.socket)
     let removed = try ReflectorKernel(ReflectorPlan(configuration)).remove()
     if json {
       print(try JSONText.format(removed))

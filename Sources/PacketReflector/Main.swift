@@ -11,23 +11,22 @@ struct PacketReflector: ParsableCommand {
       on when the program is killed. SIGTERM and `cleanup` take everything out of the kernel.
       """,
     version: Program.version,
-    subcommands: [Run.self, Check.self, Show.self, List.self, Flush.self, Cleanup.self])
+    subcommands: [Run.self, Check.self, Doctor.self, Show.self, List.self, Flush.self, Cleanup.self])
 
   static let name = "packet-reflector"
-  static let defaultConfiguration = "/etc/flowmob/packet-reflector.yaml"
-  static let defaultSocket = ReflectorConfiguration().control.socket
+  static let daemon = DaemonDescription(name: name, socket: ReflectorConfiguration().control.socket)
 
   static func main() { Program.main(Self.self, name: name) }
 }
 
 extension ConfigurationFileOptions {
   func load() throws(ConfigurationErrors) -> LoadedConfiguration<ReflectorConfiguration> {
-    try ReflectorConfiguration.load(path: path(default: PacketReflector.defaultConfiguration))
+    try ReflectorConfiguration.load(path: path(default: PacketReflector.daemon.configurationFile))
   }
 }
 
 extension ClientOptions {
   func connect() throws(ProgramFailure) -> ControlClient {
-    try connect(defaultSocket: PacketReflector.defaultSocket, start: "\(PacketReflector.name) run")
+    try connect(defaultSocket: PacketReflector.daemon.socket, start: PacketReflector.daemon.start)
   }
 }

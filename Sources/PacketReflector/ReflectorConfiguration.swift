@@ -1,5 +1,7 @@
 import DaemonKit
+import LinuxNet
 import Logging
+import TerminalKit
 
 /// The configuration file of packet-reflector.
 struct ReflectorConfiguration: DaemonConfiguration, Hashable {
@@ -48,13 +50,20 @@ struct ReflectorConfiguration: DaemonConfiguration, Hashable {
     for (index, name) in interfaces.enumerated() where interfaces[..<index].contains(name) {
       problems.append(SemanticProblem(keyPath: "interfaces[\(index)]", message: "'\(name)' is in the list already"))
     }
-    let numbers = markMask >> UInt32(markMask.trailingZeroBitCount)
-    if UInt32(interfaces.count) > numbers {
+    let room = AccessMarks(mask: markMask).capacity
+    if UInt32(interfaces.count) > room {
       problems.append(
         SemanticProblem(
           keyPath: "mark-mask",
-          message: "has room for \(numbers) interfaces, but the list has \(interfaces.count); give it more bits"))
+          message: "has room for \(room) interfaces, but the list has \(interfaces.count); give it more bits"))
     }
     return problems
+  }
+}
+
+extension LoadedConfiguration<ReflectorConfiguration> {
+  /// Refuses, with file and key, what other software uses already.
+  func checkHost() throws {
+    try report(try ReflectorPlan(value).claims.collisions())
   }
 }

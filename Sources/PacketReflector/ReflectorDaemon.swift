@@ -10,6 +10,7 @@ final class ReflectorDaemon {
   private let monitor: RouteMonitor
   private let control: ControlServer
   private let log: Logger
+  private var hasWarnedOfRoutes = false
 
   /// After a failed reading of the kernel's tables.
   private static let retryDelay: Duration = .seconds(1)
@@ -32,7 +33,7 @@ final class ReflectorDaemon {
     }
     try kernel.install()
     try loop.add(monitor.descriptor) { [unowned self] _ in routesChanged() }
-    loop.onDeadline = { [unowned self] in followRoutes() }
+    loop.onDeadline = { [unowned self] in follow() }
     serve()
     log.notice("reflecting", metadata: ["interfaces": "\(kernel.plan.interfaces.map(\.name).joined(separator: ","))"])
     ServiceNotifier.ready()
@@ -43,16 +44,22 @@ final class ReflectorDaemon {
 
   private func routesChanged() {
     do throws(LinuxError) {
-      if try monitor.receive() { followRoutes() }
+      if try monitor.receive() { follow() }
     } catch {
       log.error("\(error)")
-      followRoutes()
+      follow()
     }
   }
 
-  private func followRoutes() {
+  private func follow() {
     do throws(LinuxError) {
-      for refusal in try kernel.followRoutes() { log.warning("\(refusal)") }
+      let restored = kernel.restoredRules
+      for refusal in try kernel.follow() { log.warning("\(refusal)") }
+      if kernel.restoredRules > restored { log.warning("somebody took our routing rules out; they are back") }
+      if kernel.omittedRoutes > 0, !hasWarnedOfRoutes {
+        hasWarnedOfRoutes = true
+        log.warning("flows follow on the first \(ReflectorPlan.maximumRoutes) routes of an interface only")
+      }
     } catch {
       log.error("\(error)")
       retryLater()

@@ -1,5 +1,6 @@
 import LinuxNet
 import NetTypes
+import TerminalKit
 
 /// Puts a `ReflectorPlan` into the kernel, keeps its routes up to date and takes it out again.
 ///
@@ -15,6 +16,10 @@ final class ReflectorKernel {
   private(set) var refusedRoutes: UInt64 = 0
   /// Changes of our tables, since the start.
   private(set) var routeChanges: UInt64 = 0
+  /// Of our rules, which others have taken out, since the start.
+  private(set) var restoredRules: UInt64 = 0
+  /// Routes that there is no room for now.
+  private(set) var omittedRoutes = 0
 
   init(_ plan: ReflectorPlan) throws(LinuxError) {
     self.plan = plan
@@ -34,17 +39,17 @@ final class ReflectorKernel {
     let earlier = Set(
       try netfilter.rules(of: plan.table).compactMap(\.comment).filter { $0.hasPrefix("from ") && $0.contains("mark") })
     // Marks of a run with another numbering of interfaces would send flows the wrong way.
-    if !earlier.isEmpty, earlier != meanings { try netfilter.commit(plan.removal) }
+    if !earlier.isEmpty, earlier != meanings { try netfilter.commit(.removal(of: plan.table)) }
     if earlier != meanings { _ = try releaseFlows() }
     _ = try followRoutes()
-    try installRules()
+    _ = try installRules()
     try netfilter.commit(plan.installation)
   }
 
   /// Takes out everything of ours, in the reverse order, and our bits off the marks of connections.
   func remove() throws(LinuxError) -> RemovalResult {
     let hadTable = try netfilter.tableExists(plan.table)
-    if hadTable { try netfilter.commit(plan.removal) }
+    if hadTable { try netfilter.commit(.removal(of: plan.table)) }
     let released = try releaseFlows()
     let rules = try ownRules()
     try apply(rules.map(\.removal))
@@ -54,10 +59,13 @@ final class ReflectorKernel {
       tables: hadTable ? 1 : 0, rules: rules.count, routes: routes.count, releasedFlows: released)
   }
 
-  private func installRules() throws(LinuxError) {
+  /// Gives how many were missing.
+  private func installRules() throws(LinuxError) -> Int {
     let present = try ownRules()
-    try apply(plan.rules.filter { !present.contains($0) }.map(\.addition))
+    let missing = plan.rules.filter { !present.contains($0) }
+    try apply(missing.map(\.addition))
     try apply(present.filter { !plan.rules.contains($0) }.map(\.removal))
+    return missing.count
   }
 
   private func ownRules() throws(LinuxError) -> [RoutingRule] {
@@ -70,12 +78,18 @@ final class ReflectorKernel {
     if let failure = try tables.batch(requests).first { throw failure.error }
   }
 
-  /// Makes our tables agree with the main table. Gives the refusals: an interface that has gone meanwhile is not worth
-  /// more than a log line, because its event is on the way.
-  func followRoutes() throws(LinuxError) -> [LinuxError] {
-    let requests = ReflectorPlan.changes(
-      from: try ownRoutes(),
-      to: plan.routes(copying: try tables.routes(table: Route.mainTable), indices: try interfaceIndices()))
+  /// Makes our tables agree with the main table, and puts back rules that others have taken out. Gives the refusals of
+  /// routes: an interface that has gone meanwhile is not worth more than a log line, because its event is on the way.
+  func follow() throws(LinuxError) -> [LinuxError] {
+    restoredRules += UInt64(try installRules())
+    return try followRoutes()
+  }
+
+  private func followRoutes() throws(LinuxError) -> [LinuxError] {
+    let copies = plan.routes(
+      copying: try tables.routes(table: Route.mainTable), indices: try interfaceIndices())
+    omittedRoutes = copies.omitted
+    let requests = ReflectorPlan.changes(from: try ownRoutes(), to: copies.routes)
     let failures = try tables.batch(requests).map(\.error)
     routeChanges += UInt64(requests.count - failures.count)
     refusedRoutes += UInt64(failures.count)
@@ -101,12 +115,7 @@ final class ReflectorKernel {
   }
 
   /// Takes our bits off the marks of all connections: they follow the main table until their next downlink packet.
-  func releaseFlows() throws(LinuxError) -> Int {
-    var released = 0
-    for entry in try conntrack.entries(markedUnder: plan.markMask)
-    where try conntrack.setMark(0, mask: plan.markMask, of: entry) { released += 1 }
-    return released
-  }
+  func releaseFlows() throws(LinuxError) -> Int { try conntrack.release(markedUnder: plan.markMask) }
 
   // MARK: State
 
@@ -123,20 +132,25 @@ final class ReflectorKernel {
       let link = links.first { $0.name == interface.name }
       let own = routes.filter { $0.table == interface.routingTable }
       let arrived = counted[plan.arrivalComment(interface)]
-      let departed = counted[plan.departureComment(interface)]
+      let departed = [plan.stayingComment(interface), plan.departureComment(interface)].compactMap { counted[$0] }
       return ReflectorStatus.Interface(
         name: interface.name, number: interface.number, mark: hexadecimal(interface.mark),
         table: interface.routingTable, isPresent: link != nil, isUp: link?.hasCarrier ?? false,
         gateways: own.filter { $0.destination.length == 0 }.compactMap(\.gateway), routes: own.count,
         flows: flows.count { plan.interface(ofMark: $0.mark) == interface }, downlinkPackets: arrived?.packets ?? 0,
-        downlinkOctets: arrived?.octets ?? 0, uplinkPackets: departed?.packets ?? 0,
-        uplinkOctets: departed?.octets ?? 0)
+        downlinkOctets: arrived?.octets ?? 0, uplinkPackets: departed.reduce(0) { $0 + $1.packets },
+        uplinkOctets: departed.reduce(0) { $0 + $1.octets })
     }
     return ReflectorStatus(
       interfaces: interfaces,
       counters: [
         "route-changes": routeChanges, "refused-routes": refusedRoutes,
+        "omitted-routes": UInt64(omittedRoutes), "restored-rules": restoredRules,
         "released-packets": counted[ReflectorPlan.releaseComment]?.packets ?? 0,
+        "packets-marked-by-others": counted[ReflectorPlan.foreignComment]?.packets ?? 0,
+        "rerouted-packets": plan.interfaces.reduce(0) {
+          $0 + (counted[plan.departureComment($1)]?.packets ?? 0)
+        },
       ])
   }
 }

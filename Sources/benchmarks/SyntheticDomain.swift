@@ -16,6 +16,7 @@ struct SyntheticDomain {
   private(set) var now = Moment(monotonic: .seconds(1_000), wallClock: Self.start)
   private(set) var nodeCount = 0
   private var sequence: UInt16 = 0
+  private var writer = ByteWriter()
   /// Octets that went out, so that encoding cannot be left out.
   private(set) var octetsSent = 0
 
@@ -123,9 +124,9 @@ struct SyntheticDomain {
     for effect in anchor.handle(event, at: now) {
       switch effect {
       case .send(let message, let source, let destination):
-        octetsSent += try MobilityHeader.encode(
-          message, source: source, destination: destination, checksum: .zero
-        ).count
+        try MobilityHeader.encode(
+          message, into: &writer, source: source, destination: destination, checksum: .zero)
+        octetsSent += writer.count
       case .install(let identifier, _): try handle(.datapathOutcome(identifier, .installed))
       case .notify, .persist, .answer: break
       }

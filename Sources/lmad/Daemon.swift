@@ -100,9 +100,11 @@ final class Daemon {
   // MARK: Events
 
   private func receive() {
+    // One moment for all that is received together.
+    let now = Moment.now
     do {
       try mobility.receive { message, source, destination in
-        Self.verdict(handle(.message(message, source: source, destination: destination)))
+        Self.verdict(handle(.message(message, source: source, destination: destination), at: now))
       }
     } catch {
       log.error("\(error)")
@@ -150,8 +152,7 @@ final class Daemon {
   }
 
   @discardableResult
-  private func handle(_ event: LMAEvent) -> [LMAEffect] {
-    let now = Moment.now
+  private func handle(_ event: LMAEvent, at now: Moment = .now) -> [LMAEffect] {
     let new = core.handle(event, at: now)
     recorder.add(event, at: now, effects: new)
     if !new.isEmpty { effects.append(new) }
@@ -164,7 +165,8 @@ final class Daemon {
       swap(&round, &effects)
       let outcomes = install(round)
       for effects in round { for effect in effects { run(effect) } }
-      for (identifier, outcome) in outcomes { handle(.datapathOutcome(identifier, outcome)) }
+      let now = Moment.now
+      for (identifier, outcome) in outcomes { handle(.datapathOutcome(identifier, outcome), at: now) }
     }
     do {
       try mobility.flush()

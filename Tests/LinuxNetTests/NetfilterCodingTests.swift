@@ -40,15 +40,19 @@ struct NetfilterCodingTests {
 
   @Test("The key is loaded into consecutive words and leaves room for data")
   func load() {
-    for ports in [NftFlowKey.Ports.leading, .echoIdentifier, .none] {
-      let words = NftFlowKey(hasFlowLabel: true).load(ports).compactMap { expression -> UInt32? in
+    let loads: [(NftFlowKey.Ports, NftFlowKey.ProtocolField)] = [
+      (.leading, .transport), (.leading, .nextHeader), (.echoIdentifier, .transport), (.none, .transport),
+    ]
+    for (ports, protocolField) in loads {
+      let words = NftFlowKey(hasFlowLabel: true).load(ports, protocolField).compactMap { expression -> UInt32? in
         switch expression {
         case .payloadLoad(_, _, _, let register), .metaLoad(_, let register), .immediate(_, let register):
           register.rawValue
         default: nil
         }
       }
-      #expect(words == [0, 4, 8, 9, 10, 11].map { NftRegister.word($0).rawValue })
+      // Both addresses in one.
+      #expect(words == [0, 8, 9, 10, 11].map { NftRegister.word($0).rawValue })
     }
   }
 

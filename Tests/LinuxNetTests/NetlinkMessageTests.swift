@@ -101,6 +101,11 @@ struct NetlinkMessageTests {
       rule.description
         == "5213: from 2001:db8:a::/48 to 2001:db8:1::1/128 fwmark 0x10000/0xfff0000 iif acc0 ipproto 41 lookup 52131 proto 113"
     )
+    let jump = RoutingRule(
+      priority: 5_213, .goTo(priority: 5_251), mark: .init(value: 0, mask: 0x0fff_0000), protocolNumber: 113)
+    let jumped = try #require(Array(ReceivedNetlinkMessage.messages(in: jump.addition.message.bytes[...])).first)
+    #expect(RoutingRule(jumped) == jump)
+    #expect(jump.description == "5213: fwmark 0x0/0xfff0000 goto 5251 proto 113")
   }
 
   @Test("An error says what failed, why, and what to do")

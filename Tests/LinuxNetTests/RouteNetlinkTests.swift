@@ -148,6 +148,9 @@ struct RouteNetlinkTests {
           priority: 5_212, .lookup(table: 60), destination: try prefix("2001:db8:1::1/128"), ipProtocol: 41,
           protocolNumber: ours),
         RoutingRule(priority: 5_214, .unreachable, source: try prefix("2001:db8:a::/48"), protocolNumber: ours),
+        RoutingRule(
+          priority: 5_215, .goTo(priority: 5_216), mark: .init(value: 0, mask: 0x0fff_0000), protocolNumber: ours),
+        RoutingRule(priority: 5_216, .nop, protocolNumber: ours),
       ]
       #expect(try netlink.batch((rules + rules).map(\.addition)) == [])
       #expect(try Set(netlink.rules().filter { $0.protocolNumber == ours }) == Set(rules))

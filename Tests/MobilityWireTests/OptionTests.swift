@@ -211,6 +211,19 @@ import Testing
     }
   }
 
+  @Test("A link-layer identifier keeps its octets, zeros at its ends included, whatever its length", arguments: 0...20)
+  func linkLayerIdentifier(length: Int) throws {
+    for octets in [[UInt8](repeating: 0, count: length), (0..<length).map { UInt8($0 + 1) }.reversed()] {
+      let identifier = MobileNodeLinkLayerIdentifier(identifier: octets)
+      #expect(identifier.identifier == octets && identifier.isAllZero == octets.allSatisfy { $0 == 0 })
+      #expect(identifier != MobileNodeLinkLayerIdentifier(identifier: [0] + octets))
+      let message = MobilityMessage.bindingError(
+        BindingError(status: 1, options: MobilityOptions([.mobileNodeLinkLayerIdentifier(identifier)])))
+      let sent = try MobilityHeader.encode(message, source: .allNodes, destination: .allRouters)
+      #expect(try MobilityHeader.decode(sent, source: .allNodes, destination: .allRouters).message == message)
+    }
+  }
+
   @Test("Reserved fields and padding contents are ignored on receipt")
   func liberal() throws {
     let options = try decode(

@@ -36,6 +36,29 @@ struct AnchorExpiryTests {
     #expect(lab.count(.bindingsExpired) == UInt64(Self.nodes))
   }
 
+  @Test("A refreshed binding is looked at when its old lifetime would be over, and ends with the new one")
+  func refreshed() throws {
+    var lab = AnchorLab()
+    lab.send(.attach)
+    let old = try #require(lab.anchor.nextDeadline)
+    lab.pass(.seconds(100))
+    lab.send(.refresh(AnchorLab.firstPrefix))
+    let new = try #require(lab.anchor.bindings.first?.expiresAt)
+    #expect(new > old && lab.anchor.nextDeadline == old)
+    lab.pass(old - lab.now.monotonic)
+    #expect(lab.effects.isEmpty && lab.anchor.nextDeadline == new)
+    // A de-registration moves it forward again, the node's return back.
+    lab.send(.deregister(AnchorLab.firstPrefix))
+    let deletion = try #require(lab.anchor.nextDeadline)
+    #expect(deletion < new)
+    lab.send(.refresh(AnchorLab.firstPrefix))
+    let end = try #require(lab.anchor.bindings.first?.expiresAt)
+    lab.pass(end - lab.now.monotonic - .seconds(1))
+    #expect(lab.anchor.bindings.count == 1)
+    lab.pass(.seconds(1))
+    #expect(lab.anchor.bindings.isEmpty && lab.count(.bindingsExpired) == 1 && lab.anchor.nextDeadline == nil)
+  }
+
   // MAG                              LMA   binding of mn199: over, not yet removed
   //  |---- PBU (mn199, no prefix) ---->|   removed first, then registered anew
   //  |<--------- PBA (accepted) -------|

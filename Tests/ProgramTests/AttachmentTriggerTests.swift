@@ -98,6 +98,19 @@ struct AttachmentTriggerConfigurationTests {
       ])
   }
 
+  @Test("The stations of an interface are on one link")
+  func sharedInterface() throws {
+    let text =
+      base + """
+            triggers: {nl80211: [wlan0]}
+          - {interface: wlan1, access-technology: ieee-802.11, triggers: {nl80211: [wlan1, wlan0]}}
+        """
+    #expect(
+      try problems(text) == [
+        "access-links[1].triggers.nl80211: the stations of wlan0 are on wlan0 already; an interface belongs to one link"
+      ])
+  }
+
   @Test("Files that are not there or hold no key, links that are none, and the same client twice")
   func mistakes() throws {
     let text =

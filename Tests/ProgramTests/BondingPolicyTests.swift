@@ -1,4 +1,5 @@
 import DaemonKit
+import FlowCore
 import Foundation
 import LinuxNet
 import NetTypes
@@ -54,6 +55,46 @@ struct BondingPlanTests {
     #expect(leaves([true, false, true]) == ["if1", "if1", "if1", "if3"])
     #expect(leaves([false, true, true]) == ["if2", "if2", "if2", "if3"])
     #expect(leaves([false, false, false]) == [nil, nil, nil, nil])
+  }
+
+  @Test("The selection with more fields wins; a port beats any other single field; ports are of TCP, UDP and SCTP")
+  func selections() throws {
+    let plan = BondingPlan(configuration(["if1", "if2", "if3"]))
+    let prefix = try #require(IPv6Prefix("2001:db8:c::/64"))
+    let (source, destination) = (
+      try #require(IPv6Address("2001:db8:a::1")), try #require(IPv6Address("2001:db8:c::2"))
+    )
+    func flow(_ transport: TransportProtocol, _ port: UInt16) -> FlowSixTuple {
+      FlowSixTuple(
+        source: source, destination: destination, flowLabel: 0, transport: transport, sourcePort: port,
+        destinationPort: 9001)
+    }
+    var selections = Selections()
+    #expect(selections.slave(for: flow(.udp, 7001)) == nil)
+    selections[FlowSelector(transport: .udp)] = plan.slaves[0]
+    selections[FlowSelector(sourcePort: 7001)] = plan.slaves[1]
+    selections[FlowSelector(destination: prefix, sourcePort: 7001)] = plan.slaves[2]
+    #expect(selections.slave(for: flow(.udp, 7001))?.name == "if3")
+    #expect(selections.slave(for: flow(.udp, 7002))?.name == "if1")
+    selections[FlowSelector(destination: prefix, sourcePort: 7001)] = nil
+    #expect(selections.slave(for: flow(.udp, 7001))?.name == "if2")
+    #expect(selections.slave(for: flow(.tcp, 7001))?.name == "if2")
+    #expect(selections.slave(for: flow(.esp, 7001)) == nil)
+    #expect(selections.ports.map(\.port) == [7001])
+    #expect(FlowSelector().problem != nil && FlowSelector(sourcePort: 0).problem != nil)
+    #expect(FlowSelector(transport: .icmpv6, sourcePort: 1).problem?.contains("icmpv6") == true)
+    #expect(FlowSelector(transport: .icmpv6).problem == nil)
+  }
+
+  @Test("Ports and other selections have bounds of their own")
+  func bounds() throws {
+    let slave = try #require(BondingPlan(configuration(["if1"])).slaves.first)
+    var selections = Selections()
+    for port in 1...UInt16(Selections.maximumPorts) { selections[FlowSelector(sourcePort: port)] = slave }
+    #expect(!selections.hasRoom(for: FlowSelector(sourcePort: 60_000)))
+    #expect(selections.hasRoom(for: FlowSelector(sourcePort: 1)))
+    for port in 1...UInt16(Selections.maximumSelectors) { selections[FlowSelector(destinationPort: port)] = slave }
+    #expect(!selections.hasRoom(for: FlowSelector(transport: .udp)))
   }
 
   @Test("Solicitations are sent three times, four seconds apart, on each slave")
@@ -187,9 +228,26 @@ struct BondingPolicySystemTests {
     seen = try uplinks(3)
     #expect(seen.udp == [3, 0])
     #expect(seen.tcp[0] == 0)
-    #expect(try program.ask("unselect", "--port", "7001", as: SelectedPort.self).port == 7001)
+    let selected = FlowSelector(sourcePort: 7001)
+    #expect(try program.ask("unselect", "--port", "7001", as: SelectedFlows.self).selector == selected)
     #expect(try uplinks(3).udp == [0, 3])
-    #expect(throws: CommandFailed.self) { try program.ask("unselect", "--port", "7001", as: SelectedPort.self) }
+    #expect(throws: CommandFailed.self) { try program.ask("unselect", "--port", "7001", as: SelectedFlows.self) }
+
+    // By any fields of the 6-tuple: of two that match, the one with more fields wins.
+    _ = try program.ask("select", "--protocol", "udp", "--slave", "if1", as: Selection.self)
+    #expect(try uplinks(3).udp == [3, 0])
+    let exact = ["--protocol", "udp", "--source", mobile, "--source-port", "7001", "--destination", fixed]
+    _ = try program.ask(["select"] + exact + ["--destination-port", "9001", "--slave", "if2"], as: Selection.self)
+    seen = try uplinks(3)
+    #expect(seen.udp == [0, 3])
+    #expect(seen.control == [3, 0])
+    #expect(try slave(7001) == "if2" && slave(7002) == "if1")
+    let listed = try program.ask("show", as: BondingStatus.self).selections
+    #expect(listed.map(\.slave) == ["if2", "if1"])
+    _ = try program.ask(["unselect"] + exact + ["--destination-port", "9001"], as: SelectedFlows.self)
+    #expect(try uplinks(3).udp == [3, 0])
+    _ = try program.ask("unselect", "--protocol", "udp", as: SelectedFlows.self)
+    #expect(try uplinks(3).udp == [0, 3])
 
     // Killed: flows go on. Started again in the middle of a stream: nothing lost, nothing on the other slave, and
     // selections are still there.
@@ -205,7 +263,9 @@ struct BondingPolicySystemTests {
     #expect(exchangedMeanwhile > 10)
     #expect(try bed.uplink(.udp) == [beforeRestart[0], beforeRestart[1] + exchangedMeanwhile])
     #expect(
-      try program.ask("show", as: BondingStatus.self).selections == [Selection(port: 7002, slave: "if2")])
+      try program.ask("show", as: BondingStatus.self).selections == [
+        Selection(selector: FlowSelector(sourcePort: 7002), slave: "if2")
+      ])
 
     // A slave loses carrier: its flows use the other, whether they were selected or followed; later they come back.
     try bed.moveDownlink(of: .udp, to: 0)
@@ -269,6 +329,55 @@ struct BondingPolicySystemTests {
     #expect(throws: CommandFailed.self) { try BondingProgram(on: bed) }
     #expect(try bed.terminal.run { try RouteNetlink().link(named: "lif0").alias } == nil)
     #expect(try bed.terminal.command("nft", ["list", "ruleset", "netdev"]).isEmpty)
+  }
+
+  @Test("An interface that belongs to a bridge, one without link-layer address, and one that is away are told apart")
+  func unfit() throws {
+    let bed = try BondingTestbed()
+    let plan = BondingPlan(
+      { slaves in
+        var configuration = BondingConfiguration()
+        configuration.slaves = slaves
+        return configuration
+      }(["if1", "ppp0", "if2", "away"]))
+    try bed.terminal.ip("link add br0 type bridge")
+    try bed.terminal.ip("link set if1 master br0")
+    try bed.terminal.ip("tuntap add dev ppp0 mode tun")
+    let problems = BondingHost.problems(plan, try bed.terminal.run { try RouteNetlink().links() })
+    #expect(problems.map(\.keyPath) == ["slaves[0]", "slaves[1]", "slaves[3]"])
+    #expect(problems.map(\.severity) == [.fatal, .fatal, .warning])
+    #expect(problems[0].message.contains("bridge br0") && problems[0].message.contains("nomaster"))
+    #expect(throws: CommandFailed.self) { try BondingProgram(on: bed) }
+    #expect(try bed.terminal.run { try RouteNetlink().links() }.allSatisfy { $0.name != "lif0" })
+  }
+
+  @Test("create writes the configuration and makes the interface; run takes over; doctor finds nothing wrong")
+  func create() throws {
+    let bed = try BondingTestbed()
+    try FileManager.default.createDirectory(at: bed.directory, withIntermediateDirectories: true)
+    let file = bed.directory.appendingPathComponent("created.yaml").path
+    let binary = BondingProgram.binary
+    // `create` takes the default state directory.
+    let state = URL(fileURLWithPath: BondingConfiguration().stateDirectory)
+    defer {
+      let files = (try? FileManager.default.contentsOfDirectory(at: state, includingPropertiesForKeys: nil)) ?? []
+      for file in files where file.lastPathComponent.hasPrefix("bonding-policy-fmlif") {
+        try? FileManager.default.removeItem(at: file)
+      }
+    }
+    func create(_ slaves: String) throws -> String {
+      try bed.terminal.command(binary, ["create", "fmlif", "--slaves", slaves, "-c", file])
+    }
+    #expect(throws: CommandFailed.self) { try create("if1,if1") }
+    #expect(!FileManager.default.fileExists(atPath: file))
+    #expect(try create("if1,if2").contains("fmlif is there with if1, if2"))
+    let names = try bed.terminal.run { try RouteNetlink().links() }.map(\.name)
+    #expect(names.contains("fmlif") && names.contains("fmlifp"))
+    #expect(throws: CommandFailed.self) { try create("if1") }
+    let doctor = try bed.terminal.command(binary, ["doctor", "-c", file])
+    #expect(!doctor.contains("PROBLEM"), "\(doctor)")
+    _ = try bed.terminal.command(binary, ["cleanup", "-c", file])
+    try expectNothingLeft(in: bed.terminal)
   }
 
   private struct SlaveState: Equatable {

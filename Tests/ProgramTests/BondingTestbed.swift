@@ -140,7 +140,7 @@ final class BondingProgram {
   private let namespace: TestNamespace
   private let directory: URL
 
-  private static var binary: String {
+  static var binary: String {
     URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("bonding-policy")
       .path
   }
@@ -173,6 +173,10 @@ final class BondingProgram {
   deinit { if process.isRunning { process.terminate() } }
 
   func ask<Document: Decodable>(_ arguments: String..., as type: Document.Type = Document.self) throws -> Document {
+    try ask(arguments, as: type)
+  }
+
+  func ask<Document: Decodable>(_ arguments: [String], as type: Document.Type = Document.self) throws -> Document {
     let text = try FlowmobTests.command(Self.binary, arguments + ["--json", "--socket", socket])
     return try JSONDecoder().decode(Document.self, from: Data(text.utf8))
   }

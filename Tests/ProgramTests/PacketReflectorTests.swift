@@ -48,7 +48,7 @@ struct ReflectorPlanTests {
     #expect(plan.interface(ofMark: 0xf000_00ff) == nil)
   }
 
-  @Test("Unicast routes of our interfaces are copied, one for each destination and metric")
+  @Test("Unicast routes of our interfaces are copied; a second router of equal metric comes after the first")
   func copies() throws {
     let plan = ReflectorPlan(configuration(["if1", "if2"]))
     let main = [
@@ -57,13 +57,27 @@ struct ReflectorPlanTests {
       try route("fe80::/64", dev: 5), try route("ff00::/8", dev: 6), try route("::/0", via: "fe80::9", dev: 7),
     ]
     let copies = plan.routes(copying: main, indices: ["if1": 5, "if2": 6, "if3": 7])
+    #expect(copies.omitted == 0)
     #expect(
-      copies.map(\.description) == [
+      copies.routes.map(\.description) == [
         "default via fe80::1 dev 5 table 52201 metric 1024 proto 114",
+        "default via fe80::2 dev 5 table 52201 metric 1025 proto 114",
         "2001:db8:a1::/64 dev 5 table 52201 metric 1024 proto 114",
         "default via fe80::1 dev 6 table 52202 metric 512 proto 114",
       ])
-    #expect(plan.routes(copying: main, indices: ["if2": 6]).map(\.table) == [52_202])
+    #expect(plan.routes(copying: main, indices: ["if2": 6]).routes.map(\.table) == [52_202])
+  }
+
+  @Test("Routes beyond the bound are left out and counted, each interface by itself")
+  func bound() throws {
+    let plan = ReflectorPlan(configuration(["if1", "if2"]))
+    let many = try (0..<ReflectorPlan.maximumRoutes + 3).map { number in
+      try route("2001:db8:\(String(number, radix: 16))::/48", dev: 5)
+    }
+    let copies = plan.routes(copying: many + [try route("::/0", dev: 6)], indices: ["if1": 5, "if2": 6])
+    #expect(copies.omitted == 3)
+    #expect(copies.routes.count == ReflectorPlan.maximumRoutes + 1)
+    #expect(copies.routes.last?.table == 52_202)
   }
 
   @Test("Only differences are sent to the kernel, additions first")

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from . import reflectorbench
 from .benchdomain import (HOME_POOL, LOGICAL, SERVER_CPU, TRAFFIC_CPU, TUNNELS, Anchor, Control, Domain, finish,
                           home_address, home_prefix)
 from .shell import in_namespace, run, wait_until
@@ -404,12 +405,15 @@ def print_memory(result: dict) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="testbed/bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("subject", choices=["flows"])
+    parser.add_argument("subject", choices=["flows", "reflector"],
+                        help="flows: the anchor, as above; reflector: a terminal with packet-reflector and without")
     parser.add_argument("--quick", action="store_true", help="small and once: shows that it works, not how fast")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each kind; figures are medians")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part (may be repeated)")
     options = parser.parse_args()
+    if options.subject == "reflector":
+        return reflector(options)
     sizes = Sizes(options.quick, options.rounds)
     # Who asks must not wait for the processor of those who answer.
     os.sched_setaffinity(0, {int(TRAFFIC_CPU)})
@@ -425,6 +429,18 @@ def main() -> int:
     if options.json:
         print(json.dumps(results, indent=2))
     return check(results) if options.quick else 0
+
+
+def reflector(options: argparse.Namespace) -> int:
+    result = reflectorbench.measure(1 if options.quick else options.rounds, 1 if options.quick else 2)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        reflectorbench.show(result)
+    problems = reflectorbench.check(result)
+    for problem in problems:
+        print(f"testbed/bench: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def check(results: dict) -> int:

@@ -134,19 +134,3 @@ class Daemon:
     def cleanup(self) -> None:
         """`PROGRAM cleanup`: removes the kernel state that a stopped daemon leaves for its successor."""
         run(str(PROGRAMS / self.program), "cleanup", "-c", str(self.configuration), namespace=self.namespace)
-
-
-class Reflector(Daemon):
-    """The packet reflector has no show command; it is ready when its table is in the kernel."""
-
-    def __init__(self, domain: topology.Topology, results: Path) -> None:
-        super().__init__(domain, results, "mn", "packet-reflector", "packet-reflector", [])
-
-    def is_ready(self) -> bool:
-        assert self.process is not None
-        if (status := self.process.poll()) is not None:
-            raise AssertionError(f"{self.name} ended with status {status}: {self.last_words()}")
-        try:
-            return "flowmob_reflector" in run("nft", "list", "tables", namespace=self.namespace).stdout
-        except CommandError:
-            return False

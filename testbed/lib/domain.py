@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import pcap
 from .capture import Capture, Trace
-from .daemons import Daemon, Reflector
+from .daemons import Daemon
 from .shell import wait_until
 from .topology import ACCESSES, GATEWAYS, NODE_MAC, Topology
 from .traffic import TCPTransfer, UDPStream
@@ -56,7 +56,7 @@ class Domain(Topology):
         self.lmad = Daemon(self, self.results, "lma", "lmad", "lmad", ["show", "gateways"])
         self.flow_manager = Daemon(self, self.results, "lma", "flow-manager", "flow-manager", ["list"])
         self.magd = {name: Daemon(self, self.results, name, "magd", name, ["show", "links"]) for name in GATEWAYS}
-        self.reflector = Reflector(self, self.results)
+        self.reflector = Daemon(self, self.results, "mn", "packet-reflector", "packet-reflector", ["show"])
         self.captures: list[Capture] = []
         if not self.keep:
             self.signalling = self.capture("core", "any", SIGNALLING, snaplen=0, limit=SIGNALLING_LIMIT, quiet=True)

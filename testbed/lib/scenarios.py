@@ -90,8 +90,9 @@ def run_bounded(name: str, tier: str, results: Path) -> bool:
     passed = child.returncode == 0
     seconds = f"{time.monotonic() - started:.0f} s"
     report = f"{'PASS' if passed else 'FAIL'} {name} ({tier}, {seconds})\n"
-    report += "".join(f"     {line}\n" for line in output.splitlines() if line.startswith("figure: "))
-    if not passed:
+    if passed:
+        report += "".join(f"     {line}\n" for line in output.splitlines() if line.startswith("figure: "))
+    else:
         report += "".join(f"     {line}\n" for line in output.strip().splitlines()) + f"     logs: {results}\n"
     sys.stdout.write(report)
     sys.stdout.flush()

@@ -153,7 +153,9 @@ def report(sender: dict, log_path: Path) -> Report:
     with log_path.open("rb") as file:
         values.frombytes(file.read())
     names = json.loads(Path(f"{log_path}.interfaces").read_text())
-    arrivals = [(values[i], values[i + 2] / 1e9, names[str(values[i + 3])]) for i in range(0, len(values), 4)]
+    # An interface that was unplugged has no name any more.
+    arrivals = [(values[i], values[i + 2] / 1e9, names.get(str(values[i + 3]), f"interface {values[i + 3]}"))
+                for i in range(0, len(values), 4)]
     sendings = values[1::4]
     distinct = len({number for number, _, _ in arrivals})
     highest = -1

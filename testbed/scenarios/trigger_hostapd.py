@@ -42,6 +42,7 @@ def run(domain: Domain) -> None:
     assert source()["counters"]["refused"] == 1, f"the stranger: {source()}"
     delays = magd.document("show", "triggers")["registrationDelays"]
     assert [(delay["source"], delay["registrations"]) for delay in delays] == [("hostapd", 1)], f"{delays}"
+    print(f"figure: hostapd's event to PBU: {delays[0]['lastMilliseconds']:.1f} ms")
 
     sent = magd.counters()["registrations-sent"]
     hostapd.stop()

@@ -49,3 +49,4 @@ def run(domain: Domain) -> None:
     wait_until("the station has been de-registered", lambda: domain.binding("if1") is None)
     triggers = magd.document("show", "triggers")
     assert [delay["source"] for delay in triggers["registrationDelays"]] == ["remote-trigger"], f"{triggers}"
+    print(f"figure: remote trigger to PBU: {triggers['registrationDelays'][0]['lastMilliseconds']:.1f} ms")

@@ -17,6 +17,9 @@ public struct JSONWriter: ~Copyable {
   /// What was written, as a copy.
   public var bytes: [UInt8] { Array(UnsafeBufferPointer(rebasing: storage[..<count])) }
 
+  /// Adds what was written to `octets`.
+  func append(to octets: inout [UInt8]) { octets.append(contentsOf: UnsafeBufferPointer(rebasing: storage[..<count])) }
+
   /// Starts over.
   mutating func removeAll() { count = 0 }
 
@@ -51,11 +54,18 @@ public struct JSONWriter: ~Copyable {
     let end = count + Self.maximumDigits
     var start = end
     var rest = number
-    repeat {
+    // Two digits with each division: a record has four times of twenty digits.
+    while rest >= 10 {
+      let pair = UInt8(truncatingIfNeeded: rest % 100)
+      rest /= 100
+      start -= 2
+      storage[start] = UInt8(ascii: "0") + pair / 10
+      storage[start + 1] = UInt8(ascii: "0") + pair % 10
+    }
+    if rest > 0 || start == end {
       start -= 1
-      storage[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    } while rest > 0
+      storage[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest)
+    }
     while start < end {
       append(storage[start])
       start += 1
@@ -89,7 +99,16 @@ public struct JSONWriter: ~Copyable {
 
   /// A list of numbers.
   public mutating func write(_ octets: [UInt8]) {
-    write(list: octets) { $0.write(UInt64($1)) }
+    // Three digits and a comma each, and the brackets.
+    reserve(octets.count * 4 + 2)
+    append(UInt8(ascii: "["))
+    for (index, octet) in octets.enumerated() {
+      if index > 0 { append(UInt8(ascii: ",")) }
+      if octet >= 100 { append(UInt8(ascii: "0") + octet / 100) }
+      if octet >= 10 { append(UInt8(ascii: "0") + octet / 10 % 10) }
+      append(UInt8(ascii: "0") + octet % 10)
+    }
+    append(UInt8(ascii: "]"))
   }
 
   public mutating func write(_ prefixes: [IPv6Prefix]) {
@@ -132,6 +151,6 @@ extension StateFile where Record: JSONWritable {
     writer.write(literally: ",\"record\":")
     record.write(to: &writer)
     writer.write(literally: "}\n")
-    store(line: writer.bytes, key: key)
+    storeWritten(key: key)
   }
 }

@@ -147,9 +147,20 @@ public final class StateFile<Record: Codable> {
   }
 
   /// The entry as it stands in the files.
-  func store(line: [UInt8], key: String) {
+  private func store(line: [UInt8], key: String) {
     setLine(line, key: key)
     pending += line
+  }
+
+  /// The same with the line that `writer` holds. It takes the place of the record's old one, whose memory is used again.
+  func storeWritten(key: String) {
+    func write(_ line: inout [UInt8]) {
+      if line.isEmpty { count += 1 }
+      line.removeAll(keepingCapacity: true)
+      writer.append(to: &line)
+    }
+    write(&shards[Self.shard(of: key)][key, default: []])
+    writer.append(to: &pending)
   }
 
   /// Forgets a record; one that is not there is fine.

@@ -16,6 +16,14 @@ public struct NftFlowKey: Hashable, Sendable {
     case none
   }
 
+  /// Where the protocol of the key comes from.
+  public enum ProtocolField: Hashable, Sendable {
+    /// Behind all extension headers.
+    case transport
+    /// The Next Header field of the IPv6 header: the same in packets without extension headers, and loaded in less time.
+    case nextHeader
+  }
+
   public var hasFlowLabel: Bool
 
   public init(hasFlowLabel: Bool) { self.hasFlowLabel = hasFlowLabel }
@@ -29,8 +37,8 @@ public struct NftFlowKey: Hashable, Sendable {
   }
 
   /// Loads the key of a packet into the words from 0 on. Look it up with `key: .word(0)`.
-  public func load(_ ports: Ports) -> [NftExpression] {
-    var expressions = [IPv6Field.sourceAddress.load(into: .word(0)), IPv6Field.destinationAddress.load(into: .word(4))]
+  public func load(_ ports: Ports, _ protocolField: ProtocolField = .transport) -> [NftExpression] {
+    var expressions = [IPv6Field.addresses.load(into: .word(0))]
     var word = 8
     if hasFlowLabel {
       expressions.append(IPv6Field.firstWord.load(into: .word(word)))
@@ -39,7 +47,10 @@ public struct NftFlowKey: Hashable, Sendable {
           .word(word), into: .word(word), mask: NftExpression.networkOrder(UInt32(0x000f_ffff)), xor: [0, 0, 0, 0]))
       word += 1
     }
-    expressions.append(.metaLoad(.transportProtocol, into: .word(word)))
+    switch protocolField {
+    case .transport: expressions.append(.metaLoad(.transportProtocol, into: .word(word)))
+    case .nextHeader: expressions.append(IPv6Field.nextHeader.load(into: .word(word)))
+    }
     let (source, destination) = (NftRegister.word(word + 1), NftRegister.word(word + 2))
     let zero = [UInt8](repeating: 0, count: NftRegister.width)
     switch ports {

@@ -48,14 +48,22 @@ extension NftExpression {
   }
 
   /// Matches the Next Header field of the IPv6 header itself.
-  public static func matchNextHeader(_ number: UInt8) -> [NftExpression] {
-    [IPv6Field.nextHeader.load(into: .word(0)), .compare(.word(0), .equal, [number])]
+  public static func matchNextHeader(_ number: UInt8, _ comparison: Comparison = .equal) -> [NftExpression] {
+    [IPv6Field.nextHeader.load(into: .word(0)), .compare(.word(0), comparison, [number])]
   }
 
   /// Matches an address of the IPv6 header that lies in `prefix`, or with `.notEqual` one that does not.
   public static func matchPrefix(
     _ prefix: IPv6Prefix, in field: IPv6Field, _ comparison: Comparison = .equal
   ) -> [NftExpression] {
+    if prefix.length > 0, prefix.length % 8 == 0 {
+      // Whole octets need no mask.
+      let octets = prefix.length / 8
+      return [
+        .payloadLoad(base: .network, offset: field.offset, length: octets, into: .word(0)),
+        .compare(.word(0), comparison, Array(prefix.address.bytes.prefix(octets))),
+      ]
+    }
     let ones = IPv6Prefix.host(IPv6Address(high: .max, low: .max)).address
     let mask = IPv6Prefix(ones, length: prefix.length)?.address ?? ones
     return [
@@ -87,6 +95,8 @@ public struct IPv6Field: Hashable, Sendable {
   public static let nextHeader = IPv6Field(offset: 6, length: 1)
   public static let sourceAddress = IPv6Field(offset: 8, length: 16)
   public static let destinationAddress = IPv6Field(offset: 24, length: 16)
+  /// Source and destination, in one load.
+  public static let addresses = IPv6Field(offset: 8, length: 32)
 
   public func load(into register: NftRegister) -> NftExpression {
     .payloadLoad(base: .network, offset: offset, length: length, into: register)

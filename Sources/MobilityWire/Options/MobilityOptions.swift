@@ -3,23 +3,33 @@ import NetTypes
 /// Options in wire order.
 public struct MobilityOptions: Hashable, Sendable, RandomAccessCollection, RangeReplaceableCollection {
   private var storage: [MobilityOption]
+  /// Of what may stand once: what is there. A message is asked for a dozen options that it hardly ever has.
+  private var singletons: SingletonOptions = []
+
   public init() { storage = [] }
-  public init(_ options: [MobilityOption]) { storage = options }
+  public init(_ options: [MobilityOption]) {
+    storage = options
+    for option in options { singletons.add(option.singleton) }
+  }
   public var startIndex: Int { storage.startIndex }
   public var endIndex: Int { storage.endIndex }
   public subscript(index: Int) -> MobilityOption { storage[index] }
   public mutating func replaceSubrange<C: Collection>(_ range: Range<Int>, with new: C)
   where C.Element == MobilityOption {
     storage.replaceSubrange(range, with: new)
+    self = Self(storage)
   }
   // What the protocol gives for these replaces subranges.
-  public mutating func append(_ option: MobilityOption) { storage.append(option) }
+  public mutating func append(_ option: MobilityOption) {
+    storage.append(option)
+    singletons.add(option.singleton)
+  }
   public mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
 }
 
 extension MobilityOptions: Codable {
   public init(from decoder: any Decoder) throws {
-    storage = try decoder.singleValueContainer().decode([MobilityOption].self)
+    self.init(try decoder.singleValueContainer().decode([MobilityOption].self))
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -34,13 +44,12 @@ extension MobilityOptions {
 
   /// Reads options up to the end of the header. Padding is dropped.
   init(decoding body: inout ByteReader<DecodeError>, codePoints: CodePoints) throws(DecodeError) {
-    var options: [MobilityOption] = []
-    options.reserveCapacity(Self.usualCount)
+    self.init()
+    reserveCapacity(Self.usualCount)
     while var element = try OptionElement(decoding: &body) {
       if element.type.isPadding { continue }
-      options.append(try MobilityOption(type: element.type, decoding: &element.body, codePoints: codePoints))
+      append(try MobilityOption(type: element.type, decoding: &element.body, codePoints: codePoints))
     }
-    self.init(options)
   }
 
   /// Writes the options in their order, each padded to its alignment, and fills up to a multiple of 8. `writer` holds
@@ -68,8 +77,7 @@ extension ByteWriter {
 // The first of each kind; a second instance of a "one" option is found by `duplicatesSingleton`.
 extension MobilityOptions {
   public var mobileNodeIdentifier: MobileNodeIdentifier? {
-    for case .mobileNodeIdentifier(let value) in storage { return value }
-    return nil
+    first(.mobileNodeIdentifier) { if case .mobileNodeIdentifier(let value) = $0 { value } else { nil } }
   }
   public var homeNetworkPrefixes: [HomeNetworkPrefixOption] {
     storage.compactMap { if case .homeNetworkPrefix(let value) = $0 { value } else { nil } }
@@ -78,62 +86,51 @@ extension MobilityOptions {
     storage.compactMap { if case .flowMobility(let value) = $0 { value } else { nil } }
   }
   public var handoffIndicator: HandoffIndicator? {
-    for case .handoffIndicator(let value) in storage { return value }
-    return nil
+    first(.handoffIndicator) { if case .handoffIndicator(let value) = $0 { value } else { nil } }
   }
   public var accessTechnologyType: AccessTechnologyType? {
-    for case .accessTechnologyType(let value) in storage { return value }
-    return nil
+    first(.accessTechnologyType) { if case .accessTechnologyType(let value) = $0 { value } else { nil } }
   }
   public var linkLayerIdentifier: MobileNodeLinkLayerIdentifier? {
-    for case .mobileNodeLinkLayerIdentifier(let value) in storage { return value }
-    return nil
+    first(.mobileNodeLinkLayerIdentifier) {
+      if case .mobileNodeLinkLayerIdentifier(let value) = $0 { value } else { nil }
+    }
   }
   public var linkLocalAddress: IPv6Address? {
-    for case .linkLocalAddress(let value) in storage { return value }
-    return nil
+    first(.linkLocalAddress) { if case .linkLocalAddress(let value) = $0 { value } else { nil } }
   }
   public var timestamp: NTPTimestamp? {
-    for case .timestamp(let value) in storage { return value }
-    return nil
+    first(.timestamp) { if case .timestamp(let value) = $0 { value } else { nil } }
   }
   public var restartCounter: UInt32? {
-    for case .restartCounter(let value) in storage { return value }
-    return nil
+    first(.restartCounter) { if case .restartCounter(let value) = $0 { value } else { nil } }
   }
   public var alternateCareOfAddress: IPv6Address? {
-    for case .alternateCareOfAddress(let value) in storage { return value }
-    return nil
+    first(.alternateCareOfAddress) { if case .alternateCareOfAddress(let value) = $0 { value } else { nil } }
   }
   public var serviceSelection: ServiceSelection? {
-    for case .serviceSelection(let value) in storage { return value }
-    return nil
+    first(.serviceSelection) { if case .serviceSelection(let value) = $0 { value } else { nil } }
   }
   /// All of them: more than one has a refusal of its own (RFC 5844 section 3.1.2.1).
   public var ipv4HomeAddressRequests: [IPv4HomeAddressRequestOption] {
     storage.compactMap { if case .ipv4HomeAddressRequest(let value) = $0 { value } else { nil } }
   }
   public var ipv4HomeAddressReply: IPv4HomeAddressReplyOption? {
-    for case .ipv4HomeAddressReply(let value) in storage { return value }
-    return nil
+    first(.ipv4HomeAddressReply) { if case .ipv4HomeAddressReply(let value) = $0 { value } else { nil } }
   }
   public var ipv4DefaultRouterAddress: IPv4Address? {
-    for case .ipv4DefaultRouterAddress(let value) in storage { return value }
-    return nil
+    first(.ipv4DefaultRouterAddress) { if case .ipv4DefaultRouterAddress(let value) = $0 { value } else { nil } }
   }
   /// `.some(nil)`: GRE without keys.
   public var greKey: UInt32?? {
-    for case .greKey(let value) in storage { return .some(value) }
-    return nil
+    first(.greKey) { if case .greKey(let value) = $0 { .some(value) } else { nil } }
   }
-  public var offersRedirect: Bool { contains(.redirectCapability) }
+  public var offersRedirect: Bool { singletons.contains(.redirectCapability) }
   public var redirect: IPAddress? {
-    for case .redirect(let value) in storage { return value }
-    return nil
+    first(.redirect) { if case .redirect(let value) = $0 { value } else { nil } }
   }
   public var loadInformation: LoadInformation? {
-    for case .loadInformation(let value) in storage { return value }
-    return nil
+    first(.loadInformation) { if case .loadInformation(let value) = $0 { value } else { nil } }
   }
   public var bindingIdentifiers: [BindingIdentifierOption] {
     storage.compactMap { if case .bindingIdentifier(let value) = $0 { value } else { nil } }
@@ -146,64 +143,24 @@ extension MobilityOptions {
     storage.flatMap { if case .flowSummary(let value) = $0 { value } else { [UInt16]() } }
   }
   public var mobileNodeGroupIdentifier: MobileNodeGroupIdentifier? {
-    for case .mobileNodeGroupIdentifier(let value) in storage { return value }
-    return nil
+    first(.mobileNodeGroupIdentifier) { if case .mobileNodeGroupIdentifier(let value) = $0 { value } else { nil } }
   }
   public var accessNetworkIdentifier: [AccessNetworkSubOption]? {
-    for case .accessNetworkIdentifier(let value) in storage { return value }
-    return nil
+    first(.accessNetworkIdentifier) { if case .accessNetworkIdentifier(let value) = $0 { value } else { nil } }
   }
   public var magMultipathBinding: MAGMultipathBinding? {
-    for case .magMultipathBinding(let value) in storage { return value }
-    return nil
+    first(.magMultipathBinding) { if case .magMultipathBinding(let value) = $0 { value } else { nil } }
   }
   public var magIdentifier: MAGIdentifier? {
-    for case .magIdentifier(let value) in storage { return value }
-    return nil
+    first(.magIdentifier) { if case .magIdentifier(let value) = $0 { value } else { nil } }
   }
 
   /// An option that may stand once (RFC 5213 sections 8.1 and 8.2) stands twice: a protocol error.
-  public var duplicatesSingleton: Bool {
-    var seen: UInt64 = 0
-    for option in storage {
-      let bit: UInt64
-      switch option {
-      case .mobileNodeIdentifier: bit = 1
-      case .handoffIndicator: bit = 2
-      case .accessTechnologyType: bit = 4
-      case .mobileNodeLinkLayerIdentifier: bit = 8
-      case .linkLocalAddress: bit = 16
-      case .timestamp: bit = 32
-      case .alternateCareOfAddress: bit = 64
-      case .bindingRefreshAdvice: bit = 128
-      case .restartCounter: bit = 256
-      case .serviceSelection: bit = 1 << 9
-      case .ipv4HomeAddress: bit = 1 << 10
-      case .ipv4AddressAcknowledgement: bit = 1 << 11
-      case .natDetection: bit = 1 << 12
-      case .ipv4CareOfAddress: bit = 1 << 13
-      case .greKey: bit = 1 << 14
-      case .ipv4HomeAddressReply: bit = 1 << 15
-      case .ipv4DefaultRouterAddress: bit = 1 << 16
-      case .ipv4DHCPSupportMode: bit = 1 << 17
-      case .redirectCapability: bit = 1 << 18
-      case .redirect: bit = 1 << 19
-      case .loadInformation: bit = 1 << 20
-      case .alternateIPv4CareOfAddress: bit = 1 << 21
-      case .lmaUserPlaneAddress: bit = 1 << 22
-      case .mobileNodeGroupIdentifier: bit = 1 << 32
-      case .accessNetworkIdentifier: bit = 1 << 33
-      case .lmaControlledMAGParameters: bit = 1 << 34
-      case .magMultipathBinding: bit = 1 << 35
-      case .magIdentifier: bit = 1 << 36
-      case .homeNetworkPrefix, .flowMobility, .vendorSpecific, .unknown, .mobileNetworkPrefix, .authentication,
-        .ipv4HomeAddressRequest, .delegatedMobileNetworkPrefix, .bindingIdentifier, .flowSummary, .flowIdentification,
-        .qualityOfService:
-        continue
-      }
-      if seen & bit != 0 { return true }
-      seen |= bit
-    }
-    return false
+  public var duplicatesSingleton: Bool { singletons.contains(.repeated) }
+
+  private func first<Value>(_ singleton: SingletonOptions, _ value: (MobilityOption) -> Value?) -> Value? {
+    guard singletons.contains(singleton) else { return nil }
+    for index in storage.indices { if let value = value(storage[index]) { return value } }
+    return nil
   }
 }

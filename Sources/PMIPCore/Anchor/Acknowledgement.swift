@@ -31,9 +31,11 @@ enum Acknowledgement {
     if let multipath = update.options.magMultipathBinding { options.append(.magMultipathBinding(multipath)) }
     if let redirect = grant.redirect { options.append(.redirect(.v6(redirect))) }
     if let load = grant.load { options.append(.loadInformation(load)) }
-    options += grant.offLinkPrefixes.map {
-      grant.usesFlowMobilityOption
-        ? .flowMobility(HomeNetworkPrefixOption($0)) : .homeNetworkPrefix(HomeNetworkPrefixOption($0, offLink: true))
+    for prefix in grant.offLinkPrefixes {
+      options.append(
+        grant.usesFlowMobilityOption
+          ? .flowMobility(HomeNetworkPrefixOption(prefix))
+          : .homeNetworkPrefix(HomeNetworkPrefixOption(prefix, offLink: true)))
     }
     return BindingAcknowledgement(
       status: .accepted, flags: .proxyRegistration, sequence: update.sequence, lifetime: grant.lifetime,
@@ -72,7 +74,7 @@ enum Acknowledgement {
     var head = MobilityOptions()
     head.reserveCapacity(options.count)
     head.append(.mobileNodeIdentifier(options.mobileNodeIdentifier ?? MobileNodeIdentifier(nai: "")))
-    head += prefixes.map { .homeNetworkPrefix($0) }
+    for prefix in prefixes { head.append(.homeNetworkPrefix(prefix)) }
     head.append(.handoffIndicator(options.handoffIndicator ?? .reserved))
     head.append(.accessTechnologyType(options.accessTechnologyType ?? .reserved))
     return head

@@ -12,6 +12,8 @@ struct BindingCache: Sendable {
     let ordinal: UInt64
     /// Among the members of its gateway.
     var member: UInt32
+    /// When the owner looks at the entry, monotonic; never later than its deadline. nil: not at all.
+    var alarm: Duration?
   }
 
   private var places = SegmentedArray<Place>()
@@ -63,10 +65,15 @@ struct BindingCache: Sendable {
   }
 
   /// Adds or replaces the entry of that number. Its node never changes.
-  mutating func store(_ entry: BindingCacheEntry) {
+  ///
+  /// - Returns: the entry's deadline, if that comes before the owner's next look at the entry.
+  mutating func store(_ entry: BindingCacheEntry) -> Duration? {
     // Found by its node: that is how it was looked up when the request came.
     let found = byNode.first(HashIndex.hash(entry.node)) { places[$0].entry.identifier == entry.identifier }
-    guard let position = found else { return add(entry) }
+    guard let position = found else {
+      add(entry)
+      return entry.deadline
+    }
     let gateway = entry.attachment.proxyCareOfAddress
     if places[position].entry.attachment.proxyCareOfAddress != gateway {
       removeMember(places[position])
@@ -78,6 +85,17 @@ struct BindingCache: Sendable {
       for prefix in entry.prefixes { byPrefix.insert(position, HashIndex.hash(prefix)) }
     }
     places[position].entry = entry
+    let deadline = entry.deadline
+    if let alarm = places[position].alarm, alarm <= deadline { return nil }
+    places[position].alarm = deadline
+    return deadline
+  }
+
+  /// The owner looks at an entry because its alarm has come.
+  mutating func takeAlarm(of identifier: BindingIdentifier) -> BindingCacheEntry? {
+    guard let position = position(of: identifier, HashIndex.hash(identifier)) else { return nil }
+    places[position].alarm = nil
+    return places[position].entry
   }
 
   @discardableResult
@@ -103,7 +121,7 @@ struct BindingCache: Sendable {
   private mutating func add(_ entry: BindingCacheEntry) {
     let position = places.count
     let member = addMember(entry.identifier, of: entry.attachment.proxyCareOfAddress)
-    places.append(Place(entry: entry, ordinal: nextOrdinal, member: member))
+    places.append(Place(entry: entry, ordinal: nextOrdinal, member: member, alarm: entry.deadline))
     nextOrdinal += 1
     byNumber.insert(position, HashIndex.hash(entry.identifier))
     byNode.insert(position, HashIndex.hash(entry.node))

@@ -72,7 +72,7 @@ extension LocalMobilityAnchor {
     send(Acknowledgement.accepting(request.update, grant), from: request.destination, to: request.source, &turn)
     guard entry.isActive else {
       // The gateway has asked again; the delay goes on.
-      return cache.store(entry)
+      return store(entry)
     }
     suspend(entry, because: .deregistered, &turn)
   }
@@ -85,13 +85,12 @@ extension LocalMobilityAnchor {
     abandonInitiation(of: entry, &turn)
     let delay = configuration.timers.minDelayBeforeBCEDelete
     guard delay > .zero else {
-      cache.store(entry)
+      store(entry)
       return delete(entry, cause: cause, &turn)
     }
     entry.state = .awaitingDeletion(until: turn.now.monotonic + delay)
     entry.isDefault = false
-    cache.store(entry)
-    deadlines.set(.binding(entry.identifier), to: entry.deadline)
+    store(entry)
     let (changes, successor) = old.isDefault ? withdrawRoutes(of: old) : ([], nil)
     remove(changes, releasing: [], &turn)
     turn.notify(.bindingChanged(summary(entry)))
@@ -166,8 +165,7 @@ extension LocalMobilityAnchor {
     if let previous, !isSameGateway { abandonInitiation(of: previous, &turn) }
     entry.offLinkPrefixes = offLinkPrefixes(for: entry, isSameGateway: isSameGateway)
     markEstablishment(of: &entry, request, previous)
-    cache.store(entry)
-    deadlines.set(.binding(entry.identifier), to: entry.deadline)
+    store(entry)
     count(entry, previous)
 
     let isRedirected = entry.anchorAddress != request.destination
@@ -293,7 +291,7 @@ extension LocalMobilityAnchor {
     }
     counters.count(.defaultAttachmentsMoved)
     successor.isDefault = true
-    cache.store(successor)
+    store(successor)
     return (successor.prefixes.map { .setPrefixRoute($0, successor.tunnel) }, successor)
   }
 

@@ -139,7 +139,7 @@ extension LocalMobilityAnchor {
     let confirmed = Set(acknowledgement.options.homeNetworkPrefixes.compactMap(\.prefix))
     let current = otherPrefixes(for: entry)
     entry.offLinkPrefixes = exchange.prefixes.filter { confirmed.contains($0) && current.contains($0) }
-    cache.store(entry)
+    store(entry)
     turn.notify(.bindingChanged(summary(entry)))
     for question in exchange.questions {
       let missing = question.prefixes.first { !entry.prefixes.contains($0) && !entry.offLinkPrefixes.contains($0) }

@@ -57,8 +57,7 @@ extension LocalMobilityAnchor {
       path.lifetime = entry.lifetime
       path.expiresAt = entry.expiresAt
       path.lastUpdate = turn.now.wallClock
-      cache.store(path)
-      deadlines.set(.binding(path.identifier), to: path.deadline)
+      store(path)
       turn.notify(.bindingChanged(summary(path)))
       turn.persist(.store(path.record(at: turn.now)))
     }

@@ -215,7 +215,7 @@ extension LocalMobilityAnchor {
   private func checkOptions(of request: RegistrationRequest) throws(Refusal) {
     try checkMultipath(of: request)
     let options = request.update.options
-    let prefixes = options.homeNetworkPrefixes
+    let prefixes = request.homeNetworkPrefixes
     guard !prefixes.isEmpty else { throw Refusal(.missingHomeNetworkPrefixOption) }
     guard options.handoffIndicator != nil else { throw Refusal(.missingHandoffIndicatorOption) }
     guard let technology = options.accessTechnologyType else { throw Refusal(.missingAccessTechnologyTypeOption) }

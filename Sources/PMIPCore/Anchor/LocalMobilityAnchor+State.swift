@@ -65,8 +65,7 @@ extension LocalMobilityAnchor {
       var entry = BindingCacheEntry(record, tunnel: tunnel, seniority: newSeniority(), at: turn.now)
       entry.isDefault = !cache.bindings(with: entry.prefixes[0]).contains(where: \.isDefault)
       if entry.isDefault != record.isDefault || tunnel != record.tunnel { changed.insert(entry.identifier) }
-      cache.store(entry)
-      deadlines.set(.binding(entry.identifier), to: entry.deadline)
+      store(entry)
       restored.append(entry.identifier)
       counters.count(.recordsRestored)
     }

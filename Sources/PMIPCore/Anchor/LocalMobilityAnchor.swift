@@ -86,7 +86,7 @@ public struct LocalMobilityAnchor: Sendable {
 
   /// Who owns a deadline; it is cancelled when its owner goes away.
   enum Deadline: Hashable, Sendable {
-    /// Expiry, or the end of MinDelayBeforeBCEDelete.
+    /// Expiry, or the end of MinDelayBeforeBCEDelete, or what was one of them before a refresh.
     case binding(BindingIdentifier)
     /// The end of MaxDelayBeforeNewBCEAssign.
     case wait(WaitIdentifier)
@@ -181,7 +181,8 @@ public struct LocalMobilityAnchor: Sendable {
   private mutating func reach(_ deadline: Deadline, _ turn: inout Turn) {
     switch deadline {
     case .binding(let identifier):
-      guard let entry = cache[identifier] else { return }
+      guard let entry = cache.takeAlarm(of: identifier) else { return }
+      guard entry.deadline <= turn.now.monotonic else { return store(entry) }
       perform(.deadline(identifier), for: entry.node, &turn)
     case .wait(let identifier):
       guard let request = pending.endWait(identifier) else { return }
@@ -197,6 +198,12 @@ public struct LocalMobilityAnchor: Sendable {
     case .groupRemoval(let number): continueGroupRemoval(number, &turn)
     case .revocation(let sequence): revocationDue(sequence, &turn)
     }
+  }
+
+  /// A refresh, which only moves the deadline back, leaves the alarm where it is: of the two tables it touches the cache
+  /// alone. When the alarm comes, it is set anew.
+  mutating func store(_ entry: BindingCacheEntry) {
+    if let alarm = cache.store(entry) { deadlines.set(.binding(entry.identifier), to: alarm) }
   }
 
   private mutating func deleteByOperator(_ identifier: BindingIdentifier, _ turn: inout Turn) {

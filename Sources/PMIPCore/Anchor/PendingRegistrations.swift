@@ -72,7 +72,7 @@ struct PendingRegistrations: Sendable {
 
   var installCount: Int { installs.count }
 
-  func install(of node: MobileNodeIdentifier) -> PendingInstall? { nodes[node]?.install?.pending }
+  func install(of node: MobileNodeIdentifier) -> PendingInstall? { nodes.read(node) { $0.install?.pending } ?? nil }
   /// The kernel works for the node: what arrives for it is deferred.
   func isBusy(_ node: MobileNodeIdentifier) -> Bool { nodes.read(node) { $0.install != nil } ?? false }
   func waiting(of node: MobileNodeIdentifier) -> [Waiting] { nodes.read(node) { $0.waiting } ?? [] }
@@ -101,9 +101,11 @@ struct PendingRegistrations: Sendable {
 
   /// The held request of the same attachment, deferred or waiting.
   func held(for request: RegistrationRequest) -> RegistrationRequest? {
-    guard let node = nodes[request.node] else { return nil }
-    for case .registration(let held, _) in node.deferred where held.attachment == request.attachment { return held }
-    return node.waiting.first { $0.request.attachment == request.attachment }?.request
+    let held = nodes.read(request.node) { node -> RegistrationRequest? in
+      for case .registration(let held, _) in node.deferred where held.attachment == request.attachment { return held }
+      return node.waiting.first { $0.request.attachment == request.attachment }?.request
+    }
+    return held ?? nil
   }
 
   /// Puts a newer request in the place of the one held for the same attachment; false when there is none.
@@ -162,6 +164,6 @@ struct PendingRegistrations: Sendable {
   }
 
   private mutating func dropIfEmpty(_ node: MobileNodeIdentifier) {
-    if nodes[node]?.isEmpty == true { nodes[node] = nil }
+    if nodes.read(node, { $0.isEmpty }) == true { nodes[node] = nil }
   }
 }

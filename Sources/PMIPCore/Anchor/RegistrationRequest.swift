@@ -35,7 +35,9 @@ final class RegistrationRequest: Sendable {
   let ordering: GatewayPolicy.Ordering
   let attachment: Attachment
   let handoff: HandoffIndicator
-  /// The NON_ZERO prefixes of the request, sorted; a prefix named twice stands here twice.
+  /// As the request names them.
+  let homeNetworkPrefixes: [HomeNetworkPrefixOption]
+  /// The NON_ZERO ones, sorted; a prefix named twice stands here twice.
   let prefixes: [IPv6Prefix]
   /// As meant, whatever its byte order in `update`.
   let timestamp: NTPTimestamp?
@@ -61,14 +63,14 @@ final class RegistrationRequest: Sendable {
     self.node = node
     ordering = gateway.ordering
     let options = update.options
-    // An identifier of zero octets is how RFC 5213 section 5.1 writes "unknown".
-    let linkLayer = options.linkLayerIdentifier.flatMap { $0.identifier.allSatisfy { $0 == 0 } ? nil : $0 }
+    let linkLayer = options.linkLayerIdentifier.flatMap { $0.isAllZero ? nil : $0 }
     attachment = Attachment(
       proxyCareOfAddress: proxyCareOfAddress, accessTechnology: options.accessTechnologyType ?? .reserved,
       linkLayerIdentifier: linkLayer, path: GatewayPath(options))
     handoff = options.handoffIndicator ?? .reserved
     offersRedirect = options.offersRedirect
-    let named = options.homeNetworkPrefixes.compactMap { option in
+    homeNetworkPrefixes = options.homeNetworkPrefixes
+    let named = homeNetworkPrefixes.compactMap { option in
       guard tolerated.contains(.hostPrefixLength), let meant = option.asSlash64 else { return option.prefix }
       deviations.insert(.hostPrefixLength)
       return meant.prefix

@@ -79,6 +79,16 @@ struct TriggerSettings: Hashable, Sendable {
         problems.append(SemanticProblem(keyPath: "\(keyPath).\(key)", message: error.message))
       }
     }
+    var wireless: [String: String] = [:]
+    for (index, link) in accessLinks.enumerated() {
+      for interface in links[link]?.nl80211 ?? [] {
+        guard let other = wireless.updateValue(link, forKey: interface), other != link else { continue }
+        problems.append(
+          SemanticProblem(
+            keyPath: "access-links[\(index)].triggers.nl80211",
+            message: "the stations of \(interface) are on \(other) already; an interface belongs to one link"))
+      }
+    }
     for (index, client) in radius.clients.enumerated() {
       let keyPath = "radius-accounting.clients[\(index)]"
       check(keyPath, link: client.accessLink, secret: client.secretFile, key: "secret-file", kind: .text)

@@ -1,0 +1,55 @@
+import DaemonKit
+import LinuxNet
+import NetTypes
+import TerminalKit
+
+/// Whether interfaces of the host can be what the configuration wants of them.
+enum BondingHost {
+  /// Problems with the keys of the configuration; changes nothing.
+  static func problems(_ plan: BondingPlan, _ links: [Link]) -> [HostProblem] {
+    var problems: [HostProblem] = []
+    if let other = links.first(where: { $0.name == plan.interface || $0.name == plan.peer }),
+      other.kind != VirtualPair.kind || other.alias != VirtualPair.alias
+    {
+      problems.append(
+        HostProblem(
+          .fatal, keyPath: "interface",
+          message: "\(other.name) is there already and is not ours (\(other.kind ?? "hardware")); choose another name, "
+            + "or delete it with `ip link delete \(other.name)`"))
+    }
+    for (index, slave) in plan.slaves.enumerated() {
+      let key = "slaves[\(index)]"
+      guard let link = links.first(where: { $0.name == slave.name }) else {
+        problems.append(
+          HostProblem(
+            .warning, keyPath: key,
+            message: "there is no interface \(slave.name) yet (`ip link`); it becomes a slave when it comes"))
+        continue
+      }
+      if let obstacle = obstacle(link, links) { problems.append(HostProblem(.fatal, keyPath: key, message: obstacle)) }
+    }
+    return problems
+  }
+
+  /// Why an interface cannot be a slave; nil when it can.
+  static func obstacle(_ link: Link, _ links: [Link]) -> String? {
+    if let master = link.master {
+      let other = links.first { $0.index == master }
+      return "\(link.name) belongs to the \(other?.kind ?? "interface") \(other?.name ?? "with index \(master)"); "
+        + "release it with `ip link set \(link.name) nomaster`"
+    }
+    if link.linkLayerAddress == nil {
+      return "\(link.name) is a point-to-point link without link-layer address; the back end veth takes Ethernet and "
+        + "Wi-Fi interfaces"
+    }
+    return nil
+  }
+}
+
+extension LoadedConfiguration<BondingConfiguration> {
+  /// Refuses, with file and key, what the host or other software does not allow.
+  func checkHost() throws {
+    let plan = BondingPlan(value)
+    try report(try plan.claims.collisions() + BondingHost.problems(plan, try RouteNetlink().links()))
+  }
+}
