@@ -131,11 +131,14 @@ struct AnchorRestoreTests {
     records[clash.identifier] = clash
     var empty = first
     empty.prefixes = []
+    var twice = first
+    (twice.identifier, twice.prefixes) = (BindingIdentifier(rawValue: 9), [Lab.thirdPrefix, Lab.thirdPrefix])
+    records[twice.identifier] = twice
     var lab = Lab()
     lab.adopt(records.values.sorted { $0.identifier < $1.identifier } + [first, empty])
     #expect(lab.anchor.bindings.map(\.identifier.rawValue) == [1, 2])
     #expect(lab.anchor.tunnels.map(\.identifier.rawValue) == [1, 2])
-    #expect(lab.count(.recordsConflicting) == 3)
+    #expect(lab.count(.recordsConflicting) == 4)
     #expect(lab.records[clash.identifier]?.tunnel == TunnelIdentifier(rawValue: 2))
     #expect(lab.records[stolen.identifier] == nil && lab.records[first.identifier] != nil)
   }

@@ -14,6 +14,8 @@ NARROW, WIDE = int(0.5 * UDP_RATE * PACKET_BITS), int(5 * UDP_RATE * PACKET_BITS
 CONGESTION = "congestion: { interval: 200ms, time: 1s, pause: 2s, quiet-time: 3s }\n"
 # The wide one has room for a sender that was held up and catches up.
 CLASSES = {"mag1": ("1:10", NARROW, 20), "mag2": ("1:11", WIDE, 1_000)}
+# It measures rates.
+ALONE = True
 
 
 def run(domain: Domain) -> None:

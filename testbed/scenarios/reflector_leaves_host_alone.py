@@ -30,7 +30,8 @@ def run(domain: Domain) -> None:
         domain.run("mn", "sysctl", "-qw", f"net.ipv6.conf.{interface}.use_tempaddr=2")
         domain.attach(interface)
     furnish(domain)
-    address = wait_until("if1 has a temporary address", lambda: temporary(domain, "if1"), seconds=15)
+    address, _ = (wait_until(f"{name} has a temporary address", lambda: temporary(domain, name), seconds=15)
+                  for name in ("if1", "if2"))
     before = host_state(domain)
 
     domain.reflector.start()

@@ -79,11 +79,12 @@ extension LocalMobilityAnchor {
     }
   }
 
-  /// Prefixes and tunnel of a stored binding; nil when it contradicts what is restored already.
+  /// Prefixes and tunnel of a stored binding; nil when it contradicts what is restored already, or itself.
   private mutating func restoreResources(of record: BindingRecord) -> TunnelIdentifier? {
-    guard cache[record.identifier] == nil, !record.prefixes.isEmpty else { return nil }
-    let sharers = record.prefixes.flatMap { cache.bindings(with: $0) }
-    guard sharers.allSatisfy({ $0.node == record.node && $0.prefixes == record.prefixes.sorted() }) else { return nil }
+    let prefixes = record.prefixes.sorted()
+    guard cache[record.identifier] == nil, !prefixes.isEmpty, Set(prefixes).count == prefixes.count else { return nil }
+    let sharers = prefixes.flatMap { cache.bindings(with: $0) }
+    guard sharers.allSatisfy({ $0.node == record.node && $0.prefixes == prefixes }) else { return nil }
     let tunnel = tunnelTable.restore(
       record.tunnel, local: record.anchorAddress, remote: record.proxyCareOfAddress,
       maximum: configuration.markLayout.maximumTunnels)
