@@ -81,6 +81,8 @@ class Air:
         for process in self.processes.values():
             process.terminate()
             process.wait()
+        # Radios outlive their namespaces: they would come back to the first one, with the names that they have.
+        run("modprobe", "-r", "mac80211_hwsim")
 
     # How long each step took
 
