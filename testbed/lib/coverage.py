@@ -52,7 +52,7 @@ def kinds(document: dict) -> Iterator[str]:
 def main() -> None:
     seen: Counter[str] = Counter()
     for tier in sys.argv[1:]:
-        for name in names():
+        for name in names(tier):
             capture = TESTBED / "results" / tier / name / crosscheck.CAPTURE
             if capture.exists():
                 seen.update(kind for document, _ in crosscheck.compare(capture)[0] for kind in kinds(document))

@@ -12,6 +12,8 @@ FAST, SLOW = 0.8 * UDP_RATE, 0.2 * UDP_RATE
 NARROW, WIDE = int(0.5 * UDP_RATE * PACKET_BITS), int(5 * UDP_RATE * PACKET_BITS)
 
 CONGESTION = "congestion: { interval: 200ms, time: 1s, pause: 2s, quiet-time: 3s }\n"
+# The default of drop-ratio-clear, in thousandths.
+CLEAR = 5
 # The wide one has room for a sender that was held up and catches up.
 CLASSES = {"mag1": ("1:10", NARROW, 20), "mag2": ("1:11", WIDE, 1_000)}
 # It measures rates.
@@ -36,7 +38,7 @@ def run(domain: Domain) -> None:
     moved = load(domain, "mag1")
     wait_until("the tunnel is relieved", lambda: load(domain, "mag1")["state"] == "normal", seconds=20)
     relieved = load(domain, "mag1")
-    assert relieved["dropRatio"] == 0, f"packets are dropped still: {relieved}"
+    assert relieved["dropRatio"] < CLEAR, f"packets are dropped still: {relieved}"
     assert moved["isCapacityMeasured"] and 0.7 * NARROW < 8 * moved["capacity"] < 1.2 * NARROW, \
         f"the tunnel carries {NARROW} bit/s, measured was {moved}"
     assert domain.flow(slow.flow)["gateway"] == "mag1", f"the slower flow has moved as well: {domain.flows()}"
