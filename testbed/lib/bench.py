@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable
 
 from . import reflectorbench
-from .benchdomain import (HOME_POOL, LOGICAL, SERVER_CPU, TRAFFIC_CPU, TUNNELS, Anchor, Control, Domain, finish,
+from .benchdomain import (HOME_POOL, LOGICAL, SERVER_CPU, TRAFFIC_CPU, TUNNELS, Anchor, Domain, finish,
                           home_address, home_prefix)
+from .control import Control
 from .shell import in_namespace, run, wait_until
 
 PARTS = ["forwarding", "new-flows", "moves", "memory"]

@@ -19,6 +19,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from . import mobility
+from .control import Control
 from .daemons import PROGRAMS, TESTBED
 from .shell import in_namespace, run, wait_until
 from .topology import RUNS, delete_run
@@ -250,8 +251,8 @@ class Domain:
         process.terminate()
         process.wait(timeout=60)
 
-    def control(self) -> "Control":
-        return Control(self.directory / "flow-manager.sock")
+    def control(self) -> Control:
+        return Control(self.directory / "flow-manager.sock", seconds=120)
 
     def document(self, *command: str) -> dict:
         with self.control() as control:
@@ -309,29 +310,3 @@ class Domain:
         taken = time.perf_counter() - start
         assert answer[6] < 128, f"registration of n{node} at g{gateway}: status {answer[6]}"
         return taken
-
-
-class Control:
-    """A control connection that stays open."""
-
-    def __init__(self, path: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(path))
-        self.socket.settimeout(120)
-        self.lines = self.socket.makefile("r", buffering=1 << 20)
-        self.next = 1
-
-    def __enter__(self) -> "Control":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.lines.close()
-        self.socket.close()
-
-    def ask(self, command: str, **arguments: object) -> dict:
-        self.socket.sendall(json.dumps(
-            {"version": 1, "id": self.next, "command": command, "arguments": arguments}).encode() + b"\n")
-        self.next += 1
-        answer = json.loads(self.lines.readline())
-        assert "result" in answer, f"{command}: {answer.get('error')}"
-        return answer["result"]

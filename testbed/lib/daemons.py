@@ -2,13 +2,13 @@
 
 import json
 import signal
-import socket
 import string
 import subprocess
 from pathlib import Path
 from typing import IO
 
 from . import topology
+from .control import Control
 from .shell import PATIENCE, CommandError, in_namespace, run, wait_until
 
 TESTBED = Path(__file__).resolve().parent.parent
@@ -83,15 +83,8 @@ class Daemon:
 
     def ask(self, command: str, **arguments) -> dict:
         """The answer on the control socket, for what is asked again and again: no program has to start for it."""
-        request = {"version": 1, "id": 1, "command": command, "arguments": arguments}
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10 * PATIENCE)
-            connection.connect(str(self.socket))
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            answer = json.loads(connection.makefile().readline())
-        if "result" not in answer:
-            raise CommandError(f"{self.name} refuses {command}: {answer}")
-        return answer["result"]
+        with Control(self.socket, seconds=10 * PATIENCE) as control:
+            return control.ask(command, **arguments)
 
     def counters(self) -> dict[str, int]:
         return self.ask("show counters")["counters"]
