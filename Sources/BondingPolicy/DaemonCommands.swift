@@ -93,9 +93,7 @@ struct Doctor: ParsableCommand {
       doctor.add(
         slave.hasCarrier
           ? Finding(.fine, "interfaces", slave.name, "has carrier")
-          : Finding(
-            .warning, "interfaces", slave.name, slave.isUp ? "has no carrier" : "is down",
-            fix: slave.isUp ? "connect it" : "ip link set \(slave.name) up"))
+          : .withoutCarrier("interfaces", slave))
     }
     if links.contains(where: { $0.name == plan.interface }) { doctor.checkRouterDiscovery(plan.interface) }
     try DoctorDocument(findings: doctor.findings).finish(json: json)

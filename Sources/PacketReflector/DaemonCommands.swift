@@ -96,10 +96,7 @@ struct Doctor: ParsableCommand {
         continue
       }
       guard link.hasCarrier else {
-        doctor.add(
-          Finding(
-            .warning, "interface", interface.name, link.isUp ? "has no carrier" : "is down",
-            fix: link.isUp ? "connect it" : "ip link set \(interface.name) up"))
+        doctor.add(.withoutCarrier("interface", link))
         continue
       }
       doctor.checkRouterDiscovery(interface.name)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DaemonKit
+import LinuxNet
 
 /// One thing that a doctor looked at.
 public struct Finding: Codable, Hashable, Sendable {
@@ -26,6 +27,13 @@ public struct Finding: Codable, Hashable, Sendable {
     self.subject = subject
     self.message = message
     self.fix = fix
+  }
+
+  /// No flow can take the interface: it is down, or has no carrier.
+  public static func withoutCarrier(_ check: String, _ link: Link) -> Finding {
+    Finding(
+      .warning, check, link.name, link.isUp ? "has no carrier" : "is down",
+      fix: link.isUp ? "connect it" : "ip link set \(link.name) up")
   }
 }
 
