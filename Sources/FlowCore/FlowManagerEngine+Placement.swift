@@ -31,7 +31,7 @@ public struct PlacementCandidate: Hashable, Sendable {
 }
 
 /// Who has put a flow where it is. What an operator or a standing order has decided, policy does not change.
-public enum FlowPlacer: String, Hashable, Sendable, Codable {
+public enum FlowPlacer: String, Hashable, Sendable, Codable, CaseIterable {
   /// Found in the kernel at start, as written by a version that did not say.
   case unknown
   case defaultBinding = "default-binding"

@@ -1,3 +1,4 @@
+import DaemonKit
 import FlowCore
 import Glibc
 import LinuxNet
@@ -18,17 +19,14 @@ struct FlowKeyFile {
 
   func write(_ table: FlowTable) throws(LinuxError) {
     let unfinished = path + ".new"
-    let number = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard number >= 0 else { throw LinuxError("write", unfinished) }
-    let file = FileDescriptor(owning: number)
-    try put(Self.head, into: file, unfinished)
+    var file = try AppendedFile.create(unfinished, Self.head)
     var position: Int? = 0
     while let from = position {
       let (tuples, next) = table.tuples(from: from, limit: Self.chunk)
-      try put(tuples.flatMap(Self.octets), into: file, unfinished)
+      try file.append(tuples.flatMap(Self.octets))
       position = next
     }
-    guard rename(unfinished, path) == 0 else { throw LinuxError("rename", unfinished) }
+    try AppendedFile.rename(unfinished, to: path)
   }
 
   /// Hands over the keys in parts; nothing when there is no such file. What it says is old then: it is removed first.
@@ -50,17 +48,6 @@ struct FlowKeyFile {
             Self.tuple(UnsafeRawBufferPointer(rebasing: octets[(index * Self.octetsOfKey)...]))
           }
         })
-    }
-  }
-
-  private func put(_ octets: [UInt8], into file: borrowing FileDescriptor, _ name: String) throws(LinuxError) {
-    var written = 0
-    while written < octets.count {
-      let count = octets.withUnsafeBytes {
-        Glibc.write(file.rawValue, $0.baseAddress.map { $0 + written }, octets.count - written)
-      }
-      guard count >= 0 || errno == EINTR else { throw LinuxError("write", name) }
-      written += max(0, count)
     }
   }
 

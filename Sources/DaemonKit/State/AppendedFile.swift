@@ -2,7 +2,7 @@ import Glibc
 import LinuxNet
 
 /// A file that is written from its beginning to its end.
-struct AppendedFile: ~Copyable {
+public struct AppendedFile: ~Copyable {
   let path: String
   private let descriptor: FileDescriptor
   /// In octets.
@@ -13,8 +13,8 @@ struct AppendedFile: ~Copyable {
     self.descriptor = descriptor
   }
 
-  /// Makes the file anew with that content.
-  static func create(_ path: String, _ content: [UInt8]) throws(LinuxError) -> AppendedFile {
+  /// Makes the file anew with that content, for its owner alone.
+  public static func create(_ path: String, _ content: [UInt8]) throws(LinuxError) -> AppendedFile {
     let number = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
     guard number >= 0 else { throw LinuxError("create", path, advice: "check state-directory and its owner") }
     var file = AppendedFile(path: path, descriptor: FileDescriptor(owning: number))
@@ -22,7 +22,7 @@ struct AppendedFile: ~Copyable {
     return file
   }
 
-  mutating func append(_ content: [UInt8]) throws(LinuxError) {
+  public mutating func append(_ content: [UInt8]) throws(LinuxError) {
     var rest = content[...]
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes { Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count) }
@@ -52,7 +52,7 @@ struct AppendedFile: ~Copyable {
     guard fdatasync(descriptor.rawValue) == 0 else { throw LinuxError("synchronise", path) }
   }
 
-  static func rename(_ path: String, to new: String) throws(LinuxError) {
+  public static func rename(_ path: String, to new: String) throws(LinuxError) {
     guard Glibc.rename(path, new) == 0 else { throw LinuxError("rename to", new) }
   }
 }
