@@ -1,13 +1,15 @@
 import ArgumentParser
+import DaemonKit
 import FlowCore
 import NetTypes
 
 /// Fields of a 6-tuple on the command line.
 struct SelectorOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Correspondent: address or prefix.", valueName: "address"), transform: Self.prefix)
+  @Option(
+    help: ArgumentHelp("Correspondent: address or prefix.", valueName: "address"), transform: FieldArguments.prefix)
   var source: IPv6Prefix?
 
-  @Option(help: ArgumentHelp("Node: address or prefix.", valueName: "address"), transform: Self.prefix)
+  @Option(help: ArgumentHelp("Node: address or prefix.", valueName: "address"), transform: FieldArguments.prefix)
   var destination: IPv6Prefix?
 
   @Option(
@@ -22,7 +24,8 @@ struct SelectorOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Port of the node; ESP: the low half of the SPI.", valueName: "port"))
   var destinationPort: UInt16?
 
-  @Option(help: ArgumentHelp("Decimal, or hexadecimal after 0x.", valueName: "label"), transform: Self.label)
+  @Option(
+    help: ArgumentHelp("Decimal, or hexadecimal after 0x.", valueName: "label"), transform: FieldArguments.flowLabel)
   var flowLabel: UInt32?
 
   var selector: FlowSelector {
@@ -31,25 +34,9 @@ struct SelectorOptions: ParsableArguments {
       destinationPort: destinationPort)
   }
 
-  private static func prefix(_ text: String) throws -> IPv6Prefix {
-    if let address = IPv6Address(text) { return .host(address) }
-    if let prefix = IPv6Prefix(text) { return prefix }
-    throw ValidationError("'\(text)' is neither an IPv6 address nor a prefix such as 2001:db8:100:1::/64")
-  }
-
   private static func transport(_ text: String) throws -> TransportProtocol {
     if let transport = TransportProtocol(text) { return transport }
     throw ValidationError("'\(text)' is not a transport protocol; use tcp, udp, udplite, sctp, icmpv6, esp or a number")
-  }
-
-  private static func label(_ text: String) throws -> UInt32 {
-    let isHexadecimal = text.hasPrefix("0x")
-    if let label = UInt32(isHexadecimal ? text.dropFirst(2) : text[...], radix: isHexadecimal ? 16 : 10),
-      label <= 0xf_ffff
-    {
-      return label
-    }
-    throw ValidationError("'\(text)' is not a flow label, 0 to 0xfffff")
   }
 }
 
