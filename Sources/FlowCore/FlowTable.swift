@@ -67,6 +67,8 @@ public struct FlowTable: Sendable {
   /// Place of a flow in the slab; valid until the flow is removed.
   typealias Slot = Int32
   private static let none: Slot = -1
+  /// A bound for address space; more flows are taken, at the price of copies.
+  private static let reservedRecords = 4_194_304
 
   private struct Record {
     var flow: Flow
@@ -102,7 +104,11 @@ public struct FlowTable: Sendable {
   /// More are not taken.
   public let maximum: Int
 
-  public init(maximum: Int) { self.maximum = maximum }
+  public init(maximum: Int) {
+    self.maximum = maximum
+    // Memory that nothing has been written to costs nothing, and the slab never has to be copied while packets wait.
+    records.reserveCapacity(min(maximum, Self.reservedRecords))
+  }
 
   public var isFull: Bool { count >= maximum }
 
