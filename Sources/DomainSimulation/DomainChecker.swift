@@ -222,7 +222,7 @@ final class DomainChecker {
     guard domain.flows.isUp, domain.flows.followsAnchor else { return }
     for tunnel in domain.flows.markedTunnels {
       require(
-        domain.hosts[0].datapath.tunnels[tunnel] != nil && domain.flows.chains.contains(tunnel),
+        domain.hosts[0].datapath.tunnels[tunnel] != nil && domain.flows.chains[tunnel] != nil,
         "flows are marked for tunnel \(tunnel), which is dead")
     }
   }
@@ -329,11 +329,13 @@ final class DomainChecker {
   /// Wherever a flow was moved, that gateway delivers it.
   private func checkFlows(_ domain: DomainSimulation) {
     guard domain.flows.followsAnchor else { return require(false, "the flow manager does not follow the anchor") }
+    require(domain.flows.chains.values.allSatisfy(\.isEmpty), "tunnels are still diverted")
     for flow in domain.flows.map.values {
       let destination = flow.tuple.destination
-      guard let gateway = domain.hosts[0].datapath.tunnels[flow.tunnel]?.remote,
+      let tunnel = domain.flows.tunnel(of: flow)
+      guard let gateway = domain.hosts[0].datapath.tunnels[tunnel]?.remote,
         let host = domain.hosts.indices.first(where: { DomainSimulation.address(of: $0) == gateway })
-      else { return require(false, "the flow to \(destination) is marked for tunnel \(flow.tunnel), which is dead") }
+      else { return require(false, "the flow to \(destination) is marked for tunnel \(tunnel), which is dead") }
       require(
         domain.hosts[host].datapath.downlinks.keys.contains { $0.contains(destination) },
         "mag\(host) does not deliver the flow to \(destination)")

@@ -7,12 +7,12 @@ import SeededRandom
 /// The flow manager beside the anchor, and the kernel's map from flows to tunnels. The socket between the two daemons
 /// takes no time here; the kernel's map takes every transaction.
 struct DomainFlows {
-  private(set) var engine = FlowManagerEngine(FlowManagerEngine.Configuration())
+  private(set) var engine = FlowManagerEngine(DomainFlows.configuration)
   var isUp = true
   /// It knows what the anchor knows.
   private(set) var followsAnchor = false
   private(set) var map: [FlowSixTuple: KernelFlow] = [:]
-  private(set) var chains: Set<TunnelIdentifier> = []
+  private(set) var chains: [TunnelIdentifier: [TunnelDiversion]] = [:]
   private var flowsOnTunnel: [TunnelIdentifier: Int] = [:]
   private var nextToken: UInt32 = 0
   private static let mostFlows = 1_000
@@ -22,17 +22,34 @@ struct DomainFlows {
   /// Grows with every start; an answer to an earlier one means nothing.
   private(set) var incarnation = 0
 
-  /// Tunnels that some flow is marked for.
-  var markedTunnels: some Collection<TunnelIdentifier> { flowsOnTunnel.keys }
+  /// Few flows are moved together here.
+  private static let configuration = {
+    var configuration = FlowManagerEngine.Configuration()
+    (configuration.divertedTogether, configuration.rewrittenAtOnce) = (2, 1)
+    return configuration
+  }()
+
+  /// Tunnels that some flow is marked for; those without a chain too.
+  var markedTunnels: Set<TunnelIdentifier> {
+    var tunnels = Set(flowsOnTunnel.keys.filter { chains[$0]?.isEmpty ?? true })
+    guard tunnels.count < flowsOnTunnel.count else { return tunnels }
+    for flow in map.values where !tunnels.contains(flow.tunnel) { tunnels.insert(tunnel(of: flow)) }
+    return tunnels
+  }
+
+  /// Where the kernel sends the packets of a flow.
+  func tunnel(of flow: KernelFlow) -> TunnelIdentifier {
+    chains[flow.tunnel]?.first { $0.prefix.contains(flow.tuple.destination) }?.tunnel ?? flow.tunnel
+  }
 
   mutating func start(anchor: AnchorSnapshot?, at now: FlowMoment) {
-    engine = FlowManagerEngine(FlowManagerEngine.Configuration())
+    engine = FlowManagerEngine(Self.configuration)
     isUp = true
     incarnation += 1
     questions = []
     followsAnchor = anchor != nil
     let flows = map.values.sorted { $0.identifier.rawValue < $1.identifier.rawValue }
-    handle(.kernelState(flows: flows, chains: chains.sorted()), at: now)
+    handle(.kernelState(flows: flows, chains: chains.keys.sorted()), at: now)
     if let anchor { handle(.anchorSnapshot(anchor), at: now) }
   }
 
@@ -132,8 +149,8 @@ struct DomainFlows {
   private mutating func apply(_ change: FlowMapChange) {
     switch change {
     case .ruleset: break
-    case .setTunnelChain(let tunnel, _, _): chains.insert(tunnel)
-    case .removeTunnelChain(let tunnel): chains.remove(tunnel)
+    case .setTunnelChain(let tunnel, _, _, let diversions): chains[tunnel] = diversions
+    case .removeTunnelChain(let tunnel): chains[tunnel] = nil
     case .set(let flow, _):
       if let old = map.updateValue(flow, forKey: flow.tuple) { count(old.tunnel, by: -1) }
       count(flow.tunnel, by: 1)

@@ -180,6 +180,8 @@ public final class DomainSimulation {
   /// What the flow manager has asked the anchor.
   private var questions: [QuestionToken: (question: AnchorQuestion, incarnation: Int)] = [:]
   private var lastQuestion: UInt64 = 0
+  /// Of the earliest timer of the flow manager that is set.
+  private var flowManagerDeadline: Duration?
   private let checker = DomainChecker()
   /// Texts cost more than the simulation: only when somebody will read them.
   private let isTracing: Bool
@@ -341,6 +343,7 @@ public final class DomainSimulation {
     case .restart(let host): if !hosts[host].isUp { restart(host) }
     case .flowManagerRestart: if !flows.isUp { restartFlowManager() }
     case .flowManagerTimer:
+      flowManagerDeadline = nil
       flows.deadlineReached(at: flowMoment)
       askAnchor()
     case .question(let token, let request):
@@ -491,8 +494,13 @@ public final class DomainSimulation {
       lastQuestion += 1
       questions[QuestionToken(rawValue: lastQuestion)] = (question, flows.incarnation)
       schedule(.question(QuestionToken(rawValue: lastQuestion), request), after: .zero)
-      if let deadline = flows.engine.nextDeadline { schedule(.flowManagerTimer, after: deadline - clock) }
     }
+    // What is due at once may come after other things.
+    guard let deadline = flows.engine.nextDeadline.map({ max($0, clock + random.milliseconds(1...20)) }),
+      flowManagerDeadline.map({ deadline < $0 }) ?? true
+    else { return }
+    flowManagerDeadline = deadline
+    schedule(.flowManagerTimer, after: deadline - clock)
   }
 
   private func setTimer(of host: Host, to deadline: Duration?) {

@@ -9,6 +9,8 @@ public struct FlowCounters: Hashable, Sendable {
   public var flowsMovedByOperator: UInt64 = 0
   public var flowsMovedByBinding: UInt64 = 0
   public var flowsMovedByOutage: UInt64 = 0
+  /// Of those moved with many others: diverted before their elements were rewritten.
+  public var flowsDiverted: UInt64 = 0
   public var flowsMovedByCongestion: UInt64 = 0
   public var flowsMovedByQuality: UInt64 = 0
   /// From paths that something outside has called degraded.
@@ -81,6 +83,7 @@ public struct FlowCounters: Hashable, Sendable {
       "flows-moved-by-operator": flowsMovedByOperator,
       "flows-moved-by-binding": flowsMovedByBinding,
       "flows-moved-by-outage": flowsMovedByOutage,
+      "flows-diverted": flowsDiverted,
       "flows-moved-by-congestion": flowsMovedByCongestion,
       "flows-moved-by-quality": flowsMovedByQuality,
       "flows-moved-by-trigger": flowsMovedByTrigger,

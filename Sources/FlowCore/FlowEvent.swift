@@ -153,8 +153,8 @@ public struct KernelCounter: Hashable, Sendable {
 public enum FlowMapChange: Hashable, Sendable {
   /// The rules, for this mark mask and these home prefixes; keeps the elements. Creates the table when there is none.
   case ruleset(FlowRuleset)
-  /// The chain that marks packets for a tunnel.
-  case setTunnelChain(TunnelIdentifier, mark: UInt32, mask: UInt32)
+  /// The chain that marks packets for a tunnel; those that a diversion is about, for another one.
+  case setTunnelChain(TunnelIdentifier, mark: UInt32, mask: UInt32, diversions: [TunnelDiversion])
   case removeTunnelChain(TunnelIdentifier)
   case set(KernelFlow, replacing: Bool)
   case remove(FlowSixTuple)

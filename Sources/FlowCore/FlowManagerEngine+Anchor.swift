@@ -5,6 +5,7 @@ import NetTypes
 extension FlowManagerEngine {
   mutating func takeSnapshot(_ snapshot: AnchorSnapshot, _ work: inout Work) {
     counters.anchorSnapshots += 1
+    endDiversions(&work) { _ in true }
     let before = mirror.bindings
     let usable = before.mapValues { usableTunnel($0) }
     // The first snapshot tells what there is, not what has come.
@@ -32,6 +33,7 @@ extension FlowManagerEngine {
     counters.anchorEvents += 1
     switch event {
     case .tunnelAdded(let tunnel):
+      endDiversions(&work) { $0.from == tunnel.id || $0.way.tunnel == tunnel.id }
       mirror.set(tunnel)
       setChain(tunnel, &work)
     case .tunnelRemoved(let tunnel):
@@ -82,11 +84,13 @@ extension FlowManagerEngine {
   mutating func setChain(_ tunnel: AnchorTunnel, _ work: inout Work) {
     guard chains[tunnel.id] != .some(.some(tunnel.mark)) else { return }
     chains[tunnel.id] = .some(tunnel.mark)
-    work.change(.setTunnelChain(tunnel.id, mark: tunnel.mark, mask: mirror.markMask))
+    work.change(
+      .setTunnelChain(tunnel.id, mark: tunnel.mark, mask: mirror.markMask, diversions: diversions(from: tunnel.id)))
   }
 
   mutating func removeChain(_ tunnel: TunnelIdentifier, _ work: inout Work) {
-    guard chains.removeValue(forKey: tunnel) != nil else { return }
+    // With the last diversion it goes by itself.
+    guard diversions(from: tunnel).isEmpty, chains.removeValue(forKey: tunnel) != nil else { return }
     work.change(.removeTunnelChain(tunnel))
   }
 
@@ -94,6 +98,7 @@ extension FlowManagerEngine {
   /// lose their element when nothing can carry them. Flows to a gateway that does not answer move as well, if another
   /// one can carry them; they do not come back by themselves.
   mutating func reconsider(_ slots: [FlowTable.Slot], _ work: inout Work) {
+    var moves = JointMoves()
     for slot in slots {
       let flow = table[slot]
       guard let owner = mirror.owner(of: flow.tuple.destination) else {
@@ -102,25 +107,36 @@ extension FlowManagerEngine {
         continue
       }
       if flow.node != owner.node { table.setNode(owner.node, of: slot) }
-      if flow.tunnel == .drop { continue }
       let candidates = candidates(for: owner.prefix, of: owner.node)
+      if !diversions.isEmpty { endDiversions(of: owner.prefix, except: candidates, &work) }
+      if flow.tunnel == .drop { continue }
       let isCarried = candidates.carry(flow.tunnel)
-      if isCarried, mirror.isAnswering(flow.tunnel) { continue }
+      let way = JointMoves.Way(prefix: owner.prefix, from: flow.tunnel)
+      if isCarried, mirror.isAnswering(flow.tunnel) {
+        moves.stays(on: way)
+        continue
+      }
       let placement = placeRunning(flow, owner, candidates, &work)
       if isCarried {
         guard let placement, mirror.isAnswering(placement.tunnel) else {
           askForWay(out: candidates, owner.prefix, &work)
+          moves.stays(on: way)
           continue
         }
         counters.flowsMovedByOutage += 1
-        move(slot, to: placement, cause: .gatewayUnreachable, command: nil, &work)
+        moves.add(
+          moving(slot, to: placement, cause: .gatewayUnreachable, command: nil, work.now), flow.identifier, on: way,
+          to: placement.tunnel)
       } else if let placement {
         counters.flowsMovedByBinding += 1
-        move(slot, to: placement, cause: .bindingLost, command: nil, &work)
+        moves.add(
+          moving(slot, to: placement, cause: .bindingLost, command: nil, work.now), flow.identifier, on: way,
+          to: placement.tunnel)
       } else {
         counters.flowsRemovedWithoutTunnel += 1
         remove(slot, cause: .bindingLost, command: nil, &work)
       }
     }
+    moveJointly(moves, &work)
   }
 }

@@ -5,9 +5,19 @@ import NetTypes
 extension FlowManagerEngine {
   /// All steps as one transaction, or as few as their number allows.
   mutating func submitSteps(_ work: inout Work) {
-    if work.steps.isEmpty { return }
-    if work.steps.count <= configuration.maximumChanges { return submit(work.steps, &work) }
-    var rest = work.steps[...]
+    if !diversions.isEmpty {
+      // A flow that goes to the tunnel that they lead out of must not be diverted.
+      for case .set(let flow, _) in work.steps.lazy.map(\.change) {
+        endDiversions(&work) { $0.from == flow.tunnel && $0.way.prefix.contains(flow.tuple.destination) }
+      }
+    }
+    submitAll(work.steps, &work)
+  }
+
+  mutating func submitAll(_ steps: [Step], _ work: inout Work) {
+    if steps.isEmpty { return }
+    if steps.count <= configuration.maximumChanges { return submit(steps, &work) }
+    var rest = steps[...]
     while !rest.isEmpty {
       submit(Array(rest.prefix(configuration.maximumChanges)), &work)
       rest = rest.dropFirst(configuration.maximumChanges)
@@ -41,6 +51,8 @@ extension FlowManagerEngine {
     case .removal(let flow, let cause, let command):
       answer(command, flow, &work)
       work.effects.append(.notify(.flowRemoved(flow, cause: cause)))
+    case .diversion(_, _, let steps): for step in steps { settle(step, &work) }
+    case .rewriting: break
     }
   }
 
@@ -58,7 +70,7 @@ extension FlowManagerEngine {
       // Tried again with the next snapshot.
       switch step.change {
       case .ruleset: ruleset = nil
-      case .setTunnelChain(let tunnel, _, _): chains[tunnel] = nil
+      case .setTunnelChain(let tunnel, _, _, _): chains[tunnel] = nil
       case .removeTunnelChain(let tunnel): chains.updateValue(nil, forKey: tunnel)
       case .set, .remove: break
       }
@@ -81,6 +93,12 @@ extension FlowManagerEngine {
       guard let slot = table.slot(of: identifier) else { return }
       table.setPinned(was, of: slot)
       answer(command, identifier, kernelRefused: "the kernel does not take the pin: \(reason)", &work)
+    case .diversion(let prefix, let from, let steps):
+      diversions.removeAll { $0.from == from && $0.way.prefix == prefix }
+      work.steps += steps
+    case .rewriting(let identifier):
+      // Its old tunnel no longer leads to the node.
+      if let slot = table.slot(of: identifier) { remove(slot, cause: .kernelRefused, command: nil, &work) }
     case .removal(let flow, let cause, let command):
       // Mostly an element that somebody else has removed; either way the flow is no longer ours.
       answer(
@@ -135,6 +153,7 @@ extension FlowManagerEngine {
   /// Somebody has removed our table (a firewall that flushed all rules): everything again, flows included.
   mutating func writeAgain(_ work: inout Work) {
     counters.kernelTableLost += 1
+    diversions = []
     chains = [:]
     guard let ruleset else { return }
     work.change(.ruleset(ruleset))

@@ -25,6 +25,10 @@ public struct FlowManagerEngine: Sendable {
     /// Changes in one kernel transaction. A transaction is one datagram to the kernel, which must fit a socket buffer;
     /// more changes, such as those of a gateway with very many flows, become several.
     public var maximumChanges = 50_000
+    /// So many flows to one prefix that an outage moves together are diverted first.
+    public var divertedTogether = 256
+    /// Their elements are rewritten in transactions of so many: a millisecond or two each.
+    public var rewrittenAtOnce = 256
     public var congestion = CongestionSettings()
     public var quality = QualitySettings()
     public var moveLimits = MoveLimits()
@@ -57,6 +61,7 @@ public struct FlowManagerEngine: Sendable {
   var chains: [TunnelIdentifier: UInt32?] = [:]
   var transactions: [TransactionIdentifier: [Step]] = [:]
   var nextTransaction: UInt64 = 1
+  var diversions: [Diversion] = []
   var nextSelector: UInt32 = 1
   var waiting: [AnchorQuestion: WaitingCommand] = [:]
   var nextQuestion: UInt64 = 1
@@ -93,6 +98,7 @@ public struct FlowManagerEngine: Sendable {
       if !takePolicyAnswer(answer, to: question, &work) { take(answer, to: question, now, &work) }
     case .policy(let policy): take(policy, &work)
     case .deadlineReached:
+      rewriteFurther(&work)
       takeTriggerDeadline(&work)
       steeringDeadlineReached(&work)
       for question in waiting.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
@@ -119,7 +125,9 @@ public struct FlowManagerEngine: Sendable {
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
   public var nextDeadline: Duration? {
-    [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline].compactMap(\.self).min()
+    // Elements are rewritten whenever nothing else is to be done.
+    if !diversions.isEmpty { return .zero }
+    return [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline].compactMap(\.self).min()
   }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
@@ -145,6 +153,10 @@ public struct FlowManagerEngine: Sendable {
       case move(FlowIdentifier, from: Placement, cause: FlowNotification.MoveCause, command: CommandToken?)
       case pin(FlowIdentifier, was: Bool, command: CommandToken?)
       case removal(Flow, cause: FlowNotification.RemovalCause, command: CommandToken?)
+      /// These steps would do the same one by one.
+      indirect case diversion(IPv6Prefix, from: TunnelIdentifier, [Step])
+      /// The element says now what a diversion said before.
+      case rewriting(FlowIdentifier)
     }
 
     var change: FlowMapChange
@@ -228,18 +240,25 @@ public struct FlowManagerEngine: Sendable {
     _ slot: FlowTable.Slot, to placement: Placement, cause: FlowNotification.MoveCause, command: CommandToken?,
     _ work: inout Work
   ) {
+    work.steps.append(moving(slot, to: placement, cause: cause, command: command, work.now))
+  }
+
+  /// The table has the flow in its new place already.
+  mutating func moving(
+    _ slot: FlowTable.Slot, to placement: Placement, cause: FlowNotification.MoveCause, command: CommandToken?,
+    _ now: FlowMoment
+  ) -> Step {
     let from = table[slot].placement
     if placement.placer == .trigger {
       triggers.departures.note(
-        table[slot].identifier, from: from.tunnel, at: work.now.monotonic,
+        table[slot].identifier, from: from.tunnel, at: now.monotonic,
         holdDown: configuration.moveLimits.holdDown)
     }
     table.setPlacement(placement, of: slot)
-    if cause != .operatorRequest { steering.moves.note(table[slot].identifier, at: work.now.monotonic) }
-    work.steps.append(
-      Step(
-        change: .set(kernelFlow(table[slot]), replacing: true),
-        consequence: .move(table[slot].identifier, from: from, cause: cause, command: command)))
+    if cause != .operatorRequest { steering.moves.note(table[slot].identifier, at: now.monotonic) }
+    return Step(
+      change: .set(kernelFlow(table[slot]), replacing: true),
+      consequence: .move(table[slot].identifier, from: from, cause: cause, command: command))
   }
 
   mutating func pin(_ slot: FlowTable.Slot, _ isPinned: Bool, _ command: CommandToken, _ work: inout Work) {

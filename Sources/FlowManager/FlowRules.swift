@@ -14,7 +14,8 @@ import NetTypes
 ///     icmp         echo → echo; error → unknown (it belongs to the flow of the packet inside); else → other
 ///     echo, other  key with the identifier, with nothing: in `flows`? → its tunnel's chain
 ///     unknown      count and queue; passes when nobody listens or the queue is full
-///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked
+///     t<N>         (one per tunnel) set the tunnel's bits of the mark, count → marked. For prefixes whose flows have
+///                  just left the tunnel together, before that, those of their new tunnel → marked
 ///     dropped      (flows that the policy drops) count, drop
 ///     marked       TCP or UDP right behind the IPv6 header: accept; else → fragmented
 ///     fragmented   a first fragment leaves its mark for the later ones, or is counted if there is no room; accept
@@ -159,14 +160,21 @@ struct FlowRules {
 
   /// The chain of a tunnel; its rule's comment tells what it does.
   static func writeTunnelChain(
-    _ tunnel: TunnelIdentifier, mark: UInt32, mask: UInt32, into transaction: inout NftTransaction
+    _ tunnel: TunnelIdentifier, mark: UInt32, mask: UInt32, diversions: [TunnelDiversion],
+    into transaction: inout NftTransaction
   ) {
     transaction.addChain(chainName(tunnel))
     transaction.flushChain(chainName(tunnel))
+    for diversion in diversions {
+      transaction.addRule(
+        chain: chainName(tunnel),
+        NftExpression.matchPrefix(diversion.prefix, in: .destinationAddress)
+          + NftExpression.mergeMark(diversion.mark, mask: mask) + [.verdict(.goTo(marked))])
+    }
     transaction.addRule(
       chain: chainName(tunnel),
       NftExpression.mergeMark(mark, mask: mask) + [.counter, .verdict(.goTo(marked))],
-      comment: tunnelComment(mark: mark, mask: mask))
+      comment: tunnelComment(mark: mark, mask: mask, diversions: diversions))
     transaction.addElements([tunnelElement(tunnel)], to: tunnels.name)
   }
 
@@ -180,8 +188,9 @@ struct FlowRules {
     NftElement(key: NftExpression.hostOrder(tunnel.rawValue), value: .verdict(.goTo(chainName(tunnel))))
   }
 
-  static func tunnelComment(mark: UInt32, mask: UInt32) -> String {
+  static func tunnelComment(mark: UInt32, mask: UInt32, diversions: [TunnelDiversion]) -> String {
     "mark 0x\(String(mark, radix: 16)) mask 0x\(String(mask, radix: 16))"
+      + (diversions.isEmpty ? "" : ", \(diversions.count) prefixes diverted")
   }
 
   // MARK: Names

@@ -163,10 +163,11 @@ final class KernelFlowTable {
       rules.write(ruleset, into: &transaction, rebuildMapWith: kept)
       after.exists = true
       after.tag = tag
-    case .setTunnelChain(let tunnel, let mark, let mask):
-      let comment = FlowRules.tunnelComment(mark: mark, mask: mask)
-      guard after.chains[tunnel] != comment else { return }
-      FlowRules.writeTunnelChain(tunnel, mark: mark, mask: mask, into: &transaction)
+    case .setTunnelChain(let tunnel, let mark, let mask, let diversions):
+      let comment = FlowRules.tunnelComment(mark: mark, mask: mask, diversions: diversions)
+      // It does not say which prefixes are diverted.
+      guard after.chains[tunnel] != comment || !diversions.isEmpty else { return }
+      FlowRules.writeTunnelChain(tunnel, mark: mark, mask: mask, diversions: diversions, into: &transaction)
       after.chains[tunnel] = comment
     case .removeTunnelChain(let tunnel):
       guard after.chains.removeValue(forKey: tunnel) != nil else { return }

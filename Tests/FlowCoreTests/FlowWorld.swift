@@ -19,6 +19,7 @@ struct FlowWorld {
   /// The map as a kernel would have it.
   private(set) var map: [FlowSixTuple: KernelFlow] = [:]
   private(set) var chains: [TunnelIdentifier: UInt32] = [:]
+  private(set) var diversions: [TunnelIdentifier: [TunnelDiversion]] = [:]
   private(set) var ruleset: FlowRuleset?
   /// How many transactions the kernel has taken.
   private(set) var transactions = 0
@@ -122,10 +123,13 @@ struct FlowWorld {
   private mutating func apply(_ change: FlowMapChange) {
     switch change {
     case .ruleset(let new): ruleset = new
-    case .setTunnelChain(let tunnel, let mark, _): chains[tunnel] = mark
+    case .setTunnelChain(let tunnel, let mark, _, let diversions):
+      chains[tunnel] = mark
+      self.diversions[tunnel] = diversions.isEmpty ? nil : diversions
     case .removeTunnelChain(let tunnel):
       precondition(!map.values.contains { $0.tunnel == tunnel }, "a chain with elements cannot be removed")
       chains[tunnel] = nil
+      diversions[tunnel] = nil
     case .set(let flow, let replacing):
       precondition((map[flow.tuple] != nil) == replacing, "replacing says whether there is an element")
       precondition(flow.tunnel == .drop || chains[flow.tunnel] != nil, "an element needs its chain")
@@ -182,7 +186,7 @@ struct FlowWorld {
 
   /// `nft flush ruleset`.
   mutating func loseTable() {
-    (map, chains, ruleset) = ([:], [:], nil)
+    (map, chains, diversions, ruleset) = ([:], [:], [:], nil)
     handle(.kernelTableLost)
   }
 
@@ -192,7 +196,14 @@ struct FlowWorld {
     handle(.kernelState(flows: Array(map.values), chains: Array(chains.keys)))
   }
 
+  /// What the element of the flow says.
   func tunnel(of tuple: FlowSixTuple) -> TunnelIdentifier? { map[tuple]?.tunnel }
+
+  /// The mark that the kernel gives the flow's packets.
+  func mark(of tuple: FlowSixTuple) -> UInt32? {
+    guard let tunnel = map[tuple]?.tunnel else { return nil }
+    return diversions[tunnel]?.first { $0.prefix.contains(tuple.destination) }?.mark ?? chains[tunnel]
+  }
 
   /// The kernel counts a packet of the flow.
   mutating func countPacket(_ tuple: FlowSixTuple) { map[tuple]?.count.packets += 1 }
