@@ -43,6 +43,8 @@ extension FlowManagerEngine {
     case .bindingChanged(let change):
       // Its node may be another than before.
       let old = mirror.bindings[change.binding.id]
+      // A node's flows are many, and nothing is different for them.
+      if old == change.binding { return }
       tell(from: old, to: change.binding, cause: change.cause, isFound: false, &work)
       let before = old.flatMap { mirror.node(named: $0.node) }
       let usable = usableTunnel(old)

@@ -61,7 +61,7 @@ public enum ServiceAnswer: Hashable, Sendable, Codable {
 public enum LMANotification: Hashable, Sendable, Codable {
   case tunnelAdded(TunnelDescription)
   case tunnelRemoved(TunnelDescription)
-  /// New or changed.
+  /// New or changed in more than its times: a mere refresh is not told.
   indirect case bindingChanged(BindingSummary)
   indirect case bindingRemoved(BindingSummary, cause: RemovalCause)
   /// For the log.

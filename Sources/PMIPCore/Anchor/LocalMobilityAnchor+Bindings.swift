@@ -165,6 +165,7 @@ extension LocalMobilityAnchor {
     if let previous, !isSameGateway { abandonInitiation(of: previous, &turn) }
     entry.offLinkPrefixes = offLinkPrefixes(for: entry, isSameGateway: isSameGateway)
     markEstablishment(of: &entry, request, previous)
+    let isNews = cache[entry.identifier].map { entry.tellsMore(than: $0) } ?? true
     store(entry)
     count(entry, previous)
 
@@ -181,7 +182,7 @@ extension LocalMobilityAnchor {
     if tunnelTable.markInstalled(entry.tunnel), let tunnel = tunnelTable[entry.tunnel] {
       turn.notify(.tunnelAdded(tunnel))
     }
-    turn.notify(.bindingChanged(summary(entry)))
+    if isNews { turn.notify(.bindingChanged(summary(entry))) }
     for tunnel in gone { turn.notify(.tunnelRemoved(tunnel)) }
     turn.persist(.store(entry.record(at: turn.now)))
     startHeartbeats(with: entry.attachment.proxyCareOfAddress, at: turn.now.monotonic)
@@ -338,5 +339,12 @@ extension BindingCacheEntry {
   /// The routes of the prefixes must point to the entry's tunnel and do not yet.
   fileprivate func needsRoutes(after previous: BindingCacheEntry?) -> Bool {
     isDefault && !(previous?.isDefault == true && previous?.tunnel == tunnel)
+  }
+
+  /// Subscribers have to be told, who know `earlier`: more than times is different.
+  fileprivate func tellsMore(than earlier: BindingCacheEntry) -> Bool {
+    state != earlier.state || isDefault != earlier.isDefault || tunnel != earlier.tunnel || kind != earlier.kind
+      || attachment != earlier.attachment || anchorAddress != earlier.anchorAddress || prefixes != earlier.prefixes
+      || offLinkPrefixes != earlier.offLinkPrefixes
   }
 }
