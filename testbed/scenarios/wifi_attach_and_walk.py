@@ -17,10 +17,7 @@ def run(domain: Domain) -> None:
     air.create()
     try:
         for gateway in GATEWAYS:
-            domain.magd[gateway].write_configuration({
-                "access-technology: ieee-802.11":
-                    "access-technology: ieee-802.11\n    triggers:\n      router-solicitation: false\n"
-                    f"      neighbour: false\n      hostapd: [{air.socket(gateway)}/ap0]\n      nl80211: [ap0]"})
+            domain.magd[gateway].write_configuration(air.triggers(gateway))
             air.start_access_point(gateway)
         domain.lmad.start()
         for gateway in GATEWAYS:
