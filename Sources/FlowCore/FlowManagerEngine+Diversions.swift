@@ -91,7 +91,8 @@ extension FlowManagerEngine {
 
   /// The next elements of the oldest diversion.
   mutating func rewriteFurther(_ work: inout Work) {
-    guard let first = diversions.first else { return }
+    guard let first = diversions.first, nextRewrite <= work.now.monotonic else { return }
+    nextRewrite = work.now.monotonic + configuration.restBetweenRewrites
     let part = first.flows.prefix(configuration.rewrittenAtOnce)
     diversions[0].flows = first.flows.dropFirst(part.count)
     work.steps += rewrites(part, first)

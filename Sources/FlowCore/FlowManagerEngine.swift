@@ -27,8 +27,10 @@ public struct FlowManagerEngine: Sendable {
     public var maximumChanges = 50_000
     /// So many flows to one prefix that an outage moves together are diverted first.
     public var divertedTogether = 256
-    /// Their elements are rewritten in transactions of so many: a millisecond or two each.
-    public var rewrittenAtOnce = 256
+    /// Their elements are rewritten in transactions of so many, half a millisecond each, with rests between them in
+    /// which everything else is served.
+    public var rewrittenAtOnce = 64
+    public var restBetweenRewrites = Duration.milliseconds(1)
     public var congestion = CongestionSettings()
     public var quality = QualitySettings()
     public var moveLimits = MoveLimits()
@@ -62,6 +64,7 @@ public struct FlowManagerEngine: Sendable {
   var transactions: [TransactionIdentifier: [Step]] = [:]
   var nextTransaction: UInt64 = 1
   var diversions: [Diversion] = []
+  var nextRewrite = Duration.zero
   var nextSelector: UInt32 = 1
   var waiting: [AnchorQuestion: WaitingCommand] = [:]
   var nextQuestion: UInt64 = 1
@@ -125,9 +128,9 @@ public struct FlowManagerEngine: Sendable {
 
   /// Monotonic time of the next `.deadlineReached`; nil: nothing to wait for.
   public var nextDeadline: Duration? {
-    // Elements are rewritten whenever nothing else is to be done.
-    if !diversions.isEmpty { return .zero }
-    return [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline].compactMap(\.self).min()
+    let rewrite = diversions.isEmpty ? nil : nextRewrite
+    return [waiting.values.map(\.deadline).min(), steeringDeadline, nextTriggerDeadline, rewrite]
+      .compactMap(\.self).min()
   }
 
   public func nodeName(of flow: Flow) -> String? { flow.node.flatMap { mirror.name(of: $0) } }
