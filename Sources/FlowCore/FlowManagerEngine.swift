@@ -27,9 +27,9 @@ public struct FlowManagerEngine: Sendable {
     public var maximumChanges = 50_000
     /// So many flows to one prefix that an outage moves together are diverted first.
     public var divertedTogether = 256
-    /// Their elements are rewritten in transactions of so many, half a millisecond each, with rests between them in
+    /// Their elements are rewritten in transactions of so many, a quarter of a millisecond each, with rests between them in
     /// which everything else is served.
-    public var rewrittenAtOnce = 64
+    public var rewrittenAtOnce = 32
     public var restBetweenRewrites = Duration.milliseconds(1)
     public var congestion = CongestionSettings()
     public var quality = QualitySettings()
