@@ -21,7 +21,7 @@ class LogicalNode(Daemon):
         domain.lmad.write_configuration(anchor)
         for magd in domain.magd.values():
             magd.write_configuration({f"{MAC} {NODE} interfaces": f"{MAC} {NODE} logical",
-                                      f"{NODE_MAC['if2']} {NODE} interfaces\n": ""})
+                                      **{f"{NODE_MAC[name]} {NODE} interfaces\n": "" for name in ("if2", "if3")}})
 
     def start_attached(self) -> str:
         """All daemons and both accesses; the node's address."""
