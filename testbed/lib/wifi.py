@@ -14,35 +14,44 @@ NETWORK, PASSPHRASE = "flowmob", "correct horse battery"
 # Access points on channels 1 and 6.
 CHANNELS = {"mag1": (1, 2412), "mag2": (6, 2437)}
 BSSID = {"mag1": "02:00:00:00:0a:01", "mag2": "02:00:00:00:0a:02"}
+# A node with one radio has this interface.
 STATION = "if1"
 
 
 class Air:
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, stations: list[str] | None = None) -> None:
+        """`stations`: the node's interfaces, a radio each."""
         self.domain = domain
+        self.stations = stations or [STATION]
         self.processes: dict[str, subprocess.Popen] = {}
-        self.supplicant_log = domain.results / "wpa_supplicant.log"
+        self.supplicant_log = domain.results / f"wpa_supplicant-{STATION}.log"
         self.address_log = domain.results / "addresses.log"
         self.advertisement_log = domain.results / "advertisements.log"
 
     def create(self) -> None:
         """Radios instead of the cables of the access links."""
-        run("modprobe", "mac80211_hwsim", "radios=3")
+        run("modprobe", "mac80211_hwsim", f"radios={len(GATEWAYS) + len(self.stations)}")
         for interface in ACCESSES:
             self.domain.ip("mn", f"link del {interface}\n")
         radios = {name: device for device, name in re.findall(r"phy#(\d+)\s+Interface (\S+)", run("iw", "dev").stdout)
                   if name.startswith("wlan")}
-        for (name, number), role in zip(sorted(radios.items()), [*GATEWAYS, "mn"], strict=True):
+        owners = [(gateway, "ap0", BSSID[gateway]) for gateway in GATEWAYS]
+        owners += [("mn", station, NODE_MAC[station]) for station in self.stations]
+        for (name, number), (role, device, address) in zip(sorted(radios.items()), owners, strict=True):
             run("iw", "phy", f"phy{number}", "set", "netns", "name", self.domain.namespace(role))
-            device = STATION if role == "mn" else "ap0"
-            self.domain.ip(role, f"link set {name} down\nlink set {name} name {device}\n")
-            address = NODE_MAC[STATION] if role == "mn" else BSSID[role]
-            self.domain.ip(role, f"link set {device} address {address}\n")
+            self.domain.ip(role, f"link set {name} down\nlink set {name} name {device}\n"
+                           f"link set {device} address {address}\n")
             if role != "mn":
                 self.domain.ip(role, "link add acc0 type bridge\nlink set acc0 up\n")
 
     def socket(self, gateway: str) -> Path:
         return self.domain.directory / f"hostapd-{gateway}"
+
+    def triggers(self, gateway: str) -> dict[str, str]:
+        """What changes in the gateway's configuration: only the access point says who is there."""
+        technology = "access-technology: ieee-802.11"
+        return {technology: f"{technology}\n    triggers:\n      router-solicitation: false\n      neighbour: false\n"
+                            f"      hostapd: [{self.socket(gateway)}/ap0]\n      nl80211: [ap0]"}
 
     def start_access_point(self, gateway: str) -> None:
         channel, _ = CHANNELS[gateway]
@@ -57,10 +66,7 @@ class Air:
     def serve(self, gateway: str) -> None:
         """The access point and the gateway, which listens to it and to nothing else."""
         magd = self.domain.magd[gateway]
-        magd.write_configuration({
-            "access-technology: ieee-802.11":
-                "access-technology: ieee-802.11\n    triggers:\n      router-solicitation: false\n"
-                f"      neighbour: false\n      hostapd: [{self.socket(gateway)}/ap0]\n      nl80211: [ap0]"})
+        magd.write_configuration(self.triggers(gateway))
         self.start_access_point(gateway)
         magd.start()
         wait_until(f"{gateway} listens to hostapd", lambda: self.source(gateway, "hostapd")["state"] == "connected")
@@ -71,17 +77,23 @@ class Air:
         return next(entry for entry in document["sources"] if entry["source"] == name)
 
     def start_station(self) -> None:
-        configuration = self.domain.directory / "wpa_supplicant.conf"
-        frequencies = " ".join(str(frequency) for _, frequency in CHANNELS.values())
-        configuration.write_text(
-            f"ctrl_interface={self.domain.directory}/wpa\nnetwork={{\n  ssid=\"{NETWORK}\"\n  psk=\"{PASSPHRASE}\"\n"
-            f"  scan_freq={frequencies}\n  bssid={BSSID['mag1']}\n}}\n")
+        """The node's one radio, with logs of what `steps` needs."""
         self.domain.ip("mn", f"link set {STATION} up\n")
         self.start("advertisements", "mn", ["tcpdump", "-tt", "-n", "-l", "-i", STATION, "icmp6 and ip6[40] == 134"],
                    self.advertisement_log)
         wait_until("the node's capture listens", lambda: "listening" in self.advertisement_log.read_text())
         self.start("addresses", "mn", ["ip", "-ts", "-6", "monitor", "address", "dev", STATION], self.address_log)
-        self.start("station", "mn", ["wpa_supplicant", "-t", "-i", STATION, "-c", str(configuration)], self.supplicant_log)
+        self.associate(STATION, "mag1", list(CHANNELS))
+
+    def associate(self, station: str, gateway: str, scanned: list[str]) -> None:
+        """The station joins the gateway's access point, and looks for others on the channels of those scanned."""
+        configuration = self.domain.directory / f"wpa_supplicant-{station}.conf"
+        frequencies = " ".join(str(CHANNELS[each][1]) for each in scanned)
+        configuration.write_text(
+            f"ctrl_interface={self.domain.directory}/wpa\nnetwork={{\n  ssid=\"{NETWORK}\"\n  psk=\"{PASSPHRASE}\"\n"
+            f"  scan_freq={frequencies}\n  bssid={BSSID[gateway]}\n}}\n")
+        self.start(station, "mn", ["wpa_supplicant", "-t", "-i", station, "-c", str(configuration)],
+                   self.domain.results / f"wpa_supplicant-{station}.log")
 
     def start(self, name: str, role: str, command: list[str], log: Path) -> None:
         with log.open("a") as output:

@@ -24,25 +24,25 @@ def run(domain: Domain) -> None:
     stream = domain.udp(address)
     downlink = domain.flow(stream.flow)["gateway"]
     slave, other = ("if1", "if2") if downlink == "mag1" else ("if2", "if1")
-    wait_until("the uplink follows the downlink", lambda: uplink(node, stream.flow) == (slave, False))
+    wait_until("the uplink follows the downlink", lambda: node.uplink(stream.flow) == (slave, False))
     by_port = ["--port", str(stream.flow.destination_port)]
     by_fields = ["--protocol", "udp", "--source", address, "--source-port", str(stream.flow.destination_port),
                  "--destination", f"{CORRESPONDENT}", "--destination-port", str(stream.flow.source_port)]
     for fields in [by_port, by_fields]:
-        counted = packets(node, other)
+        counted = node.uplink_packets(other)
         node.command("select", *fields, "--slave", other)
-        assert uplink(node, stream.flow) == (other, True), node.document("list")
-        wait_until(f"the uplink leaves by {other}", lambda: packets(node, other) > counted + 100)
+        assert node.uplink(stream.flow) == (other, True), node.document("list")
+        wait_until(f"the uplink leaves by {other}", lambda: node.uplink_packets(other) > counted + 100)
         node.command("unselect", *fields)
-        assert uplink(node, stream.flow) == (slave, False), node.document("list")
+        assert node.uplink(stream.flow) == (slave, False), node.document("list")
     # The narrower selection wins, and a slave that is away takes nothing.
     node.command("select", *by_port, "--slave", slave)
     node.command("select", *by_fields, "--slave", other)
-    assert uplink(node, stream.flow) == (other, True)
+    assert node.uplink(stream.flow) == (other, True)
     assert node.document("show")["selections"][0]["slave"] == other
     node.kill()
     node.start()
-    assert uplink(node, stream.flow) == (other, True), "selections did not outlive a crash"
+    assert node.uplink(stream.flow) == (other, True), "selections did not outlive a crash"
     time.sleep(1)
     udp = stream.stop()
     assert udp.lost == 0 and udp.lost_uplink == 0, f"{udp.lost} packets and {udp.lost_uplink} echoes are lost"
@@ -73,15 +73,3 @@ def state(domain: Domain) -> dict[str, str]:
             "sysctls": ["sysctl", "-a", "-r", r"^net\.ipv6\.conf"]}.items():
         state[name] = domain.run("mn", *command, check=False).stdout
     return state
-
-
-def uplink(node: LogicalNode, flow) -> tuple[str | None, bool] | None:
-    """Slave of the flow's uplink, and whether the owner chose it."""
-    for entry in node.document("list")["flows"]:
-        if {entry.get("sourcePort"), entry.get("destinationPort")} == {flow.source_port, flow.destination_port}:
-            return entry.get("slave"), entry["isSelected"]
-    return None
-
-
-def packets(node: LogicalNode, slave: str) -> int:
-    return next(entry["uplinkPackets"] for entry in node.document("show")["slaves"] if entry["name"] == slave)

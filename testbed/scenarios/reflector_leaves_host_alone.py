@@ -2,6 +2,7 @@
 flow from the first packet on and touches nothing else, puts its rules back when they are taken out, and after a run the
 host is exactly as it was."""
 
+import difflib
 import json
 
 from lib.daemons import PROGRAMS
@@ -30,8 +31,8 @@ def run(domain: Domain) -> None:
         domain.run("mn", "sysctl", "-qw", f"net.ipv6.conf.{interface}.use_tempaddr=2")
         domain.attach(interface)
     furnish(domain)
-    address, _ = (wait_until(f"{name} has a temporary address", lambda: temporary(domain, name), seconds=15)
-                  for name in ("if1", "if2"))
+    address, _ = (wait_until(f"{name} has a temporary address, and none that is tentative",
+                             lambda: temporary(domain, name), seconds=15) for name in ("if1", "if2"))
     before = host_state(domain)
 
     domain.reflector.start()
@@ -64,7 +65,8 @@ def run(domain: Domain) -> None:
     assert domain.reflector.stop() == 0, domain.reflector.last_words()
     after = host_state(domain)
     for name, text in before.items():
-        assert after[name] == text, f"{name} before:\n{text}\nafter a run:\n{after[name]}"
+        changes = [line for line in difflib.ndiff(text.splitlines(), after[name].splitlines()) if line[0] in "+-"]
+        assert after[name] == text, f"{name} after a run:\n" + "\n".join(changes)
 
 
 def furnish(domain: Domain) -> None:
@@ -83,11 +85,13 @@ def furnish(domain: Domain) -> None:
 
 
 def temporary(domain: Domain, interface: str) -> str | None:
-    for entry in domain.ip_json("mn", "addr", "show", "dev", interface, "scope", "global"):
-        for address in entry.get("addr_info", []):
-            if address.get("temporary") and not address.get("tentative"):
-                return address["local"]
-    return None
+    """The interface's temporary address. Which of its addresses passes duplicate address detection last is chance, and
+    each brings a route then: there is no answer before all have passed."""
+    addresses = [address for entry in domain.ip_json("mn", "addr", "show", "dev", interface, "scope", "global")
+                 for address in entry.get("addr_info", [])]
+    if any(address.get("tentative") for address in addresses):
+        return None
+    return next((address["local"] for address in addresses if address.get("temporary")), None)
 
 
 def host_state(domain: Domain) -> dict[str, str]:
