@@ -57,5 +57,27 @@ class LogicalNode(Daemon):
                 return entry.get("slave"), entry["isSelected"]
         return None
 
+    def host_state(self) -> dict[str, str]:
+        """What a run could leave on the terminal, whose accesses are down."""
+        for interface in ACCESSES:
+            # Once up, an interface keeps its queueing discipline.
+            self.domain.ip("mn", f"link set {interface} up\nlink set {interface} down\n")
+        state = self.domain.kernel_state("mn")
+        del state["neighbours"]
+        for name, command in {
+                "IPv4 rules": ["ip", "-4", "rule"], "queueing disciplines": ["tc", "qdisc", "show"],
+                "sysctls": ["sysctl", "-a", "-r", r"^net\.ipv6\.conf"]}.items():
+            state[name] = self.domain.run("mn", *command, check=False).stdout
+        return state
+
+    def assert_host_is(self, before: dict[str, str]) -> None:
+        after = self.host_state()
+        for name, text in before.items():
+            assert after[name] == text, f"{name} before:\n{text}\nafter a run:\n{after[name]}"
+
+    def sent(self, slave: str) -> int:
+        """Frames, as the slave itself counts them."""
+        return int(self.domain.run("mn", "cat", f"/sys/class/net/{slave}/statistics/tx_packets").stdout)
+
     def uplink_packets(self, slave: str) -> int:
         return next(entry["uplinkPackets"] for entry in self.ask("show")["slaves"] if entry["name"] == slave)

@@ -92,10 +92,19 @@ class Air:
         for command in (["bssid", "0", BSSID[gateway]], ["reassociate"]):
             self.domain.run("mn", "wpa_cli", "-p", f"{self.domain.directory}/wpa", "-i", STATION, *command)
 
+    def dissociate(self) -> None:
+        """No supplicant is left that would change the stations."""
+        for station in self.stations:
+            self.end(station)
+
+    def end(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait()
+
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-            process.wait()
+        for name in list(self.processes):
+            self.end(name)
         # Radios outlive their namespaces: they would come back to the first one, with the names that they have.
         run("modprobe", "-r", "mac80211_hwsim")
 
