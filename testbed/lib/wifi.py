@@ -82,6 +82,16 @@ class Air:
         self.start(station, "mn", ["wpa_supplicant", "-t", "-i", station, "-c", str(configuration)],
                    self.domain.results / f"wpa_supplicant-{station}.log")
 
+    def wait_until_keyed(self, gateway: str) -> None:
+        """A station that asks for its association again while the keys are made loses it seconds later: the emulated
+        processor may have kept the access point from answering in time. Wait that out."""
+        def is_keyed() -> bool:
+            status = self.domain.run(gateway, "hostapd_cli", "-p", str(self.socket(gateway)), "-i", "ap0", "all_sta",
+                                     check=False).stdout
+            return "[AUTHORIZED]" in status and "hostapdWPAPTKState=11\n" in status
+
+        wait_until(f"{gateway} and its station have keys", is_keyed, seconds=20)
+
     def start(self, name: str, role: str, command: list[str], log: Path) -> None:
         with log.open("a") as output:
             self.processes[name] = subprocess.Popen(
