@@ -95,6 +95,16 @@ class Air:
         self.start(station, "mn", ["wpa_supplicant", "-t", "-i", station, "-c", str(configuration)],
                    self.domain.results / f"wpa_supplicant-{station}.log")
 
+    def wait_until_keyed(self, gateway: str) -> None:
+        """A station that asks for its association again while the keys are made loses it seconds later: the emulated
+        processor may have kept the access point from answering in time. Wait that out."""
+        def is_keyed() -> bool:
+            status = self.domain.run(gateway, "hostapd_cli", "-p", str(self.socket(gateway)), "-i", "ap0", "all_sta",
+                                     check=False).stdout
+            return "[AUTHORIZED]" in status and "hostapdWPAPTKState=11\n" in status
+
+        wait_until(f"{gateway} and its station have keys", is_keyed, seconds=20)
+
     def start(self, name: str, role: str, command: list[str], log: Path) -> None:
         with log.open("a") as output:
             self.processes[name] = subprocess.Popen(
@@ -105,10 +115,19 @@ class Air:
         for command in (["bssid", "0", BSSID[gateway]], ["reassociate"]):
             self.domain.run("mn", "wpa_cli", "-p", f"{self.domain.directory}/wpa", "-i", STATION, *command)
 
+    def dissociate(self) -> None:
+        """No supplicant is left that would change the stations."""
+        for station in self.stations:
+            self.end(station)
+
+    def end(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait()
+
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-            process.wait()
+        for name in list(self.processes):
+            self.end(name)
         # Radios outlive their namespaces: they would come back to the first one, with the names that they have.
         run("modprobe", "-r", "mac80211_hwsim")
 
