@@ -25,7 +25,8 @@ class LogicalNode(Daemon):
         domain.lmad.write_configuration(anchor)
         for gateway, magd in domain.magd.items():
             magd.write_configuration({f"{MAC} {NODE} interfaces": f"{MAC} {NODE} logical",
-                                      f"{NODE_MAC['if2']} {NODE} interfaces\n": "", **(access or {}).get(gateway, {})})
+                                      **{f"{NODE_MAC[name]} {NODE} interfaces\n": "" for name in ("if2", "if3")},
+                                      **(access or {}).get(gateway, {})})
 
     def start_attached(self) -> str:
         """All daemons and both accesses; the node's address."""

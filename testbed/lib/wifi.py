@@ -63,6 +63,19 @@ class Air:
         self.start(gateway, gateway, ["hostapd", "-t", str(configuration)], self.domain.results / f"hostapd-{gateway}.log")
         wait_until(f"the access point of {gateway} is up", (self.socket(gateway) / "ap0").exists, seconds=20)
 
+    def serve(self, gateway: str) -> None:
+        """The access point and the gateway, which listens to it and to nothing else."""
+        magd = self.domain.magd[gateway]
+        magd.write_configuration(self.triggers(gateway))
+        self.start_access_point(gateway)
+        magd.start()
+        wait_until(f"{gateway} listens to hostapd", lambda: self.source(gateway, "hostapd")["state"] == "connected")
+        assert self.source(gateway, "nl80211")["state"] == "watching", f"{self.source(gateway, 'nl80211')}"
+
+    def source(self, gateway: str, name: str) -> dict:
+        document = self.domain.magd[gateway].document("show", "triggers")
+        return next(entry for entry in document["sources"] if entry["source"] == name)
+
     def start_station(self) -> None:
         """The node's one radio, with logs of what `steps` needs."""
         self.domain.ip("mn", f"link set {STATION} up\n")

@@ -16,14 +16,9 @@ def run(domain: Domain) -> None:
     air = Air(domain)
     air.create()
     try:
-        for gateway in GATEWAYS:
-            domain.magd[gateway].write_configuration(air.triggers(gateway))
-            air.start_access_point(gateway)
         domain.lmad.start()
         for gateway in GATEWAYS:
-            domain.magd[gateway].start()
-            wait_until(f"{gateway} listens to hostapd", lambda: source(domain, gateway, "hostapd")["state"] == "connected")
-            assert source(domain, gateway, "nl80211")["state"] == "watching", f"{source(domain, gateway, 'nl80211')}"
+            air.serve(gateway)
         air.start_station()
         wait_until("the association has registered the node", lambda: served_by(domain) == "mag1", seconds=30)
         address = wait_until("the node has an address", lambda: domain.address("if1"), seconds=20)
@@ -54,7 +49,3 @@ def run(domain: Domain) -> None:
 
 def served_by(domain: Domain) -> str | None:
     return (domain.binding("if1") or {}).get("gateway")
-
-
-def source(domain: Domain, gateway: str, name: str) -> dict:
-    return next(entry for entry in domain.magd[gateway].document("show", "triggers")["sources"] if entry["source"] == name)
