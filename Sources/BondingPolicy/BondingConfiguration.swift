@@ -38,9 +38,9 @@ struct BondingConfiguration: DaemonConfiguration, Hashable {
         help: "Of the logical interface and all its slaves; without it, that of the first slave."),
       .option(
         "backend", \.backEnd, .word(["veth": .veth, "bonding": .bonding, "auto": .auto]),
-        help: "How the logical interface is made. veth: a pair of virtual interfaces and nftables forwarding, on any "
-          + "kernel. bonding: the kernel's bonding driver and traffic control. auto: bonding where the kernel has the "
-          + "driver, else veth."),
+        help: "How the logical interface is made. veth: a pair of virtual interfaces and nftables forwarding. "
+          + "bonding: the kernel's bonding driver and traffic control. auto: bonding where the kernel has the driver, "
+          + "else veth."),
       .markMask(\.markMask),
       .option(
         "nft-table", \.nftTable, .text("the name of an nftables table", maximumLength: 63),

@@ -24,12 +24,32 @@ struct BondingDriver: LogicalInterface {
   func create(_ address: LinkLayerAddress, _ links: [Link]) throws(LinuxError) {
     try tables.run(.createBond(name: plan.interface, address))
     let bond = try tables.link(named: plan.interface)
-    try change(bond, LinkChange(mtu: smallestMTU(plan, links), alias: Self.alias))
-    try tables.run(.addFilterPoint(interface: bond.index, name: bond.name))
-    for slave in plan.slaves {
-      try tables.run(
-        .addQueueFilter(
-          interface: bond.index, name: bond.name, mark: slave.mark, mask: plan.markMask, queue: slave.queue))
+    do {
+      try change(bond, LinkChange(mtu: smallestMTU(plan, links), alias: Self.alias))
+      try setFilters(bond.index)
+    } catch {
+      _ = try? tables.run(.deleteLink(index: bond.index, name: bond.name))
+      throw error
+    }
+  }
+
+  /// A filter for each slave, that makes the mark of a packet its queue number. Those that are there already stay.
+  private func setFilters(_ bond: UInt32) throws(LinuxError) {
+    do {
+      try tables.run(.addFilterPoint(interface: bond, name: plan.interface))
+      for slave in plan.slaves {
+        try tables.run(
+          .addQueueFilter(
+            interface: bond, name: plan.interface, mark: slave.mark, mask: plan.markMask, queue: slave.queue))
+      }
+    } catch {
+      var refusal = error
+      if error.code == ENOENT || error.code == EOPNOTSUPP {
+        refusal.advice =
+          "the kernel lacks traffic control for it; load the modules sch_ingress, cls_fw and act_skbedit, or set "
+          + "backend to veth"
+      }
+      throw refusal
     }
   }
 
@@ -45,8 +65,10 @@ struct BondingDriver: LogicalInterface {
     try slaves.enslave(link, to: bond)
   }
 
-  /// Queue numbers, and the active slave: as long as we run, the first one with carrier, later any.
+  /// Queue numbers, and the active slave: as long as we run, the first one with carrier, later any. An earlier run may
+  /// have been killed before it had set all its filters.
   func follow(_ links: BondingPlan.Links, after earlier: BondingPlan.Links?) throws(LinuxError) {
+    if earlier == nil { try setFilters(links.interface) }
     for link in links.slaves where earlier?.slaves.contains(where: { $0.index == link.index }) != true {
       try tables.run(.setQueue(ofSlave: link.index, name: link.slave.name, link.slave.queue))
     }

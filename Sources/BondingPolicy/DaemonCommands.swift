@@ -143,8 +143,8 @@ struct Create: ParsableCommand {
     } else {
       let present = status.slaves.filter(\.isPresent).map(\.name).joined(separator: ", ")
       print(
-        "\(interface) is there with \(present), back end \(status.interface.backend.rawValue); \(path) is written; now start `\(BondingPolicy.name) run -c \(path)`"
-      )
+        "\(interface) is there with \(present), back end \(status.interface.backend.rawValue); \(path) is written; now"
+          + " start `\(BondingPolicy.name) run -c \(path)`")
     }
   }
 }

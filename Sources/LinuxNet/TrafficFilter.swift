@@ -1,8 +1,9 @@
 import CLinuxNet
+import Glibc
 
 /// Filters of traffic control on what an interface sends (`tc filter … egress`).
 extension KernelRequest {
-  /// The queueing discipline `clsact`, at which filters hang. EEXIST when there is one already.
+  /// The queueing discipline `clsact`, at which filters hang; one that is there already stays.
   public static func addFilterPoint(interface: UInt32, name: String) -> KernelRequest {
     var header = tcmsg()
     header.tcm_ifindex = Int32(bitPattern: interface)
@@ -10,11 +11,11 @@ extension KernelRequest {
     header.tcm_handle = filterPoint
     var message = NetlinkMessage(type: UInt16(RTM_NEWQDISC), flags: [.create, .exclusive], header: header)
     message.attribute(UInt16(TCA_KIND), "clsact")
-    return KernelRequest(message, "add clsact to", name)
+    return KernelRequest(message, "add clsact to", name, tolerated: [EEXIST])
   }
 
   /// IPv6 packets with `mark` under `mask` get this queue number. All of an interface have the same mask, and the kernel
-  /// finds the one for a packet by hash.
+  /// finds the one for a packet by hash. One for this mark that is there already stays.
   public static func addQueueFilter(
     interface: UInt32, name: String, mark: UInt32, mask: UInt32, queue: UInt16
   ) -> KernelRequest {
@@ -40,7 +41,7 @@ extension KernelRequest {
         }
       }
     }
-    return KernelRequest(message, "add filter to", "\(name), queue \(queue)")
+    return KernelRequest(message, "add filter to", "\(name), queue \(queue)", tolerated: [EEXIST])
   }
 
   private static let filterPoint: UInt32 = 0xffff_0000

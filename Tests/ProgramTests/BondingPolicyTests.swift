@@ -435,7 +435,7 @@ struct BondingPolicySystemTests {
     }
     #expect(throws: CommandFailed.self) { try create("if1,if1") }
     #expect(!FileManager.default.fileExists(atPath: file))
-    #expect(try create("if1,if2").contains("fmlif is there with if1, if2"))
+    #expect(try create("if1,if2").contains("fmlif is there with if1, if2, back end veth"))
     let names = try bed.terminal.run { try RouteNetlink().links() }.map(\.name)
     #expect(names.contains("fmlif") && names.contains("fmlifp"))
     #expect(throws: CommandFailed.self) { try create("if1") }
