@@ -64,12 +64,13 @@ class Cellular:
 
     def dial(self) -> None:
         """The session comes up; its devices appear."""
-        for (role, peer), device, identifiers in zip(zip(ENDS, reversed(ENDS)), (DEVICE, INTERFACE), ("::a,::b", "::b,::a")):
+        for (role, peer), device, identifiers in zip(
+                zip(ENDS, reversed(ENDS)), (DEVICE, INTERFACE), ("::a,::b", "::b,::a")):
             with (self.domain.results / f"pppd-{role}.log").open("a") as log:
                 self.sessions[role] = subprocess.Popen(
                     in_namespace(self.domain.namespace(role), [
-                        "pppd", "nodetach", "debug", "plugin", "pppoe.so", f"nic-{CABLE}", "pppoe-sess", f"{SESSION}:{ENDS[peer]}",
-                        "ifname", device, "noauth", "noip", "+ipv6", "ipv6", identifiers, "noccp"]),
+                        "pppd", "nodetach", "debug", "plugin", "pppoe.so", f"nic-{CABLE}", "pppoe-sess",
+                        f"{SESSION}:{ENDS[peer]}", "ifname", device, "noauth", "noip", "+ipv6", "ipv6", identifiers, "noccp"]),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def hang_up(self) -> None:

@@ -183,8 +183,8 @@ def recorded(recording: Path) -> list[tuple[float, str, list[str]]]:
     """Time, kind and effects of the events of a daemon (docs/recording.md)."""
     turns = [json.loads(line) for line in recording.read_text().splitlines()[1:]]
     # 1/65536 s since 1970.
-    return [(turn["at"]["wallClock"] / 65_536, next(iter(turn["event"])), [next(iter(effect)) for effect in turn["effects"]])
-            for turn in turns if "event" in turn]
+    return [(turn["at"]["wallClock"] / 65_536, next(iter(turn["event"])),
+             [next(iter(effect)) for effect in turn["effects"]]) for turn in turns if "event" in turn]
 
 
 def print_steps(title: str, steps: list[tuple[str, float]]) -> None:
