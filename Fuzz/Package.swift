@@ -20,7 +20,15 @@ let package = Package(
     module("MobilityWire", ["NetTypes"]),
     module("FlowCore", ["NetTypes", "DatapathModel", heap]),
     module("PMIPCore", ["NetTypes", "MobilityWire", "DatapathModel", heap]),
-    module("FuzzTargets", ["NetTypes", "MobilityWire", "DatapathModel", "FlowCore", "PMIPCore"], path: "Targets"),
+    .target(name: "CSHA256"),
+    module("AccessTriggers", ["NetTypes", "PMIPCore", "CSHA256"]),
+    // Only for what it makes of the kernel's octets.
+    .target(name: "CLinuxNet"),
+    module("LinuxNet", ["NetTypes", "MobilityWire", "CLinuxNet"]),
+    module(
+      "FuzzTargets",
+      ["NetTypes", "MobilityWire", "DatapathModel", "FlowCore", "PMIPCore", "AccessTriggers", "LinuxNet"],
+      path: "Targets"),
     .systemLibrary(name: "CLibFuzzer", path: "CLibFuzzer"),
     // Links libFuzzer without its main, which SwiftPM would rename away; testbed/fuzz says where it is.
     .executableTarget(

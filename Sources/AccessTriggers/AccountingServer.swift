@@ -5,7 +5,8 @@ import PMIPCore
 ///
 /// A request with a wrong authenticator, of an unknown client or malformed is counted and dropped without an answer. All
 /// others are answered, those as well that say nothing about a station: the client would repeat them for ever. A request
-/// that is repeated because its response was lost is answered again and has no other effect.
+/// that is repeated because its response was lost is answered again and has no other effect. What a sender sends beyond
+/// its allowance is dropped unread; it repeats that.
 public struct AccountingServer: Sendable {
   public struct Client: Hashable, Sendable {
     public var secret: [UInt8]
@@ -25,6 +26,7 @@ public struct AccountingServer: Sendable {
 
   public private(set) var clients: [IPv6Address: Client]
   public private(set) var counters: [String: UInt64] = [:]
+  private var allowances: SenderAllowances
   private var responses: [Repetition: (response: [UInt8], at: Duration)] = [:]
   private var order: [Repetition] = []
   /// Of `order`: the next to be replaced.
@@ -38,9 +40,13 @@ public struct AccountingServer: Sendable {
   }
 
   /// - Parameter clients: by address; IPv4 ones in their mapped form.
-  public init(clients: [IPv6Address: Client]) {
+  public init(clients: [IPv6Address: Client], allowances: SenderAllowances = SenderAllowances()) {
     self.clients = clients
-    for name in ["requests", "responses", "repeated", "unknown-client", "unreadable-station", "other-status"] {
+    self.allowances = allowances
+    for client in clients.keys { self.allowances.know(client, at: .zero) }
+    for name in [
+      "requests", "responses", "repeated", "over-allowance", "unknown-client", "unreadable-station", "other-status",
+    ] {
       counters[name] = 0
     }
     for fault in AccountingFault.allCases { counters[Self.counter(of: fault)] = 0 }
@@ -50,6 +56,10 @@ public struct AccountingServer: Sendable {
     _ datagram: [UInt8], from address: IPv6Address, port: UInt16, at now: Duration
   ) -> (response: [UInt8]?, reports: [TriggerReport]) {
     count("requests")
+    guard allowances.admits(address, at: now) else {
+      count("over-allowance")
+      return (nil, [])
+    }
     guard let client = clients[address] else {
       count("unknown-client")
       return (nil, [])

@@ -1,7 +1,7 @@
 /// MD5 (RFC 1321), for the authenticators of RADIUS (RFC 2866), which knows nothing better.
-enum MD5 {
+package enum MD5 {
   /// 16 octets.
-  static func digest(of message: [UInt8]) -> [UInt8] {
+  package static func digest(of message: [UInt8]) -> [UInt8] {
     var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476]
     var padded = message
     padded.append(0x80)

@@ -1,10 +1,10 @@
 import CSHA256
 
 /// HMAC-SHA-256 (RFC 2104, FIPS 180-4): 32 octets.
-enum HMACSHA256 {
-  static let length = Int(SHA256_LENGTH)
+package enum HMACSHA256 {
+  package static let length = Int(SHA256_LENGTH)
 
-  static func code(of message: some Collection<UInt8>, key: [UInt8]) -> [UInt8] {
+  package static func code(of message: some Collection<UInt8>, key: [UInt8]) -> [UInt8] {
     let message = Array(message)
     var digest = [UInt8](repeating: 0, count: length)
     hmac_sha256(key, key.count, message, message.count, &digest)

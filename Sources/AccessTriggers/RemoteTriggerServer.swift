@@ -5,7 +5,8 @@ import PMIPCore
 ///
 /// A message counts once. Its time must lie within `clockSkew` of ours, must not be before our own start, and must be
 /// newer than the last one about the same station with the same key; the very same message is answered again, because
-/// its first answer may be lost, and has no other effect.
+/// its first answer may be lost, and has no other effect. What a sender sends beyond its allowance is dropped unread; an
+/// address from which a message was accepted has one of its own.
 public struct RemoteTriggerServer: Sendable {
   public struct AccessPoint: Hashable, Sendable {
     public var key: [UInt8]
@@ -26,6 +27,7 @@ public struct RemoteTriggerServer: Sendable {
   private let stationLimit: Int
   /// Nothing of this time (microseconds since 1970) or before is taken.
   private var floor: UInt64
+  private var allowances: SenderAllowances
   private var last: [Sender: RemoteTrigger] = [:]
 
   private struct Sender: Hashable {
@@ -38,13 +40,15 @@ public struct RemoteTriggerServer: Sendable {
   ///   - startedAt: microseconds since 1970. What was sent before may have had its effect already.
   ///   - stationLimit: stations whose last message is remembered, over all keys.
   public init(
-    accessPoints: [UInt32: AccessPoint], clockSkew: Duration, startedAt: UInt64, stationLimit: Int = rememberedStations
+    accessPoints: [UInt32: AccessPoint], clockSkew: Duration, startedAt: UInt64, stationLimit: Int = rememberedStations,
+    allowances: SenderAllowances = SenderAllowances()
   ) {
     self.accessPoints = accessPoints
     self.clockSkew = clockSkew
     self.stationLimit = stationLimit
+    self.allowances = allowances
     floor = startedAt
-    for name in ["received", "accepted", "repeated"] { counters[name] = 0 }
+    for name in ["received", "accepted", "repeated", "over-allowance"] { counters[name] = 0 }
     for fault in RemoteTriggerFault.allCases { counters[fault.rawValue] = 0 }
   }
 
@@ -52,9 +56,13 @@ public struct RemoteTriggerServer: Sendable {
   ///   - now: monotonic.
   ///   - clock: microseconds since 1970.
   public mutating func receive(
-    _ datagram: [UInt8], at now: Duration, clock: UInt64
+    _ datagram: [UInt8], from address: IPv6Address, at now: Duration, clock: UInt64
   ) -> (response: [UInt8]?, report: TriggerReport?) {
     count("received")
+    guard allowances.admits(address, at: now) else {
+      count("over-allowance")
+      return (nil, nil)
+    }
     do throws(RemoteTriggerFault) {
       let message = try RemoteTrigger.decode(datagram) { accessPoints[$0]?.key }
       guard let accessPoint = accessPoints[message.keyIdentifier] else { throw .unknownKey }
@@ -69,6 +77,7 @@ public struct RemoteTriggerServer: Sendable {
       guard difference <= clockSkew else { throw .clock }
       guard message.time > max(floor, last[sender]?.time ?? 0) else { throw .replayed }
       remember(message, sender, clock: clock)
+      allowances.know(address, at: now)
       count("accepted")
       let state: AttachmentSignal.State =
         switch message.event {

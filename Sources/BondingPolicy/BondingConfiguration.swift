@@ -1,13 +1,8 @@
 import DaemonKit
+import LinuxNet
 import Logging
 import NetTypes
 import TerminalKit
-
-/// How the logical interface comes about.
-enum BackEnd: String, Hashable, Sendable, Codable {
-  /// A veth pair and nftables chains of family netdev.
-  case veth
-}
 
 /// The configuration file of bonding-policy.
 struct BondingConfiguration: DaemonConfiguration, Hashable {
@@ -42,8 +37,10 @@ struct BondingConfiguration: DaemonConfiguration, Hashable {
         "link-layer-address", \.linkLayerAddress, .optional(.linkLayerAddress),
         help: "Of the logical interface and all its slaves; without it, that of the first slave."),
       .option(
-        "backend", \.backEnd, .word(["veth": .veth]),
-        help: "How the logical interface is made: veth, a pair of virtual interfaces and nftables forwarding."),
+        "backend", \.backEnd, .word(["veth": .veth, "bonding": .bonding, "auto": .auto]),
+        help: "How the logical interface is made. veth: a pair of virtual interfaces and nftables forwarding. "
+          + "bonding: the kernel's bonding driver and traffic control. auto: bonding where the kernel has the driver, "
+          + "else veth."),
       .markMask(\.markMask),
       .option(
         "nft-table", \.nftTable, .text("the name of an nftables table", maximumLength: 63),
@@ -80,6 +77,13 @@ struct BondingConfiguration: DaemonConfiguration, Hashable {
     if linkLayerAddress?.isMulticast == true {
       problems.append(
         SemanticProblem(keyPath: "link-layer-address", message: "is a group address; an interface needs its own"))
+    }
+    if backEnd == .bonding, slaves.count > Int(Bond.maximumQueue) {
+      problems.append(
+        SemanticProblem(
+          keyPath: "backend",
+          message: "the bonding driver chooses among \(Bond.maximumQueue) slaves at most, but the list has "
+            + "\(slaves.count); take veth"))
     }
     let room = AccessMarks(mask: markMask).capacity
     if UInt32(slaves.count) > room {

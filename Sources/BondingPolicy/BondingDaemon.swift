@@ -45,7 +45,8 @@ final class BondingDaemon {
     log.notice(
       "bonding",
       metadata: [
-        "interface": "\(kernel.plan.interface)", "slaves": "\(kernel.plan.slaves.map(\.name).joined(separator: ","))",
+        "interface": "\(kernel.plan.interface)", "backend": "\(kernel.choice.backEnd.rawValue)",
+        "slaves": "\(kernel.plan.slaves.map(\.name).joined(separator: ","))",
       ])
     ServiceNotifier.ready()
     try loop.run()

@@ -8,8 +8,9 @@ enum BondingHost {
   /// Problems with the keys of the configuration; changes nothing.
   static func problems(_ plan: BondingPlan, _ links: [Link]) -> [HostProblem] {
     var problems: [HostProblem] = []
+    let kinds = [VirtualPair.kind, Bond.kind]
     if let other = links.first(where: { $0.name == plan.interface || $0.name == plan.peer }),
-      other.kind != VirtualPair.kind || other.alias != VirtualPair.alias
+      !kinds.contains(other.kind ?? "") || other.alias != VirtualPair.alias
     {
       problems.append(
         HostProblem(
@@ -26,21 +27,24 @@ enum BondingHost {
             message: "there is no interface \(slave.name) yet (`ip link`); it becomes a slave when it comes"))
         continue
       }
-      if let obstacle = obstacle(link, links) { problems.append(HostProblem(.fatal, keyPath: key, message: obstacle)) }
+      if let obstacle = obstacle(link, links, of: plan.interface) {
+        problems.append(HostProblem(.fatal, keyPath: key, message: obstacle))
+      }
     }
     return problems
   }
 
-  /// Why an interface cannot be a slave; nil when it can.
-  static func obstacle(_ link: Link, _ links: [Link]) -> String? {
+  /// Why an interface cannot be a slave of the logical interface; nil when it can, or is one.
+  static func obstacle(_ link: Link, _ links: [Link], of interface: String) -> String? {
     if let master = link.master {
       let other = links.first { $0.index == master }
+      if other?.name == interface { return nil }
       return "\(link.name) belongs to the \(other?.kind ?? "interface") \(other?.name ?? "with index \(master)"); "
         + "release it with `ip link set \(link.name) nomaster`"
     }
     if link.linkLayerAddress == nil {
-      return "\(link.name) is a point-to-point link without link-layer address; the back end veth takes Ethernet and "
-        + "Wi-Fi interfaces"
+      return
+        "\(link.name) is a point-to-point link without link-layer address; slaves are Ethernet and Wi-Fi interfaces"
     }
     return nil
   }
@@ -50,6 +54,10 @@ extension LoadedConfiguration<BondingConfiguration> {
   /// Refuses, with file and key, what the host or other software does not allow.
   func checkHost() throws {
     let plan = BondingPlan(value)
-    try report(try plan.claims.collisions() + BondingHost.problems(plan, try RouteNetlink().links()))
+    let tables = try RouteNetlink()
+    let links = try tables.links()
+    let choice = try BackEndChoice(plan, links, tables)
+    try report(
+      try plan.claims.collisions() + BondingHost.problems(plan, links) + [choice.problem].compactMap(\.self))
   }
 }

@@ -6,14 +6,17 @@ import TerminalKit
 
 /// Puts a `BondingPlan` into the kernel, keeps it in step with the interfaces and takes it out again.
 ///
-/// What is ours is known by the names of the nftables tables and by the alias of the veth pair, so a start after a crash
+/// What is ours is known by the names of the nftables tables and by the alias of the interfaces, so a start after a crash
 /// finds it and changes what differs; packets go on meanwhile, and connections keep their marks.
 final class BondingKernel {
   let plan: BondingPlan
   private let netfilter: NetfilterSocket
   private let conntrack: ConntrackSocket
   private let tables: RouteNetlink
-  private let pair: VirtualPair
+  let choice: BackEndChoice
+  private let logical: any LogicalInterface
+  /// Of the back end that we do not use; an earlier run may have used it.
+  private let other: any LogicalInterface
   private let slaves: SlaveKeeper
 
   private let keeper: SelectionKeeper
@@ -34,35 +37,46 @@ final class BondingKernel {
     netfilter = try NetfilterSocket()
     conntrack = try ConntrackSocket()
     tables = try RouteNetlink()
-    pair = VirtualPair(plan: plan, tables: tables)
+    choice = try BackEndChoice(plan, try tables.links(), tables)
+    (logical, other) = Self.makers(plan, tables, choice)
     slaves = try SlaveKeeper(directory: stateDirectory, interface: plan.interface)
     keeper = try SelectionKeeper(directory: stateDirectory, interface: plan.interface)
   }
 
-  /// Whether the kernel would take our tables and interfaces; changes nothing. Gives the interfaces there are.
-  static func check(_ plan: BondingPlan) throws(LinuxError) -> [Link] {
+  /// Whether the kernel would take our tables and interfaces; changes nothing. Gives the interfaces there are, and the back
+  /// end that a run would use.
+  static func check(_ plan: BondingPlan) throws(LinuxError) -> ([Link], BackEndChoice) {
     let netfilter = try NetfilterSocket()
     try netfilter.check(plan.trial)
     try netfilter.check(plan.policy(Selections()))
     let tables = try RouteNetlink()
     let links = try tables.links()
-    let pair = VirtualPair(plan: plan, tables: tables)
-    if try !pair.exists(links) { _ = try pair.linkLayerAddress(links) }
-    return links
+    let choice = try BackEndChoice(plan, links, tables)
+    if try !makers(plan, tables, choice).used.exists(links) { _ = try plan.linkLayerAddress(links) }
+    return (links, choice)
+  }
+
+  private static func makers(
+    _ plan: BondingPlan, _ tables: RouteNetlink, _ choice: BackEndChoice
+  ) -> (used: any LogicalInterface, other: any LogicalInterface) {
+    let (pair, driver) = (VirtualPair(plan: plan, tables: tables), BondingDriver(plan: plan, tables: tables))
+    return choice.backEnd == .bonding ? (driver, pair) : (pair, driver)
   }
 
   // MARK: Putting in and taking out
 
   /// The policy first, then the interfaces: the first packet already finds it.
   func install() throws(LinuxError) -> LinkFollowing {
+    if try other.delete() > 0 { _ = try slaves.restore() }
     let meanings = Set(plan.slaves.map(plan.meaning))
     let earlier = Set(try netfilter.rules(of: plan.policyTable).compactMap(\.comment).filter(BondingPlan.isMeaning))
     if earlier == meanings {
       selections = keeper.earlier(plan)
     } else {
       try keeper.clear()
-      // Marks of a run with another numbering of slaves would send flows the wrong way.
+      // Marks and queues of a run with another numbering of slaves would send flows the wrong way.
       try remove(plan.policyTable)
+      if choice.backEnd == .bonding { _ = try logical.delete() }
       _ = try releaseFlows()
     }
     _ = try slaves.restore(except: Set(plan.slaves.map(\.name)))
@@ -74,7 +88,7 @@ final class BondingKernel {
   func remove() throws(LinuxError) -> RemovalResult {
     var tables = 0
     for table in [plan.deviceTable, plan.policyTable] where try remove(table) { tables += 1 }
-    let interfaces = try pair.delete()
+    let interfaces = try logical.delete() + other.delete()
     installed = nil
     try keeper.clear()
     return RemovalResult(
@@ -101,16 +115,16 @@ final class BondingKernel {
   func followLinks() throws(LinuxError) -> LinkFollowing {
     var following = LinkFollowing()
     let before = try tables.links()
-    let address = try pair.linkLayerAddress(before)
-    let isNew = try !pair.exists(before)
-    if isNew { try pair.create(address) }
+    let address = try plan.linkLayerAddress(before)
+    let isNew = try !logical.exists(before)
+    if isNew { try logical.create(address, before) }
     var refused: Set<String> = []
     for link in before where plan.slaves.contains(where: { $0.name == link.name }) {
       do throws(LinuxError) {
-        if let obstacle = BondingHost.obstacle(link, before) {
+        if let obstacle = BondingHost.obstacle(link, before, of: plan.interface) {
           throw LinuxError("make slave of", link.name, code: EBUSY, advice: obstacle)
         }
-        try slaves.adopt(link, as: address)
+        try logical.adopt(link, as: address, slaves)
       } catch {
         // One that has gone meanwhile is not worth more than a log line, because its event is on the way.
         refused.insert(link.name)
@@ -120,11 +134,12 @@ final class BondingKernel {
     }
 
     let links = try tables.links()
-    try pair.adjust(links, address)
+    try logical.adjust(links, address)
     guard let state = plan.state(of: links, without: refused) else { return following }
     if state != installed {
       try keepCounts()
       try netfilter.commit(plan.devices(state))
+      try logical.follow(state, after: installed)
       linkChanges += 1
       // A logical interface that comes up solicits by all slaves of that moment.
       if let installed, !isNew {
@@ -132,7 +147,7 @@ final class BondingKernel {
       }
       installed = state
     }
-    if isNew { try pair.activate(links) }
+    if isNew { try logical.activate(links) }
     return following
   }
 
@@ -211,7 +226,7 @@ final class BondingKernel {
     }
     return BondingStatus(
       interface: BondingStatus.Interface(
-        name: plan.interface, backend: .veth, isUp: interface?.isUp ?? false,
+        name: plan.interface, backend: choice.backEnd, backendReason: choice.reason, isUp: interface?.isUp ?? false,
         linkLayerAddress: interface?.linkLayerAddress, mtu: interface?.mtu,
         addresses: try addresses().map(\.address)),
       slaves: slaves,

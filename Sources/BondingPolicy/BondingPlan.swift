@@ -1,4 +1,5 @@
 import FlowCore
+import Glibc
 import LinuxNet
 import NetTypes
 import TerminalKit
@@ -12,6 +13,9 @@ import TerminalKit
 /// - family netdev, the logical interface. Chain `from_n`, on slave n: IPv6 packets get the mark n and go to the peer of
 ///   the logical interface, so that they arrive on the latter. Chain `egress`, on the logical interface: packets with
 ///   mark n leave by slave n while that has carrier, all others by the default slave, the first one with carrier.
+///
+/// A bond receives what its slaves receive, and sends what it gets (`BondingDriver`): the chains only mark, duplicate and
+/// count for it.
 ///
 /// All gateways of the domain have one link-local and one link-layer address, so a neighbour entry of the logical
 /// interface is right on every slave. But each gateway has to hear of the terminal: solicitations, Neighbor
@@ -36,7 +40,8 @@ struct BondingPlan: Hashable {
     }
 
     var interface: UInt32
-    var peer: UInt32
+    /// nil when the logical interface is a bond, which needs none.
+    var peer: UInt32?
     /// Slaves that are present, in the order of the configuration.
     var slaves: [SlaveLink]
 
@@ -52,6 +57,8 @@ struct BondingPlan: Hashable {
 
   let interface: String
   let peer: String
+  /// As configured.
+  let backEnd: BackEnd
   let slaves: [Slave]
   let linkLayerAddress: LinkLayerAddress?
   let marks: AccessMarks
@@ -66,6 +73,7 @@ struct BondingPlan: Hashable {
       let number = UInt32(index + 1)
       return Slave(name: name, number: number, mark: marks.mark(number))
     }
+    backEnd = configuration.backEnd
     linkLayerAddress = configuration.linkLayerAddress
     self.marks = marks
     policyTable = NftTable(name: configuration.nftTable)
@@ -89,12 +97,25 @@ struct BondingPlan: Hashable {
 
   func slave(ofMark mark: UInt32) -> Slave? { slaves.first { $0.mark == mark & markMask } }
 
-  /// nil unless both ends of the pair are there.
+  /// The link-layer address of the logical interface and its slaves: the configured one, what it has already, or that
+  /// of the first slave.
+  func linkLayerAddress(_ links: [Link]) throws(LinuxError) -> LinkLayerAddress {
+    if let address = linkLayerAddress { return address }
+    for name in [interface] + slaves.prefix(1).map(\.name) {
+      if let address = links.first(where: { $0.name == name })?.linkLayerAddress { return address }
+    }
+    throw LinuxError(
+      "take link-layer address of", slaves.first?.name ?? "the first slave", code: ENODEV,
+      advice: "the interface is not there; set link-layer-address to start without it")
+  }
+
+  /// nil unless there is a bond, or both ends of the pair.
   func state(of links: [Link], without refused: Set<String> = []) -> Links? {
-    guard let own = links.first(where: { $0.name == interface }), let other = links.first(where: { $0.name == peer })
-    else { return nil }
+    guard let own = links.first(where: { $0.name == interface }) else { return nil }
+    let other = links.first { $0.name == peer }
+    guard own.kind == Bond.kind || other != nil else { return nil }
     return Links(
-      interface: own.index, peer: other.index,
+      interface: own.index, peer: own.kind == Bond.kind ? nil : other?.index,
       slaves: slaves.compactMap { slave in
         guard let link = links.first(where: { $0.name == slave.name }), !refused.contains(slave.name) else {
           return nil
@@ -229,13 +250,13 @@ struct BondingPlan: Hashable {
   }
 
   private func addArrival(
-    chain: String, on device: String, _ link: Links.SlaveLink, peer: UInt32, _ transaction: inout NftTransaction
+    chain: String, on device: String, _ link: Links.SlaveLink, peer: UInt32?, _ transaction: inout NftTransaction
   ) {
     transaction.addChain(chain, on: NftDeviceChain(hook: .ingress, device: device, priority: 0))
     transaction.addRule(
       chain: chain,
       NftExpression.matchIPv6() + NftExpression.mergeMark(link.slave.mark, mask: markMask) + [.counter]
-        + NftExpression.forward(toInterface: peer), comment: arrivalComment(link.slave))
+        + (peer.map(NftExpression.forward) ?? []), comment: arrivalComment(link.slave))
   }
 
   private func addEgress(on device: String, _ links: Links, _ transaction: inout NftTransaction) {
@@ -253,20 +274,22 @@ struct BondingPlan: Hashable {
       transaction.addRule(chain: chain, [.counter, .verdict(.drop)], comment: Self.dropComment)
       return
     }
+    func send(by link: Links.SlaveLink) -> [NftExpression] {
+      links.peer == nil ? [.verdict(.accept)] : NftExpression.forward(toInterface: link.index)
+    }
     transaction.addRule(
       chain: chain,
       NftExpression.matchICMPv6Type(in: types) + [.counter]
         + links.usable.filter { $0 != defaultSlave }.flatMap { NftExpression.duplicate(toInterface: $0.index) }
-        + NftExpression.forward(toInterface: defaultSlave.index), comment: Self.duplicationComment)
+        + send(by: defaultSlave), comment: Self.duplicationComment)
     for link in links.usable {
       transaction.addRule(
         chain: chain,
-        NftExpression.matchMark(link.slave.mark, mask: markMask) + [.counter]
-          + NftExpression.forward(toInterface: link.index), comment: departureComment(link.slave))
+        NftExpression.matchMark(link.slave.mark, mask: markMask) + [.counter] + send(by: link),
+        comment: departureComment(link.slave))
     }
     transaction.addRule(
-      chain: chain, [.counter] + NftExpression.forward(toInterface: defaultSlave.index),
-      comment: defaultComment(defaultSlave.slave))
+      chain: chain, [.counter] + send(by: defaultSlave), comment: defaultComment(defaultSlave.slave))
   }
 }
 

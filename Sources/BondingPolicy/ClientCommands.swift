@@ -16,6 +16,7 @@ struct Show: ParsableCommand {
         "\(interface.name) \(interface.isUp ? "up" : "down")"
         + " \(interface.linkLayerAddress.map(\.description) ?? "-") mtu \(interface.mtu.map(String.init) ?? "-")"
         + " \(interface.addresses.map(\.description).joined(separator: ","))"
+        + "\nback end \(interface.backend.rawValue): \(interface.backendReason)"
       var table = TextTable(
         ["SLAVE", "STATE", "DEFAULT", "MARK", "FLOWS", "DOWNLINK", "UPLINK"], right: ["FLOWS", "DOWNLINK", "UPLINK"])
       for slave in status.slaves {

@@ -38,7 +38,9 @@ struct Check: ParsableCommand {
 
     var configuration: String
     var interface: String
+    /// That a run would use.
     var backend: BackEnd
+    var backendReason: String
     var slaves: [Slave]
   }
 
@@ -47,9 +49,10 @@ struct Check: ParsableCommand {
     let loaded = try file.load()
     try loaded.checkHost()
     let plan = BondingPlan(loaded.value)
-    let links = try BondingKernel.check(plan)
+    let (links, choice) = try BondingKernel.check(plan)
     let document = Document(
-      configuration: loaded.file, interface: plan.interface, backend: loaded.value.backEnd,
+      configuration: loaded.file, interface: plan.interface, backend: choice.backEnd,
+      backendReason: choice.reason,
       slaves: plan.slaves.map { slave in
         Document.Slave(
           name: slave.name, number: slave.number, mark: hexadecimal(slave.mark),
@@ -60,7 +63,9 @@ struct Check: ParsableCommand {
     } else {
       var table = TextTable(["SLAVE", "MARK", "PRESENT"])
       for slave in document.slaves { table.add([slave.name, slave.mark, slave.isPresent ? "yes" : "no"]) }
-      print("\(loaded.file) is right, and the kernel takes it\n\(table.text)")
+      print(
+        "\(loaded.file) is right, and the kernel takes it; back end \(choice.backEnd.rawValue) (\(choice.reason))\n"
+          + table.text)
     }
   }
 }
@@ -85,11 +90,12 @@ struct Doctor: ParsableCommand {
     doctor.checkConnectionTracking()
     let slaves = links.filter { link in plan.slaves.contains { $0.name == link.name } }
     doctor.checkNetworkManagers(owned: slaves.map { ($0.name, $0.index) }, hasRules: false)
+    doctor.checkBackEnd(try BackEndChoice(plan, links, RouteNetlink()))
     for problem in BondingHost.problems(plan, links) {
       doctor.add(
         Finding(problem.severity == .fatal ? .problem : .warning, "interfaces", problem.keyPath, problem.message))
     }
-    for slave in slaves where BondingHost.obstacle(slave, links) == nil {
+    for slave in slaves where BondingHost.obstacle(slave, links, of: plan.interface) == nil {
       doctor.add(
         slave.hasCarrier
           ? Finding(.fine, "interfaces", slave.name, "has carrier")
@@ -111,12 +117,15 @@ struct Create: ParsableCommand {
   @Argument(help: ArgumentHelp("Name of the logical interface.", valueName: "interface")) var interface: String
   @Option(help: ArgumentHelp("Access interfaces, the preferred one first, with commas.", valueName: "interfaces"))
   var slaves: String
+  @Option(help: ArgumentHelp("How to make it: veth, bonding or auto.", valueName: "name"))
+  var backend = BondingConfiguration().backEnd
   @OptionGroup var file: ConfigurationFileOptions
   @Flag(help: "Print JSON.") var json = false
 
   func run() throws {
     var configuration = BondingConfiguration()
     configuration.interface = interface
+    configuration.backEnd = backend
     configuration.slaves = slaves.split(separator: ",").map(String.init)
     let path = file.path(default: BondingPolicy.daemon.configurationFile)
     let text = try BondingConfiguration.table.text(configuration)
@@ -134,7 +143,8 @@ struct Create: ParsableCommand {
     } else {
       let present = status.slaves.filter(\.isPresent).map(\.name).joined(separator: ", ")
       print(
-        "\(interface) is there with \(present); \(path) is written; now start `\(BondingPolicy.name) run -c \(path)`")
+        "\(interface) is there with \(present), back end \(status.interface.backend.rawValue); \(path) is written; now"
+          + " start `\(BondingPolicy.name) run -c \(path)`")
     }
   }
 }
@@ -159,5 +169,16 @@ struct Cleanup: ParsableCommand {
         "removed \(removed.tables) nftables tables and \(removed.interfaces) interfaces, gave back \(slaves),"
           + " released \(removed.releasedFlows) flows")
     }
+  }
+}
+
+extension BackEnd: ExpressibleByArgument {}
+
+extension HostDoctor {
+  fileprivate mutating func checkBackEnd(_ choice: BackEndChoice) {
+    guard let obstacle = choice.obstacle else {
+      return add(Finding(.fine, "back-end", nil, "\(choice.backEnd.rawValue): \(choice.reason)"))
+    }
+    add(Finding(.problem, "back-end", nil, "\(choice.backEnd.rawValue): \(obstacle)", fix: BackEndChoice.remedy))
   }
 }

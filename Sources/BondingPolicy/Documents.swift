@@ -6,6 +6,8 @@ struct BondingStatus: Codable, Hashable {
   struct Interface: Codable, Hashable {
     var name: String
     var backend: BackEnd
+    /// Why it is this one.
+    var backendReason: String
     var isUp: Bool
     var linkLayerAddress: LinkLayerAddress?
     /// Octets.

@@ -15,31 +15,50 @@ struct SlaveRecord: Codable, Hashable {
   var disableIPv6: String
   var receivesAllMulticast: Bool
   var isUp: Bool
+  /// It was given to the bonding driver.
+  var isEnslaved: Bool?
 }
 
 /// Makes interfaces slaves and gives them back.
 ///
 /// A slave has the logical interface's link-layer address, no IPv6 of its own, and takes all multicast frames: its
-/// hardware does not know which groups the logical interface has joined. What it was like before goes to disk first, so
-/// a start or `cleanup` after a crash still knows it.
+/// hardware does not know which groups the logical interface has joined; the bonding driver tells only the active slave.
+/// What it was like before goes to disk first, so a start or `cleanup` after a crash still knows it.
 final class SlaveKeeper {
   private let file: StateFile<SlaveRecord>
   private let tables: RouteNetlink
+  /// Name of the logical interface.
+  private let interface: String
   private var records: [String: SlaveRecord]
 
   init(directory: String, interface: String) throws(LinuxError) {
     file = try StateFile(directory: directory, name: "bonding-policy-\(interface)", durability: .powerLoss)
     tables = try RouteNetlink()
+    self.interface = interface
     records = Dictionary(file.takeRecords().map { ($0.name, $0) }) { first, _ in first }
   }
 
-  /// Makes `link` a slave; does nothing when it is one already.
+  /// Makes `link` a slave of the bond, which gives it its link-layer address; does nothing when it is one already. An
+  /// interface that is up goes down for it.
+  func enslave(_ link: Link, to bond: Link) throws(LinuxError) {
+    let known = records[link.name].flatMap { $0.index == link.index && $0.isEnslaved == true ? $0 : nil }
+    if known != nil, link.master == bond.index { return }
+    guard let own = link.linkLayerAddress else { throw Self.pointToPoint(link) }
+    let noIPv6 = try KernelParameter.ipv6(interface: link.name, "disable_ipv6").read()
+    let record =
+      known
+      ?? SlaveRecord(
+        name: link.name, index: link.index, givenLinkLayerAddress: bond.linkLayerAddress ?? own, linkLayerAddress: own,
+        disableIPv6: noIPv6, receivesAllMulticast: link.receivesAllMulticast, isUp: link.isUp, isEnslaved: true)
+    try remember(record)
+    if link.isUp, link.master != bond.index { try apply(LinkChange(up: false), to: link) }
+    if link.master != bond.index { try apply(LinkChange(master: bond.index), to: link) }
+    if !link.receivesAllMulticast { try apply(LinkChange(allMulticast: true), to: link) }
+  }
+
+  /// Makes `link` a slave that nftables chains serve; does nothing when it is one already.
   func adopt(_ link: Link, as address: LinkLayerAddress) throws(LinuxError) {
-    guard let own = link.linkLayerAddress else {
-      throw LinuxError(
-        "make slave of", link.name, code: EOPNOTSUPP, advice: "it has no link-layer address; take an Ethernet interface"
-      )
-    }
+    guard let own = link.linkLayerAddress else { throw Self.pointToPoint(link) }
     let disableIPv6 = KernelParameter.ipv6(interface: link.name, "disable_ipv6")
     let known = records[link.name].flatMap { $0.index == link.index && $0.givenLinkLayerAddress == own ? $0 : nil }
     let hadNoIPv6 = try disableIPv6.read()
@@ -65,8 +84,12 @@ final class SlaveKeeper {
     let links = try tables.links()
     for record in records.values.sorted(by: { $0.name < $1.name }) where !kept.contains(record.name) {
       if let link = links.first(where: { $0.name == record.name && $0.index == record.index }) {
+        if let master = link.master, links.contains(where: { $0.index == master && $0.name == interface }) {
+          try apply(LinkChange(master: 0), to: link)
+        }
         let change = LinkChange(
-          up: link.isUp && !record.isUp ? false : nil,
+          // The bonding driver leaves those that it releases down.
+          up: record.isEnslaved == true ? record.isUp : link.isUp && !record.isUp ? false : nil,
           linkLayerAddress: record.linkLayerAddress == link.linkLayerAddress ? nil : record.linkLayerAddress,
           allMulticast: record.receivesAllMulticast ? nil : false)
         try apply(change, to: link)
@@ -76,6 +99,11 @@ final class SlaveKeeper {
       try forget(record)
     }
     return restored
+  }
+
+  private static func pointToPoint(_ link: Link) -> LinuxError {
+    LinuxError(
+      "make slave of", link.name, code: EOPNOTSUPP, advice: "it has no link-layer address; take an Ethernet interface")
   }
 
   private func apply(_ change: LinkChange, to link: Link) throws(LinuxError) {

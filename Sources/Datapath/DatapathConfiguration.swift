@@ -45,9 +45,12 @@ public struct DatapathConfiguration: Hashable, Sendable {
     public var uplinkTable: UInt32
     /// Names of the access interfaces.
     public var accessLinks: [String]
-    public init(uplinkTable: UInt32, accessLinks: [String]) {
+    /// Those of `accessLinks` that are there while a session lasts (PPP).
+    public var sessionLinks: Set<String>
+    public init(uplinkTable: UInt32, accessLinks: [String], sessionLinks: Set<String> = []) {
       self.uplinkTable = uplinkTable
       self.accessLinks = accessLinks
+      self.sessionLinks = sessionLinks
     }
 
     var downlinkTable: UInt32 { uplinkTable + 2 }
@@ -98,6 +101,10 @@ public struct DatapathConfiguration: Hashable, Sendable {
 
   /// The preferred one first.
   public var coreLinks: [CoreLink] { [CoreLink(interface: coreInterface, address: localAddress)] + furtherLinks }
+
+  func isSessionLink(_ name: String) -> Bool {
+    if case .gateway(let gateway) = role { gateway.sessionLinks.contains(name) } else { false }
+  }
 
   /// Where packets of a tunnel with this end leave.
   func coreInterface(of local: IPv6Address) -> String {

@@ -67,6 +67,10 @@ public struct DatapathPreflight {
           fatal("\(name) has MTU \(link.mtu); a tunnel needs at least \(Self.minimumCoreMTU)", key: key)
         }
       } catch {
+        if configuration.isSessionLink(name) {
+          warn("there is no interface \(name) yet (`ip link`); its node is registered when it comes", key: key)
+          continue
+        }
         fatal("\(name): \(error.reason); expected an interface of this host (`ip link`)", key: key)
       }
     }

@@ -90,18 +90,21 @@ public struct LinkChange: Hashable, Sendable {
   public var alias: String?
   /// Take all multicast frames, not only those of joined groups.
   public var allMulticast: Bool?
+  /// Index of the bond, bridge or the like to belong to from now on; 0 is none.
+  public var master: UInt32?
   /// The kernel makes no link-local address by itself (addr_gen_mode none).
   public var withoutLinkLocalAddress = false
 
   public init(
     up: Bool? = nil, mtu: UInt32? = nil, linkLayerAddress: LinkLayerAddress? = nil, alias: String? = nil,
-    allMulticast: Bool? = nil, withoutLinkLocalAddress: Bool = false
+    allMulticast: Bool? = nil, master: UInt32? = nil, withoutLinkLocalAddress: Bool = false
   ) {
     self.up = up
     self.mtu = mtu
     self.linkLayerAddress = linkLayerAddress
     self.alias = alias
     self.allMulticast = allMulticast
+    self.master = master
     self.withoutLinkLocalAddress = withoutLinkLocalAddress
   }
 }
@@ -121,6 +124,7 @@ extension KernelRequest {
     var message = NetlinkMessage(type: UInt16(RTM_NEWLINK), header: header)
     if let mtu = change.mtu { message.attribute(UInt16(IFLA_MTU), mtu) }
     if let address = change.linkLayerAddress { message.attribute(UInt16(IFLA_ADDRESS), bytes: address.bytes) }
+    if let master = change.master { message.attribute(UInt16(IFLA_MASTER), master) }
     if let alias = change.alias { message.attribute(UInt16(IFLA_IFALIAS), bytes: Array(alias.utf8)) }
     if change.withoutLinkLocalAddress {
       message.nested(UInt16(IFLA_AF_SPEC)) {

@@ -28,6 +28,23 @@ public struct WirelessStation: Hashable, Sendable {
 public enum StationEvent: Hashable, Sendable {
   case new(WirelessStation)
   case removed(WirelessStation)
+
+  /// - Parameter family: number of nl80211.
+  init?(_ message: ReceivedNetlinkMessage, family: UInt16) {
+    guard message.type == family, let command = message.header(as: genlmsghdr.self)?.cmd,
+      let station = WirelessStation(message)
+    else { return nil }
+    switch UInt32(command) {
+    case NL80211_CMD_NEW_STATION.rawValue: self = .new(station)
+    case NL80211_CMD_DEL_STATION.rawValue: self = .removed(station)
+    default: return nil
+    }
+  }
+
+  /// Of one received datagram.
+  package static func events(in datagram: [UInt8], family: UInt16) -> [StationEvent] {
+    ReceivedNetlinkMessage.messages(in: datagram[...]).compactMap { StationEvent($0, family: family) }
+  }
 }
 
 /// Reports stations that come to and leave the access points of this host.
@@ -54,14 +71,7 @@ public final class StationMonitor {
   /// Hands over what is waiting. `.overrun`: events are lost, and `stations` says who is there.
   public func receive(_ body: (StationEvent) -> Void) throws(LinuxError) -> NetlinkSocket.EventResult {
     try events.receiveEvents { message in
-      guard message.type == family, let command = message.header(as: genlmsghdr.self)?.cmd,
-        let station = WirelessStation(message)
-      else { return }
-      switch UInt32(command) {
-      case NL80211_CMD_NEW_STATION.rawValue: body(.new(station))
-      case NL80211_CMD_DEL_STATION.rawValue: body(.removed(station))
-      default: break
-      }
+      if let event = StationEvent(message, family: family) { body(event) }
     }
   }
 

@@ -121,7 +121,9 @@ extension MAGDaemonConfiguration {
       localAddress: core.proxyCareOfAddress, routeTable: datapath.routeTable, rulePriority: datapath.rulePriorityBase,
       routeProtocol: datapath.routeProtocol, owner: "magd",
       role: .gateway(
-        DatapathConfiguration.Gateway(uplinkTable: datapath.uplinkTable, accessLinks: core.accessLinks.map(\.name))))
+        DatapathConfiguration.Gateway(
+          uplinkTable: datapath.uplinkTable, accessLinks: core.accessLinks.map(\.name),
+          sessionLinks: Set(triggers.links.filter { $0.value.pointToPointNode != nil }.keys))))
     result.furtherLinks = core.uplinks.dropFirst().map { .init(interface: $0.interface, address: $0.address) }
     return result
   }

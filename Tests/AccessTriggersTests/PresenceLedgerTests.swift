@@ -109,4 +109,23 @@ struct PresenceLedgerTests {
     #expect(delay.mean == .milliseconds(20))
     #expect(delay.maximum == .milliseconds(30))
   }
+
+  @Test("Delays by bucket, and quantiles within the bucket that they fall into")
+  func histogram() {
+    var delay = RegistrationDelay()
+    #expect(delay.quantile(0.5) == .zero)
+    for _ in 0..<98 { delay.add(.milliseconds(4)) }
+    delay.add(.milliseconds(5))
+    delay.add(.seconds(60))
+    let filled = delay.buckets.filter { $0.count > 0 }
+    #expect(filled.map(\.name) == ["to-5ms", "longer"])
+    #expect(filled.map(\.count) == [99, 1])
+    // Half of all are about in the middle of 2 to 5 ms, where 99 are; the slowest is known exactly.
+    #expect((.milliseconds(3) ... .milliseconds(4)).contains(delay.quantile(0.5)))
+    #expect(delay.quantile(0.99) == .milliseconds(5))
+    #expect(delay.quantile(1) == .seconds(60))
+    var one = RegistrationDelay()
+    one.add(.milliseconds(300))
+    #expect(one.quantile(0.99) <= .milliseconds(300))
+  }
 }

@@ -9,6 +9,7 @@ private let key: [UInt8] = Array(0..<32)
 private let station = LinkLayerAddress(rawValue: 0x0200_0000_0101)
 /// Microseconds since 1970.
 private let start: UInt64 = 1_700_000_000_000_000
+private let sender = IPv6Address(high: 0x2001_0db8_0003_0000, low: 1)
 
 private func trigger(
   _ event: RemoteTrigger.Event, after microseconds: UInt64, key identifier: UInt32 = 7,
@@ -55,7 +56,8 @@ struct RemoteTriggerTests {
     let states: [AttachmentSignal.State] = [.up, .down, .inactive]
     for (index, event) in RemoteTrigger.Event.allCases.enumerated() {
       let message = trigger(event, after: UInt64(index) + 1)
-      let (response, report) = server.receive(message.encode(key: key), at: .seconds(5), clock: start + 10)
+      let (response, report) = server.receive(
+        message.encode(key: key), from: sender, at: .seconds(5), clock: start + 10)
       #expect(response == message.acknowledgement(key: key))
       #expect(
         report
@@ -69,31 +71,32 @@ struct RemoteTriggerTests {
   func repetition() {
     var server = server()
     let first = trigger(.up, after: 5).encode(key: key)
-    let answer = server.receive(first, at: .zero, clock: start + 10)
-    let again = server.receive(first, at: .zero, clock: start + 20)
+    let answer = server.receive(first, from: sender, at: .zero, clock: start + 10)
+    let again = server.receive(first, from: sender, at: .zero, clock: start + 20)
     #expect(again.response == answer.response && again.report == nil)
     #expect(server.counters["repeated"] == 1)
-    _ = server.receive(trigger(.down, after: 9).encode(key: key), at: .zero, clock: start + 20)
+    _ = server.receive(trigger(.down, after: 9).encode(key: key), from: sender, at: .zero, clock: start + 20)
     // The up of before, played again by somebody who has heard it.
-    let replayed = server.receive(first, at: .zero, clock: start + 30)
+    let replayed = server.receive(first, from: sender, at: .zero, clock: start + 30)
     #expect(replayed.response == nil && replayed.report == nil)
     #expect(server.counters["replayed"] == 1)
     // Of another station an older message is news.
     let other = trigger(.up, after: 6, LinkLayerAddress(rawValue: 0x0200_0000_0102)).encode(key: key)
-    #expect(server.receive(other, at: .zero, clock: start + 40).report != nil)
+    #expect(server.receive(other, from: sender, at: .zero, clock: start + 40).report != nil)
   }
 
   @Test("Neither from before our start nor from another time")
   func time() {
     var server = server()
-    #expect(server.receive(trigger(.up, after: 0).encode(key: key), at: .zero, clock: start + 1).report == nil)
+    #expect(
+      server.receive(trigger(.up, after: 0).encode(key: key), from: sender, at: .zero, clock: start + 1).report == nil)
     #expect(server.counters["replayed"] == 1)
     let minute: UInt64 = 60_000_000
     let message = trigger(.up, after: minute).encode(key: key)
-    #expect(server.receive(message, at: .zero, clock: start + 1).report == nil)
-    #expect(server.receive(message, at: .zero, clock: start + 2 * minute).report == nil)
+    #expect(server.receive(message, from: sender, at: .zero, clock: start + 1).report == nil)
+    #expect(server.receive(message, from: sender, at: .zero, clock: start + 2 * minute).report == nil)
     #expect(server.counters["clock-skew"] == 2)
-    #expect(server.receive(message, at: .zero, clock: start + minute + 29_000_000).report != nil)
+    #expect(server.receive(message, from: sender, at: .zero, clock: start + minute + 29_000_000).report != nil)
   }
 
   @Test("A key speaks for its own access point only")
@@ -102,7 +105,7 @@ struct RemoteTriggerTests {
     let stranger = trigger(.up, after: 1, key: 9).encode(key: key)
     let guess = trigger(.up, after: 1, key: 8).encode(key: key)
     for octets in [stranger, guess] {
-      let outcome = server.receive(octets, at: .zero, clock: start + 1)
+      let outcome = server.receive(octets, from: sender, at: .zero, clock: start + 1)
       #expect(outcome.response == nil && outcome.report == nil)
     }
     #expect(server.counters["unknown-key"] == 1)
@@ -133,12 +136,12 @@ struct RemoteTriggerTests {
       accessPoints: [7: .init(key: key, link: "acc0")], clockSkew: .seconds(30), startedAt: start, stationLimit: 16)
     for number in 0..<UInt64(16) {
       let message = trigger(.up, after: number + 1, LinkLayerAddress(rawValue: number + 1))
-      _ = server.receive(message.encode(key: key), at: .zero, clock: start + 100_000)
+      _ = server.receive(message.encode(key: key), from: sender, at: .zero, clock: start + 100_000)
     }
     let next = trigger(.up, after: 200_000, LinkLayerAddress(rawValue: 0x0200_0000_ffff))
-    #expect(server.receive(next.encode(key: key), at: .zero, clock: start + 200_000).report != nil)
+    #expect(server.receive(next.encode(key: key), from: sender, at: .zero, clock: start + 200_000).report != nil)
     let replay = trigger(.up, after: 1, LinkLayerAddress(rawValue: 1)).encode(key: key)
-    #expect(server.receive(replay, at: .zero, clock: start + 200_000).report == nil)
+    #expect(server.receive(replay, from: sender, at: .zero, clock: start + 200_000).report == nil)
     #expect(server.counters["replayed"] == 1)
   }
 }

@@ -268,4 +268,19 @@ struct KernelDatapathTests {
       #expect(DatapathPreflight.check(configuration).contains { $0.message.contains("core7: No such device") })
     }
   }
+
+  @Test("An access link that comes with a session may be away when the daemon starts; any other one must be there")
+  func sessionLink() throws {
+    let host = try AnchorHost()
+    try host.run { _ in
+      var configuration = try gatewayConfiguration(.auto, local: "2001:db8:1::1")
+      let links = ["acc0", "ppp0"]
+      configuration.role = .gateway(.init(uplinkTable: 52_130, accessLinks: links, sessionLinks: ["ppp0"]))
+      let problems = DatapathPreflight.check(configuration)
+      #expect(problems.map(\.severity) == [.warning])
+      #expect(problems.map(\.keyPath) == ["access-links[1].interface"])
+      configuration.role = .gateway(.init(uplinkTable: 52_130, accessLinks: links))
+      #expect(DatapathPreflight.check(configuration).map(\.severity) == [.fatal])
+    }
+  }
 }

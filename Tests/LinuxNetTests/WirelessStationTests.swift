@@ -25,8 +25,24 @@ struct WirelessStationTests {
   }
 
   private func station(_ octets: [UInt8]) -> WirelessStation? {
-    for message in ReceivedNetlinkMessage.messages(in: octets[...]) { return WirelessStation(message) }
-    return nil
+    guard case .new(let station)? = StationEvent.events(in: octets, family: 30).first else { return nil }
+    return station
+  }
+
+  @Test("Several messages in a datagram; those of another family or of another command are no stations")
+  func commands() {
+    var gone = octets(authorized: nil)
+    gone[16] = UInt8(NL80211_CMD_DEL_STATION.rawValue)
+    var other = gone
+    other[16] = UInt8(NL80211_CMD_CONNECT.rawValue)
+    let events = StationEvent.events(in: octets(authorized: true) + other + gone, family: 30)
+    #expect(events.count == 2)
+    if case .removed(let station)? = events.last {
+      #expect(station.address == address)
+    } else {
+      Issue.record("\(events)")
+    }
+    #expect(StationEvent.events(in: gone, family: 31).isEmpty)
   }
 
   @Test("Interface, address, and whether the station has shown the key", arguments: [true, false, nil])

@@ -157,8 +157,8 @@ struct TriggersDocumentTests {
         LINK   SOURCE   NAME                STATE      ARRIVALS  DEPARTURES  REFUSED  LAST-EVENT
         wlan0  hostapd  /run/hostapd/wlan0  connected         1           0        0  up 02:00:00:00:01:01 3s ago
 
-        SOURCE   REGISTRATIONS  LAST-MS  MEAN-MS  MAX-MS
-        hostapd              2      4.0      3.0     4.0
+        SOURCE   REGISTRATIONS  LAST-MS  MEAN-MS  P50-MS  P99-MS  MAX-MS
+        hostapd              2      4.0      3.0     2.0     4.0     4.0
         """)
   }
 }

@@ -97,6 +97,27 @@ struct BondingPlanTests {
     #expect(!selections.hasRoom(for: FlowSelector(transport: .udp)))
   }
 
+  @Test("auto takes what an earlier run has made, else the bonding driver where there is one, else veth; and says why")
+  func backEnds() throws {
+    func choice(
+      _ configured: BackEnd, slaves: Int = 2, earlier: String? = nil, hasDriver: Bool
+    ) throws -> BackEndChoice {
+      try BackEndChoice(configured, slaves: slaves, earlier: earlier) { hasDriver }
+    }
+    #expect(try choice(.auto, hasDriver: true).backEnd == .bonding)
+    #expect(try choice(.auto, hasDriver: false).backEnd == .veth)
+    #expect(try choice(.auto, slaves: 16, hasDriver: true).reason.contains("15 slaves at most"))
+    #expect(try choice(.auto, earlier: "veth", hasDriver: true).backEnd == .veth)
+    #expect(try choice(.auto, earlier: "bond", hasDriver: false).backEnd == .bonding)
+    #expect(try choice(.veth, earlier: "bond", hasDriver: true).backEnd == .veth)
+    #expect(try choice(.bonding, earlier: "veth", hasDriver: true).problem == nil)
+    #expect(try choice(.bonding, earlier: "veth", hasDriver: false).problem?.keyPath == "backend")
+    var tooMany = configuration((1...16).map { "if\($0)" })
+    tooMany.backEnd = .bonding
+    tooMany.markMask = 0x0fff_0000
+    #expect(tooMany.problems.map(\.keyPath) == ["backend"])
+  }
+
   @Test("Solicitations are sent three times, four seconds apart, on each slave")
   func solicitations() {
     var solicitations = RouterSolicitations()
@@ -148,8 +169,8 @@ struct BondingPolicySystemTests {
   }
 
   /// A terminal whose logical interface has got its address from the gateways.
-  private func attach(_ bed: BondingTestbed) throws -> BondingProgram {
-    let program = try BondingProgram(on: bed)
+  private func attach(_ bed: BondingTestbed, _ backEnd: BackEnd) throws -> BondingProgram {
+    let program = try BondingProgram(on: bed, backEnd)
     // The first solicitation reaches both gateways, so that both know of the terminal.
     var heard = [0, 0]
     try program.wait("solicitations on both links") {
@@ -164,10 +185,16 @@ struct BondingPolicySystemTests {
     return program
   }
 
-  @Test("The uplink follows the downlink, flow by flow, across moves, selections, carrier loss and a crash")
-  func follow() throws {
+  private static let hasBondingDriver = (try? RouteNetlink().hasBondingDriver()) == true
+  /// Those that this kernel can do; the guest of the testbed can do all.
+  private static let backEnds: [BackEnd] = hasBondingDriver ? [.veth, .bonding] : [.veth]
+
+  @Test(
+    "The uplink follows the downlink, flow by flow, across moves, selections, carrier loss and a crash",
+    arguments: backEnds)
+  func follow(_ backEnd: BackEnd) throws {
     let bed = try BondingTestbed()
-    var program = try attach(bed)
+    var program = try attach(bed, backEnd)
     let (mobile, fixed) = (BondingTestbed.terminalAddress, BondingTestbed.correspondentAddress)
     try bed.correspondent.command("ping", ["-c", "3", "-i", "0.1", "-W", "1", mobile])
     try bed.terminal.command("ping", ["-c", "3", "-i", "0.1", "-W", "1", fixed])
@@ -258,7 +285,7 @@ struct BondingPolicySystemTests {
     #expect(seen.control == [0, 5])
     let beforeRestart = try bed.uplink(.udp)
     stream = Stream(from: fixedUDP, through: mobileUDP)
-    program = try BondingProgram(on: bed)
+    program = try BondingProgram(on: bed, backEnd)
     let exchangedMeanwhile = try stream.end()
     #expect(exchangedMeanwhile > 10)
     #expect(try bed.uplink(.udp) == [beforeRestart[0], beforeRestart[1] + exchangedMeanwhile])
@@ -305,21 +332,59 @@ struct BondingPolicySystemTests {
     try expectNothingLeft(in: bed.terminal)
   }
 
-  @Test("cleanup gives the slaves back after a crash")
-  func cleanup() throws {
+  @Test("cleanup gives the slaves back after a crash", arguments: backEnds)
+  func cleanup(_ backEnd: BackEnd) throws {
     let bed = try BondingTestbed()
     let before = try slaves(of: bed.terminal)
-    let program = try BondingProgram(on: bed)
+    let program = try BondingProgram(on: bed, backEnd)
     #expect(throws: CommandFailed.self) { try program.work("cleanup", as: RemovalResult.self) }
     let status = try program.ask("show", as: BondingStatus.self)
     #expect(try slaves(of: bed.terminal).allSatisfy { $0.address == status.interface.linkLayerAddress })
     #expect(program.end(SIGKILL) == SIGKILL)
     let removed = try program.work("cleanup", as: RemovalResult.self)
-    #expect(removed.tables == 2 && removed.interfaces == 2 && removed.restoredSlaves == ["if1", "if2"])
+    #expect(removed.tables == 2 && removed.restoredSlaves == ["if1", "if2"])
+    #expect(removed.interfaces == (backEnd == .veth ? 2 : 1))
     try expectNothingLeft(in: bed.terminal)
     #expect(try slaves(of: bed.terminal) == before)
     let nothing = RemovalResult(tables: 0, interfaces: 0, restoredSlaves: [], releasedFlows: 0)
     #expect(try program.work("cleanup", as: RemovalResult.self) == nothing)
+  }
+
+  @Test("Another back end takes over what a killed one has left", .enabled(if: hasBondingDriver))
+  func changeOfBackEnd() throws {
+    let bed = try BondingTestbed()
+    let before = try slaves(of: bed.terminal)
+    for backEnd in [BackEnd.veth, .bonding, .auto, .veth] {
+      let program = try BondingProgram(on: bed, backEnd)
+      let interface = try program.ask("show", as: BondingStatus.self).interface
+      #expect(interface.backend == (backEnd == .veth ? .veth : .bonding))
+      #expect(try program.ask("show", as: BondingStatus.self).slaves.allSatisfy(\.hasCarrier))
+      #expect(program.end(SIGKILL) == SIGKILL)
+    }
+    let program = try BondingProgram(on: bed, .veth)
+    #expect(program.end(SIGTERM) == 0)
+    try expectNothingLeft(in: bed.terminal)
+    #expect(try slaves(of: bed.terminal) == before)
+  }
+
+  @Test("Without the bonding driver `bonding` is refused by key and `auto` takes veth", .disabled(if: hasBondingDriver))
+  func withoutDriver() throws {
+    let bed = try BondingTestbed()
+    let program = try BondingProgram(on: bed, .auto)
+    let interface = try program.ask("show", as: BondingStatus.self).interface
+    #expect(interface.backend == .veth && interface.backendReason.contains("no bonding driver"))
+    #expect(program.end(SIGTERM) == 0)
+    try String(contentsOfFile: program.configuration, encoding: .utf8)
+      .replacing("backend: auto", with: "backend: bonding")
+      .write(toFile: program.configuration, atomically: true, encoding: .utf8)
+    for command in ["check", "doctor", "run"] {
+      let refusal = #expect(throws: CommandFailed.self) {
+        try bed.terminal.command(BondingProgram.binary, [command, "-c", program.configuration])
+      }
+      let said = try #require(refusal).description
+      #expect(said.contains("no bonding driver") && said.contains("modprobe bonding"), "\(said)")
+      #expect(said.contains("bonding-policy.yaml:2:") == (command != "doctor"), "\(said)")
+    }
   }
 
   @Test("An interface of somebody else is not touched")
@@ -370,7 +435,7 @@ struct BondingPolicySystemTests {
     }
     #expect(throws: CommandFailed.self) { try create("if1,if1") }
     #expect(!FileManager.default.fileExists(atPath: file))
-    #expect(try create("if1,if2").contains("fmlif is there with if1, if2"))
+    #expect(try create("if1,if2").contains("fmlif is there with if1, if2, back end veth"))
     let names = try bed.terminal.run { try RouteNetlink().links() }.map(\.name)
     #expect(names.contains("fmlif") && names.contains("fmlifp"))
     #expect(throws: CommandFailed.self) { try create("if1") }

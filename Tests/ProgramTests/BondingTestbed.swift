@@ -4,6 +4,8 @@ import LinuxNet
 import MobilityWire
 import NetTypes
 
+@testable import BondingPolicy
+
 /// A terminal with one logical interface, a gateway on each of its accesses, and the network behind them.
 ///
 ///           ┌── if1 ── acc  r1  core ── c1 ──┐
@@ -147,12 +149,13 @@ final class BondingProgram {
   var configuration: String { directory.appendingPathComponent("bonding-policy.yaml").path }
   private var socket: String { directory.appendingPathComponent("sock").path }
 
-  init(on bed: BondingTestbed) throws {
+  init(on bed: BondingTestbed, _ backEnd: BackEnd = .veth) throws {
     namespace = bed.terminal
     directory = bed.directory
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     try """
     slaves: [if1, if2]
+    backend: \(backEnd.rawValue)
     link-layer-address: \(BondingTestbed.linkLayerAddress)
     control:
       socket: \(socket)

@@ -25,12 +25,10 @@ class Move:
     """One `flow-manager move`: seconds since 1970 around the command."""
     flow: pcap.Flow
     gateway: str
+    # The node's, at that gateway.
+    interface: str
     begin: float
     end: float
-
-    @property
-    def interface(self) -> str:
-        return next(interface for interface, gateway in ACCESSES.items() if gateway == self.gateway)
 
 
 class Domain(Topology):
@@ -41,6 +39,8 @@ class Domain(Topology):
         self.keep = keep
         # Daemons record their events.
         self.records = records
+        # The node's interfaces that flows are moved between, with their gateways.
+        self.accesses = dict(ACCESSES)
         results.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "Domain":
@@ -64,9 +64,11 @@ class Domain(Topology):
     def __exit__(self, *_) -> None:
         if self.keep:
             return
-        for capture in self.captures:
-            capture.stop()
-        self.delete()
+        try:
+            for capture in self.captures:
+                capture.stop()
+        finally:
+            self.delete()
 
     def daemons(self) -> list[Daemon]:
         return [self.lmad, self.flow_manager, *self.magd.values(), self.reflector]
@@ -131,7 +133,8 @@ class Domain(Topology):
         identifier = str(self.flow(flow)["id"])
         begin = time.time()
         self.flow_manager.command("move", identifier, "--to", gateway)
-        return Move(flow, gateway, begin, time.time())
+        interface = next(interface for interface, at in self.accesses.items() if at == gateway)
+        return Move(flow, gateway, interface, begin, time.time())
 
     # Traffic
 
@@ -148,7 +151,7 @@ class Domain(Topology):
 
     def trace_accesses(self) -> Trace:
         """Begins before the traffic."""
-        return Trace({interface: self.capture("mn", interface, "tcp or udp", quiet=True) for interface in ACCESSES})
+        return Trace({interface: self.capture("mn", interface, "tcp or udp", quiet=True) for interface in self.accesses})
 
     def trace_correspondent(self) -> Trace:
         """Begins before the traffic."""

@@ -1,7 +1,9 @@
 """The node as the paper's second terminal: one logical interface over both accesses, made by bonding-policy."""
 
+import difflib
+
 from .daemons import Daemon
-from .domain import Domain
+from .domain import Domain, stable
 from .pcap import Flow
 from .shell import wait_until
 from .topology import ACCESSES, HOME_PREFIXES, NODE, NODE_MAC
@@ -23,7 +25,8 @@ class LogicalNode(Daemon):
         domain.lmad.write_configuration(anchor)
         for gateway, magd in domain.magd.items():
             magd.write_configuration({f"{MAC} {NODE} interfaces": f"{MAC} {NODE} logical",
-                                      f"{NODE_MAC['if2']} {NODE} interfaces\n": "", **(access or {}).get(gateway, {})})
+                                      **{f"{NODE_MAC[name]} {NODE} interfaces\n": "" for name in ("if2", "if3")},
+                                      **(access or {}).get(gateway, {})})
 
     def start_attached(self) -> str:
         """All daemons and both accesses; the node's address."""
@@ -52,10 +55,36 @@ class LogicalNode(Daemon):
 
     def uplink(self, flow: Flow) -> tuple[str | None, bool] | None:
         """Slave of the flow's uplink, and whether the owner chose it."""
-        for entry in self.ask("list")["flows"]:
-            if {entry.get("sourcePort"), entry.get("destinationPort")} == {flow.source_port, flow.destination_port}:
-                return entry.get("slave"), entry["isSelected"]
-        return None
+        entry = self.entry(flow)
+        return entry and (entry.get("slave"), entry["isSelected"])
+
+    def entry(self, flow: Flow) -> dict | None:
+        """What bonding-policy lists of the flow."""
+        ports = {flow.source_port, flow.destination_port}
+        return next((entry for entry in self.ask("list")["flows"]
+                     if {entry.get("sourcePort"), entry.get("destinationPort")} == ports), None)
+
+    def host_state(self) -> dict[str, str]:
+        """What a run could leave on the terminal, whose accesses are down."""
+        for interface in ACCESSES:
+            # Once up, an interface keeps its queueing discipline.
+            self.domain.ip("mn", f"link set {interface} up\nlink set {interface} down\n")
+        state = self.domain.kernel_state("mn")
+        del state["neighbours"]
+        for name, command in {
+                "IPv4 rules": ["ip", "-4", "rule"], "queueing disciplines": ["tc", "qdisc", "show"],
+                "sysctls": ["sysctl", "-a", "-r", r"^net\.ipv6\.conf"]}.items():
+            state[name] = stable(self.domain.run("mn", *command, check=False).stdout)
+        return state
+
+    def assert_host_is(self, before: dict[str, str]) -> None:
+        for name, text in self.host_state().items():
+            changes = "\n".join(difflib.unified_diff(before[name].splitlines(), text.splitlines(), lineterm="", n=0))
+            assert not changes, f"a run changed {name}:\n{changes}"
+
+    def sent(self, slave: str) -> int:
+        """Frames, as the slave itself counts them."""
+        return int(self.domain.run("mn", "cat", f"/sys/class/net/{slave}/statistics/tx_packets").stdout)
 
     def uplink_packets(self, slave: str) -> int:
         return next(entry["uplinkPackets"] for entry in self.ask("show")["slaves"] if entry["name"] == slave)

@@ -1,4 +1,4 @@
-"""Reads captures while tcpdump still writes them. Ethernet, IPv6, UDP and TCP; headers suffice (snaplen 128)."""
+"""Reads captures while tcpdump still writes them. IPv6, UDP and TCP over Ethernet or PPP; headers suffice (snaplen 128)."""
 
 import struct
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 ETHERNET = 14
+# Octets before the packet, by link type of the capture: Ethernet, and what tcpdump makes of PPP (Linux cooked). The last two
+# are the EtherType.
+LINK_HEADERS = {1: ETHERNET, 113: 16}
 IPV6 = 40
 TCP, UDP = 6, 17
 SYN = 0x02
@@ -52,6 +55,7 @@ class Reader:
         self.rest = b""
         self.order = ""
         self.fraction = 1e-6
+        self.link_header = 0
 
     def read(self) -> list[Packet]:
         data = self.rest + self.file.read()
@@ -64,6 +68,7 @@ class Reader:
             self.order = "<" if little else ">"
             magic = struct.unpack_from(self.order + "I", data)[0]
             self.fraction = 1e-9 if magic == 0xA1B23C4D else 1e-6
+            self.link_header = LINK_HEADERS[struct.unpack_from(self.order + "I", data, 20)[0]]
             at = 24
         header = struct.Struct(self.order + "IIII")
         packets = []
@@ -71,7 +76,7 @@ class Reader:
             seconds, fraction, captured, _ = header.unpack_from(data, at)
             if at + 16 + captured > len(data):
                 break
-            packet = decode(seconds + fraction * self.fraction, data[at + 16:at + 16 + captured])
+            packet = decode(seconds + fraction * self.fraction, data[at + 16:at + 16 + captured], self.link_header)
             if packet:
                 packets.append(packet)
             at += 16 + captured
@@ -79,11 +84,11 @@ class Reader:
         return packets
 
 
-def decode(time: float, frame: bytes) -> Packet | None:
-    if len(frame) < ETHERNET + IPV6 + 8 or frame[12:14] != b"\x86\xdd":
+def decode(time: float, frame: bytes, start: int) -> Packet | None:
+    if len(frame) < start + IPV6 + 8 or frame[start - 2:start] != b"\x86\xdd":
         return None
-    word, length, protocol = struct.unpack_from(">IHB", frame, ETHERNET)
-    transport = ETHERNET + IPV6
+    word, length, protocol = struct.unpack_from(">IHB", frame, start)
+    transport = start + IPV6
     source_port, destination_port = struct.unpack_from(">HH", frame, transport)
     sequence = flags = 0
     payload = length - 8
@@ -95,6 +100,6 @@ def decode(time: float, frame: bytes) -> Packet | None:
         payload = length - (frame[transport + 12] >> 4) * 4
     elif protocol != UDP:
         return None
-    flow = Flow(frame[ETHERNET + 8:ETHERNET + 24], frame[ETHERNET + 24:ETHERNET + 40], protocol, source_port,
+    flow = Flow(frame[start + 8:start + 24], frame[start + 24:start + 40], protocol, source_port,
                 destination_port)
     return Packet(time, flow, word & 0xFFFFF, IPV6 + length, sequence, flags, payload)

@@ -31,7 +31,9 @@ HOME_POOL = "2001:db8:100::/48"
 HOME_PREFIXES = ["2001:db8:100:1::/64", "2001:db8:100:2::/64"]
 NODE = "mn1@example.net"
 ACCESSES = {"if1": "mag1", "if2": "mag2"}
-NODE_MAC = {"if1": "02:00:00:00:01:01", "if2": "02:00:00:00:01:02"}
+# if3: lib/cellular.py, where a scenario asks for it. PPP has no link-layer addresses; this one stands for the node.
+NODE_MAC = {"if1": "02:00:00:00:01:01", "if2": "02:00:00:00:01:02", "if3": "02:00:00:00:01:03"}
+CELLULAR_GATEWAYS = {"mag3": "2001:db8:1::13"}
 
 # A router forwards; the home prefixes are nobody's neighbours, so nothing redirects.
 ROUTER_SYSCTLS = ["net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.accept_ra=0"]
@@ -81,7 +83,7 @@ class Topology:
             self.ip(gateway, f"link set lo up\naddr add {address}/64 dev core0 nodad\nlink set core0 up\n"
                     "link set acc0 up\n")
         self.ip("mn", "link set lo up\n" + "".join(
-            f"link set {interface} address {mac}\n" for interface, mac in NODE_MAC.items()))
+            f"link set {interface} address {NODE_MAC[interface]}\n" for interface in ACCESSES))
 
     def delete(self) -> None:
         delete_run(self.directory)

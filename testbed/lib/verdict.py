@@ -1,11 +1,11 @@
 """What a capture says about the moves of a flow, and the table that says whether it is as it should be."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from .capture import Trace
 from .domain import Move
 from .shell import IN_GUEST
-from .topology import ACCESSES
 
 # Time for packets that were already under way to the old access when the kernel's map changed.
 SETTLING = 1.0 if IN_GUEST else 0.25
@@ -17,14 +17,17 @@ LONGEST_INTERRUPTION = 0.5 if IN_GUEST else 0.25
 FIRST_PACKET = 15.0 if IN_GUEST else 1.0
 
 
-def other(interface: str) -> str:
-    return next(name for name in ACCESSES if name != interface)
+def other(trace: Trace, interface: str) -> str:
+    """Of the node's two accesses."""
+    return next(name for name in trace.captures if name != interface)
 
 
 @dataclass
 class MoveReport:
     """A move seen from the node. Octets are of IPv6 packets, downlink, per access."""
     move: Move
+    # The access that the flow has left.
+    old: str
     before: dict[str, int]
     after: dict[str, int]
     # Seconds from the command to the first downlink packet on the new access; None: never.
@@ -36,7 +39,7 @@ class MoveReport:
 
 def report(trace: Trace, move: Move, since: float, until: float) -> MoveReport:
     """`since` and `until`: the move before and the one after, or the ends of the flow."""
-    new, old = move.interface, other(move.interface)
+    new, old = move.interface, other(trace, move.interface)
     uplink = move.flow.reversed()
     first = trace.first_after(move.flow, new, move.begin)
     first_uplink = last_uplink = None
@@ -46,10 +49,46 @@ def report(trace: Trace, move: Move, since: float, until: float) -> MoveReport:
         on_old = trace.of(uplink, old, first, until)
         last_uplink = on_old[-1].time - first if on_old else 0.0
     return MoveReport(
-        move, before={interface: trace.octets(move.flow, interface, since, move.begin) for interface in ACCESSES},
-        after={interface: trace.octets(move.flow, interface, move.end + SETTLING, until) for interface in ACCESSES},
+        move, old, before={interface: trace.octets(move.flow, interface, since, move.begin) for interface in trace.captures},
+        after={interface: trace.octets(move.flow, interface, move.end + SETTLING, until) for interface in trace.captures},
         first_downlink=None if first is None else first - move.begin, first_uplink=first_uplink,
         last_uplink_on_old=last_uplink)
+
+
+@dataclass
+class Follow:
+    """How the uplink has followed a move, from the first downlink packet on the new access on."""
+    packets: int
+    # Uplink packets on the old access, because a downlink packet that was under way came by it late.
+    late: int
+    # Uplink packets on another access than the one that the flow was last heard on before.
+    astray: int
+    # Seconds until the first uplink packet on the new access.
+    first: float | None
+
+    def __str__(self) -> str:
+        return (f"{self.astray} of {self.packets} uplink packets by another access than the last downlink packet, "
+                f"{self.late} by the old one after a late packet there; first by the new one after {milliseconds(self.first)}")
+
+
+def follow(trace: Trace, move: Move, until: float) -> Follow:
+    begin = trace.first_after(move.flow, move.interface, move.begin)
+    if begin is None:
+        return Follow(0, 0, 0, None)
+    heard = sorted((packet.time, interface) for interface in trace.captures
+                   for packet in trace.of(move.flow, interface, begin, until))
+    times = [time for time, _ in heard]
+    result = Follow(0, 0, 0, None)
+    for interface in trace.captures:
+        for packet in trace.of(move.flow.reversed(), interface, begin, until):
+            result.packets += 1
+            if heard[max(0, bisect_left(times, packet.time) - 1)][1] != interface:
+                result.astray += 1
+            elif interface != move.interface:
+                result.late += 1
+    first = trace.first_after(move.flow.reversed(), move.interface, begin)
+    result.first = None if first is None else first - begin
+    return result
 
 
 @dataclass
@@ -73,7 +112,7 @@ class Verdict:
 
     def add_move(self, name: str, seen: MoveReport, round_trip: float) -> None:
         """Every packet on the old access before, on the new one after, the uplink beside it."""
-        new, old = seen.move.interface, other(seen.move.interface)
+        new, old = seen.move.interface, seen.old
         self.add(seen.before[old] > 0 and seen.before[new] == 0, f"{name}: bytes before", per_access(seen.before))
         self.add(seen.after[new] > 0 and seen.after[old] == 0, f"{name}: bytes after", per_access(seen.after))
         self.add(seen.first_downlink is not None and seen.first_downlink < FIRST_PACKET,
@@ -85,8 +124,8 @@ class Verdict:
                  f"{milliseconds(seen.last_uplink_on_old)} (round trip {milliseconds(round_trip)})")
 
     def add_untouched(self, name: str, trace: Trace, flow, interface: str, begin: float, end: float) -> None:
-        octets = {access: trace.octets(flow, access, begin, end) for access in ACCESSES}
-        self.add(octets[interface] > 0 and octets[other(interface)] == 0, name, per_access(octets))
+        octets = {access: trace.octets(flow, access, begin, end) for access in trace.captures}
+        self.add(octets[interface] > 0 and octets[other(trace, interface)] == 0, name, per_access(octets))
 
 
 def per_access(octets: dict[str, int]) -> str:

@@ -1,6 +1,7 @@
 """Radios of mac80211_hwsim as the node's access: an access point with hostapd (WPA2) per gateway, wpa_supplicant on the
 node. All of the kernel's 802.11 is real but the air. Guest only: it needs a kernel with modules."""
 
+import json
 import re
 import subprocess
 import time
@@ -63,10 +64,24 @@ class Air:
         self.start(gateway, gateway, ["hostapd", "-t", str(configuration)], self.domain.results / f"hostapd-{gateway}.log")
         wait_until(f"the access point of {gateway} is up", (self.socket(gateway) / "ap0").exists, seconds=20)
 
+    def serve(self, gateway: str) -> None:
+        """The access point and the gateway, which listens to it and to nothing else."""
+        magd = self.domain.magd[gateway]
+        magd.write_configuration(self.triggers(gateway))
+        self.start_access_point(gateway)
+        magd.start()
+        wait_until(f"{gateway} listens to hostapd", lambda: self.source(gateway, "hostapd")["state"] == "connected")
+        assert self.source(gateway, "nl80211")["state"] == "watching", f"{self.source(gateway, 'nl80211')}"
+
+    def source(self, gateway: str, name: str) -> dict:
+        document = self.domain.magd[gateway].document("show", "triggers")
+        return next(entry for entry in document["sources"] if entry["source"] == name)
+
     def start_station(self) -> None:
         """The node's one radio, with logs of what `steps` needs."""
         self.domain.ip("mn", f"link set {STATION} up\n")
-        self.start("advertisements", "mn", ["tcpdump", "-tt", "-n", "-l", "-i", STATION, "icmp6 and ip6[40] == 134"],
+        advertisements_and_probes = "icmp6 and (ip6[40] == 134 or (ip6[40] == 135 and src ::))"
+        self.start("advertisements", "mn", ["tcpdump", "-tt", "-n", "-l", "-i", STATION, advertisements_and_probes],
                    self.advertisement_log)
         wait_until("the node's capture listens", lambda: "listening" in self.advertisement_log.read_text())
         self.start("addresses", "mn", ["ip", "-ts", "-6", "monitor", "address", "dev", STATION], self.address_log)
@@ -82,6 +97,16 @@ class Air:
         self.start(station, "mn", ["wpa_supplicant", "-t", "-i", station, "-c", str(configuration)],
                    self.domain.results / f"wpa_supplicant-{station}.log")
 
+    def wait_until_keyed(self, gateway: str) -> None:
+        """A station that asks for its association again while the keys are made loses it seconds later: the emulated
+        processor may have kept the access point from answering in time. Wait that out."""
+        def is_keyed() -> bool:
+            status = self.domain.run(gateway, "hostapd_cli", "-p", str(self.socket(gateway)), "-i", "ap0", "all_sta",
+                                     check=False).stdout
+            return "[AUTHORIZED]" in status and "hostapdWPAPTKState=11\n" in status
+
+        wait_until(f"{gateway} and its station have keys", is_keyed, seconds=20)
+
     def start(self, name: str, role: str, command: list[str], log: Path) -> None:
         with log.open("a") as output:
             self.processes[name] = subprocess.Popen(
@@ -92,23 +117,31 @@ class Air:
         for command in (["bssid", "0", BSSID[gateway]], ["reassociate"]):
             self.domain.run("mn", "wpa_cli", "-p", f"{self.domain.directory}/wpa", "-i", STATION, *command)
 
+    def dissociate(self) -> None:
+        """No supplicant is left that would change the stations."""
+        for station in self.stations:
+            self.end(station)
+
+    def end(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait()
+
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-            process.wait()
+        for name in list(self.processes):
+            self.end(name)
         # Radios outlive their namespaces: they would come back to the first one, with the names that they have.
         run("modprobe", "-r", "mac80211_hwsim")
 
-    # How long each step took
+    # How long each step took; all clocks are this machine's, seconds since 1970
 
-    def said(self, text: str) -> float | None:
-        """When wpa_supplicant last said `text`; seconds since 1970."""
-        times = [float(line.split(":", 1)[0]) for line in self.supplicant_log.read_text().splitlines() if text in line]
-        return times[-1] if times else None
+    def said(self, log: Path, text: str) -> float:
+        """When a log last said `text`."""
+        return [float(line.split(":", 1)[0]) for line in log.read_text().splitlines() if text in line][-1]
 
-    def advertisements(self) -> list[float]:
-        """When the node has received Router Advertisements."""
-        return [float(line.split()[0]) for line in self.advertisement_log.read_text().splitlines() if " IP6 " in line]
+    def heard(self, text: str) -> list[float]:
+        """When a neighbour discovery packet with `text` in it was on the node's interface."""
+        return [float(line.split()[0]) for line in self.advertisement_log.read_text().splitlines() if text in line]
 
     def addresses(self) -> list[float]:
         """When a global address of the node became usable or changed."""
@@ -121,18 +154,37 @@ class Air:
         return result
 
     def steps(self, gateway: str) -> list[tuple[str, float]]:
-        """Seconds of each step of the last attachment, from the association to an address that may be used."""
-        associated, connected = self.said("Associated with"), self.said("CTRL-EVENT-CONNECTED")
-        document = self.domain.magd[gateway].document("show", "triggers")
-        # Of the source that registered the node last.
-        delay = next(each["lastMilliseconds"] for each in document["registrationDelays"]) / 1000
-        advertised = next(at for at in self.advertisements() if at >= associated)
-        usable = next(at for at in self.addresses() if at >= advertised)
-        return [("association to key", connected - associated),
-                ("key to Router Advertisement (hostapd, PBU, PBA, tunnel, routes)", advertised - connected),
-                ("of both, first sign at the gateway to PBU", delay),
-                ("Router Advertisement to usable address (duplicate address detection)", usable - advertised),
+        """Seconds of each step of the last attachment, from the association to an address that may be used; those of the
+        daemons from their recordings."""
+        associated = self.said(self.supplicant_log, "Associated with")
+        keyed = self.said(self.domain.results / f"hostapd-{gateway}.log", "AP-STA-CONNECTED")
+        at_gateway, at_anchor = recorded(self.domain.magd[gateway].recording), recorded(self.domain.lmad.recording)
+        triggered = next(at for at, event, effects in at_gateway
+                         if at >= associated and event == "attached" and "send" in effects)
+        updated = next(at for at, event, _ in at_anchor if at >= triggered and event == "message")
+        answered = next(at for at, _, effects in at_anchor if at >= updated and "send" in effects)
+        acknowledged = next(at for at, event, _ in at_gateway if at >= triggered and event == "message")
+        advertised = next(at for at, _, effects in at_gateway if at >= acknowledged and "advertise" in effects)
+        received = next(at for at in self.heard("router advertisement") if at >= advertised)
+        tentative = next(at for at in self.heard("who has 2001:") if at >= received)
+        usable = next(at for at in self.addresses() if at >= tentative)
+        times = [("association to key (hostapd)", keyed), ("hostapd's event to trigger", triggered),
+                 ("trigger to PBU at the anchor", updated), ("to PBA (tunnel and routes of the anchor)", answered),
+                 ("to PBA at the gateway", acknowledged),
+                 ("to Router Advertisement (tunnel and routes of the gateway)", advertised),
+                 ("to the first that the node receives", received), ("to the probe for duplicates (random delay of the node)", tentative),
+                 ("to usable address (duplicate address detection)", usable)]
+        steps = [(name, at - before) for (name, at), (_, before) in zip(times, [("", associated), *times])]
+        return [*steps, ("association to Router Advertisement", advertised - associated),
                 ("association to usable address", usable - associated)]
+
+
+def recorded(recording: Path) -> list[tuple[float, str, list[str]]]:
+    """Time, kind and effects of the events of a daemon (docs/recording.md)."""
+    turns = [json.loads(line) for line in recording.read_text().splitlines()[1:]]
+    # 1/65536 s since 1970.
+    return [(turn["at"]["wallClock"] / 65_536, next(iter(turn["event"])),
+             [next(iter(effect)) for effect in turn["effects"]]) for turn in turns if "event" in turn]
 
 
 def print_steps(title: str, steps: list[tuple[str, float]]) -> None:

@@ -16,10 +16,7 @@ SECONDS = 90
 def run(domain: Domain) -> None:
     node = LogicalNode(domain)
     domain.run("mn", "nft", "add", "table", "inet", "host_firewall")
-    for interface in ["if1", "if2"]:
-        # Once up, an interface keeps its queueing discipline.
-        domain.ip("mn", f"link set {interface} up\nlink set {interface} down\n")
-    before = state(domain)
+    before = node.host_state()
     address = node.start_attached()
     stream = domain.udp(address)
     downlink = domain.flow(stream.flow)["gateway"]
@@ -54,22 +51,10 @@ def run(domain: Domain) -> None:
     assert node.stop() == 0, node.last_words()
     for interface in ["if1", "if2"]:
         domain.detach(interface)
-    after = state(domain)
-    for name, text in before.items():
-        assert after[name] == text, f"{name} before:\n{text}\nafter a run:\n{after[name]}"
+    node.assert_host_is(before)
 
     domain.run("mn", "ip", "link", "add", "br0", "type", "bridge")
     domain.run("mn", "ip", "link", "set", "if1", "master", "br0")
     for command in ["check", "run"]:
         refused = domain.run("mn", str(PROGRAMS / "bonding-policy"), command, "-c", str(node.configuration), check=False)
         assert refused.returncode == 2 and "slaves[0]" in refused.stderr and "nomaster" in refused.stderr, refused.stderr
-
-
-def state(domain: Domain) -> dict[str, str]:
-    state = domain.kernel_state("mn")
-    del state["neighbours"]
-    for name, command in {
-            "IPv4 rules": ["ip", "-4", "rule"], "queueing disciplines": ["tc", "qdisc", "show"],
-            "sysctls": ["sysctl", "-a", "-r", r"^net\.ipv6\.conf"]}.items():
-        state[name] = domain.run("mn", *command, check=False).stdout
-    return state

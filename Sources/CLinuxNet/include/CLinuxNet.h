@@ -44,12 +44,14 @@
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <linux/netlink.h>
 #include <linux/nl80211.h>
+#include <linux/pkt_cls.h>
 #include <linux/rtnetlink.h>
 #include <linux/seg6.h>
 #include <linux/seg6_genl.h>
 #include <linux/seg6_iptunnel.h>
 #include <linux/seg6_local.h>
 #include <linux/sock_diag.h>
+#include <linux/tc_act/tc_skbedit.h>
 #include <linux/veth.h>
 
 /// recvmmsg(2) into buffers of its own: up to `capacity` datagrams of at most `datagram_size` octets each, with their

@@ -120,6 +120,11 @@ final class AttachmentTriggers {
         result["trigger-\(origin.source.rawValue)-\(outcome.rawValue)", default: 0] += count
       }
     }
+    for (source, delay) in delays {
+      for bucket in delay.buckets where bucket.count > 0 {
+        result["registration-delay-\(source.rawValue)-\(bucket.name)"] = bucket.count
+      }
+    }
     for source in sources { result.merge(source.counters) { $0 + $1 } }
     return result
   }

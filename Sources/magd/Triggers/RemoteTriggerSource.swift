@@ -29,7 +29,8 @@ final class RemoteTriggerSource: TriggerSource {
       // An error of the socket is one of an earlier answer (ICMP), and reading it has cleared it.
       try? socket.receive { datagram in
         let (response, told) = server.receive(
-          datagram.payload, at: SystemClock.monotonic, clock: SystemClock.wallClock.microsecondsSince1970)
+          datagram.payload, from: datagram.source, at: SystemClock.monotonic,
+          clock: SystemClock.wallClock.microsecondsSince1970)
         if let told { report(told) }
         return response
       }

@@ -47,14 +47,26 @@ struct TriggersDocument: Codable {
     var registrations: UInt64
     var lastMilliseconds: Double
     var meanMilliseconds: Double
+    var p50Milliseconds: Double
+    var p99Milliseconds: Double
     var maximumMilliseconds: Double
+    var buckets: [Bucket]
+
+    struct Bucket: Codable {
+      /// nil: without a bound.
+      var toMilliseconds: Double?
+      var count: UInt64
+    }
 
     init(_ source: Attachment.Trigger, _ delay: RegistrationDelay) {
       self.source = source.rawValue
       registrations = delay.count
       lastMilliseconds = delay.last / .milliseconds(1)
       meanMilliseconds = delay.mean / .milliseconds(1)
+      p50Milliseconds = delay.quantile(0.5) / .milliseconds(1)
+      p99Milliseconds = delay.quantile(0.99) / .milliseconds(1)
       maximumMilliseconds = delay.maximum / .milliseconds(1)
+      buckets = delay.buckets.map { Bucket(toMilliseconds: $0.bound.map { $0 / .milliseconds(1) }, count: $0.count) }
     }
   }
 }
@@ -72,12 +84,12 @@ extension TriggersDocument {
       ])
     }
     var delays = TextTable(
-      ["SOURCE", "REGISTRATIONS", "LAST-MS", "MEAN-MS", "MAX-MS"],
-      right: ["REGISTRATIONS", "LAST-MS", "MEAN-MS", "MAX-MS"])
+      ["SOURCE", "REGISTRATIONS", "LAST-MS", "MEAN-MS", "P50-MS", "P99-MS", "MAX-MS"],
+      right: ["REGISTRATIONS", "LAST-MS", "MEAN-MS", "P50-MS", "P99-MS", "MAX-MS"])
     for delay in registrationDelays {
       delays.add([
         delay.source, "\(delay.registrations)", tenths(delay.lastMilliseconds), tenths(delay.meanMilliseconds),
-        tenths(delay.maximumMilliseconds),
+        tenths(delay.p50Milliseconds), tenths(delay.p99Milliseconds), tenths(delay.maximumMilliseconds),
       ])
     }
     return registrationDelays.isEmpty ? table.text : "\(table.text)\n\n\(delays.text)"
