@@ -6,7 +6,6 @@ from lib.logical import LogicalNode
 from lib.shell import wait_until
 
 SECONDS = 120
-GUEST = False
 FLAPS = 20
 MOVES_PER_MINUTE = 2
 

@@ -6,6 +6,7 @@ from lib.domain import Domain
 from lib.topology import NODE_MAC
 
 SECONDS = 90
+GUEST = False
 
 
 def run(domain: Domain) -> None:

@@ -11,6 +11,7 @@ from lib.shell import wait_until
 from lib.topology import CORRESPONDENT, GATEWAYS, NODE, NODE_MAC
 from lib.traffic import python
 
+GUEST = False
 GATEWAY = GATEWAYS["mag1"]
 FIRST_OPTION = 12
 HOUR = 3600

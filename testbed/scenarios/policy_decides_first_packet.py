@@ -9,7 +9,6 @@ from lib.domain import Domain
 from lib.shell import wait_until
 
 SECONDS = 90
-GUEST = False
 
 POLICY = """\
 rules:
