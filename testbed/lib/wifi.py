@@ -155,7 +155,16 @@ class Air:
 
     def steps(self, gateway: str) -> list[tuple[str, float]]:
         """Seconds of each step of the last attachment, from the association to an address that may be used; those of the
-        daemons from their recordings."""
+        daemons from their recordings. Waits for what is still being written."""
+        def read() -> list[tuple[str, float]] | None:
+            try:
+                return self.read_steps(gateway)
+            except (StopIteration, IndexError, ValueError):
+                return None
+
+        return wait_until("the logs have all steps of the attachment", read)
+
+    def read_steps(self, gateway: str) -> list[tuple[str, float]]:
         associated = self.said(self.supplicant_log, "Associated with")
         keyed = self.said(self.domain.results / f"hostapd-{gateway}.log", "AP-STA-CONNECTED")
         at_gateway, at_anchor = recorded(self.domain.magd[gateway].recording), recorded(self.domain.lmad.recording)
