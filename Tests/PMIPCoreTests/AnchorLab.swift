@@ -275,13 +275,3 @@ func prefix(_ text: String) -> IPv6Prefix {
   guard let prefix = IPv6Prefix(text) else { preconditionFailure("'\(text)' is not a prefix") }
   return prefix
 }
-
-extension BindingSummary {
-  /// What subscribers are told anew when it changes.
-  var withoutTimes: BindingSummary {
-    var summary = self
-    (summary.lifetime, summary.expiresAt) = (.zero, .zero)
-    (summary.registeredAt, summary.lastUpdate) = (NTPTimestamp(rawValue: 0), NTPTimestamp(rawValue: 0))
-    return summary
-  }
-}

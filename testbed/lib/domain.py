@@ -24,11 +24,16 @@ PROTOCOL_NAMES = {pcap.TCP: "tcp", pcap.UDP: "udp"}
 class Move:
     """One `flow-manager move`: seconds since 1970 around the command."""
     flow: pcap.Flow
+    # Or the number of a tunnel.
     gateway: str
-    # The node's, at that gateway.
-    interface: str
+    # The node's interfaces with their gateways.
+    accesses: dict[str, str]
     begin: float
     end: float
+
+    @property
+    def interface(self) -> str:
+        return next(interface for interface, gateway in self.accesses.items() if gateway == self.gateway)
 
 
 class Domain(Topology):
@@ -133,8 +138,7 @@ class Domain(Topology):
         identifier = str(self.flow(flow)["id"])
         begin = time.time()
         self.flow_manager.command("move", identifier, "--to", gateway)
-        interface = next(interface for interface, at in self.accesses.items() if at == gateway)
-        return Move(flow, gateway, interface, begin, time.time())
+        return Move(flow, gateway, self.accesses, begin, time.time())
 
     # Traffic
 

@@ -9,6 +9,8 @@ from .shell import IN_GUEST
 
 # Time for packets that were already under way to the old access when the kernel's map changed.
 SETTLING = 1.0 if IN_GUEST else 0.25
+# A packet has found its way some time before it is captured on it. The guest's processor is emulated.
+INSIDE = 0.05 if IN_GUEST else 0.005
 # What the scheduler of a busy machine may add to a round trip.
 JITTER = 0.25 if IN_GUEST else 0.05
 # How much farther apart two packets of the UDP stream may arrive than they were sent: what a user would notice is longer.
@@ -61,7 +63,7 @@ class Follow:
     packets: int
     # Uplink packets on the old access, because a downlink packet that was under way came by it late.
     late: int
-    # Uplink packets on another access than the one that the flow was last heard on before.
+    # Uplink packets on another access than those that the flow was heard on within `INSIDE` before, or last.
     astray: int
     # Seconds until the first uplink packet on the new access.
     first: float | None
@@ -82,7 +84,9 @@ def follow(trace: Trace, move: Move, until: float) -> Follow:
     for interface in trace.captures:
         for packet in trace.of(move.flow.reversed(), interface, begin, until):
             result.packets += 1
-            if heard[max(0, bisect_left(times, packet.time) - 1)][1] != interface:
+            last = max(0, bisect_left(times, packet.time) - 1)
+            recent = {heard[last][1], *(by for _, by in heard[bisect_left(times, packet.time - INSIDE):last])}
+            if interface not in recent:
                 result.astray += 1
             elif interface != move.interface:
                 result.late += 1

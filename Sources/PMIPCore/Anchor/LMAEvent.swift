@@ -182,6 +182,14 @@ public struct BindingSummary: Hashable, Sendable, Codable {
     self.registeredAt = registeredAt
     self.lastUpdate = lastUpdate
   }
+
+  /// What `LMANotification.bindingChanged` is about: a refresh alone changes nothing of it.
+  public var withoutTimes: BindingSummary {
+    var summary = self
+    (summary.lifetime, summary.expiresAt) = (.zero, .zero)
+    (summary.registeredAt, summary.lastUpdate) = (NTPTimestamp(rawValue: 0), NTPTimestamp(rawValue: 0))
+    return summary
+  }
 }
 
 public enum PersistenceChange: Hashable, Sendable, Codable {
