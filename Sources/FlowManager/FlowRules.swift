@@ -27,8 +27,8 @@ import NetTypes
 /// with a chain are added, milliseconds for 100,000 flows. `tunnels` is small and seldom changes.
 ///
 /// Elements carry a counter and no kernel timeout: a lookup does not refresh a timeout, only an update from the packet
-/// path does, and that slows down every packet (docs/performance.md). The Flow Manager reads the counters and removes
-/// what is idle. So when it dies, every flow keeps its tunnel.
+/// path does, which would be a second search for every packet (docs/performance.md). The Flow Manager reads the counters
+/// and removes what is idle. So when it dies, every flow keeps its tunnel.
 struct FlowRules {
   /// Counts up when the rules below change, so that a new program replaces the rules of an old one.
   private static let version = 5
