@@ -78,7 +78,7 @@ def follow(trace: Trace, move: Move, until: float) -> Follow:
     if begin is None:
         return Follow(0, 0, 0, None)
     heard = sorted((packet.time, interface) for interface in trace.captures
-                   for packet in trace.of(move.flow, interface, begin, until))
+                   for packet in trace.of(move.flow, interface, begin - INSIDE, until))
     times = [time for time, _ in heard]
     result = Follow(0, 0, 0, None)
     for interface in trace.captures:
