@@ -35,12 +35,12 @@ struct BondingConfiguration: DaemonConfiguration, Hashable {
         help: "Access interfaces. The first one with carrier takes the flows that no other slave is chosen for."),
       .option(
         "link-layer-address", \.linkLayerAddress, .optional(.linkLayerAddress),
-        help: "Of the logical interface and all its slaves; without it, that of the first slave."),
+        help: "Of the logical interface and all its slaves; without it, that of the first slave that has one."),
       .option(
         "backend", \.backEnd, .word(["veth": .veth, "bonding": .bonding, "auto": .auto]),
         help: "How the logical interface is made. veth: a pair of virtual interfaces and nftables forwarding. "
-          + "bonding: the kernel's bonding driver and traffic control. auto: bonding where the kernel has the driver, "
-          + "else veth."),
+          + "bonding: the kernel's bonding driver and traffic control. auto: veth where a slave is a point-to-point link, "
+          + "bonding where the kernel has the driver, else veth."),
       .markMask(\.markMask),
       .option(
         "nft-table", \.nftTable, .text("the name of an nftables table", maximumLength: 63),

@@ -12,6 +12,9 @@ final class BondingDaemon {
   private let control: ControlServer
   private let log: Logger
   private var solicitations = RouterSolicitations()
+  /// Hears Router Advertisements on the logical interface while a point-to-point link is a slave.
+  private var routers: AccessLinkSocket?
+  private var routersLearned: UInt64 = 0
   private var retry: Duration?
   private var solicitationsSent: UInt64 = 0
   /// For want of room.
@@ -89,6 +92,35 @@ final class BondingDaemon {
       log.info("slave has carrier", metadata: ["slave": "\(link.slave.name)"])
       solicitations.begin(link.slave.name, at: SystemClock.monotonic)
     }
+    listenToRouters()
+  }
+
+  // MARK: Routers
+
+  private func listenToRouters() {
+    let wanted = kernel.interfaceWithoutAddresses
+    guard wanted != routers?.interface else { return }
+    if let routers { loop.remove(routers.descriptor.rawValue) }
+    routers = nil
+    guard let wanted else { return }
+    do throws(LinuxError) {
+      let socket = try AccessLinkSocket(
+        interface: wanted, name: kernel.plan.interface, receiving: AccessLinkSocket.routerTypes)
+      try loop.add(socket.descriptor.rawValue) { [unowned self] _ in routersAdvertised() }
+      routers = socket
+    } catch {
+      log.error("\(error)")
+    }
+  }
+
+  private func routersAdvertised() {
+    var packets: [AccessLinkSocket.Packet] = []
+    do throws(LinuxError) {
+      try routers?.receive { packets.append($0) }
+      for packet in packets where try kernel.learn(packet) { routersLearned += 1 }
+    } catch {
+      log.warning("\(error)")
+    }
   }
 
   // MARK: Time
@@ -121,6 +153,7 @@ final class BondingDaemon {
         var status = try kernel.status()
         status.counters["router-solicitations-sent"] = solicitationsSent
         status.counters["refused-selections"] = refusedSelections
+        status.counters["routers-learned"] = routersLearned
         status.counters.merge(control.counters.named) { own, _ in own }
         return status
       }

@@ -33,20 +33,20 @@ struct BondingDriver: LogicalInterface {
     }
   }
 
-  /// A filter for each slave, that makes the mark of a packet its queue number. Those that are there already stay.
+  /// A filter for each slave, that makes the mark of a packet its queue number.
   private func setFilters(_ bond: UInt32) throws(LinuxError) {
     do {
       try tables.run(.addFilterPoint(interface: bond, name: plan.interface))
       for slave in plan.slaves {
         try tables.run(
-          .addQueueFilter(
-            interface: bond, name: plan.interface, mark: slave.mark, mask: plan.markMask, queue: slave.queue))
+          .setFilter(
+            interface: bond, name: plan.interface, mark: slave.mark, mask: plan.markMask, .queue(slave.queue)))
       }
     } catch {
       var refusal = error
       if error.code == ENOENT || error.code == EOPNOTSUPP {
         refusal.advice =
-          "the kernel lacks traffic control for it; load the modules sch_ingress, cls_fw and act_skbedit, or set "
+          "the kernel lacks traffic control for it; load the modules \(BackEndChoice.modules(for: [.queue(1)])), or set "
           + "backend to veth"
       }
       throw refusal

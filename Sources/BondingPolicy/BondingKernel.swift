@@ -1,6 +1,7 @@
 import FlowCore
 import Glibc
 import LinuxNet
+import MobilityWire
 import NetTypes
 import TerminalKit
 
@@ -121,7 +122,7 @@ final class BondingKernel {
     var refused: Set<String> = []
     for link in before where plan.slaves.contains(where: { $0.name == link.name }) {
       do throws(LinuxError) {
-        if let obstacle = BondingHost.obstacle(link, before, of: plan.interface) {
+        if let obstacle = BondingHost.obstacle(link, before, of: plan.interface, choice.backEnd) {
           throw LinuxError("make slave of", link.name, code: EBUSY, advice: obstacle)
         }
         try logical.adopt(link, as: address, slaves)
@@ -135,11 +136,12 @@ final class BondingKernel {
 
     let links = try tables.links()
     try logical.adjust(links, address)
-    guard let state = plan.state(of: links, without: refused) else { return following }
+    guard var state = plan.state(of: links, without: refused) else { return following }
+    state.linkLayerAddress = address
     if state != installed {
       try keepCounts()
-      try netfilter.commit(plan.devices(state))
       try logical.follow(state, after: installed)
+      try netfilter.commit(plan.devices(state))
       linkChanges += 1
       // A logical interface that comes up solicits by all slaves of that moment.
       if let installed, !isNew {
@@ -159,6 +161,27 @@ final class BondingKernel {
       let address = try tables.link(named: plan.interface).linkLayerAddress
     else { return false }
     try RouterSolicitations.send(on: link, from: source, address)
+    return true
+  }
+
+  /// The index of the logical interface, while it has to be told of routers on point-to-point slaves.
+  var interfaceWithoutAddresses: UInt32? { installed.flatMap { $0.hasPointToPoint ? $0.interface : nil } }
+
+  /// A Router Advertisement has come to the logical interface. A router on a point-to-point slave does not name its
+  /// link-layer address, neither there nor when it is asked, but the logical interface needs one to send to it. Gives true
+  /// when it has got a neighbour entry for that; one that works already stays.
+  func learn(_ packet: AccessLinkSocket.Packet) throws(LinuxError) -> Bool {
+    guard let installed, packet.source == VirtualPair.gatewayAddress,
+      let (envelope, message) = try? ICMPv6Message.decode(packet: packet.bytes),
+      case .routerAdvertisement(let advertisement) = message, advertisement.sourceLinkLayerAddress == nil
+    else { return false }
+    let known = try tables.neighbours(interface: installed.interface).first { $0.address == envelope.source }
+    if let known, known.linkLayerAddress != nil, ![.failed, .incomplete].contains(known.state) { return false }
+    try tables.run(
+      Neighbour(
+        interface: installed.interface, address: envelope.source, linkLayerAddress: VirtualPair.gatewayAddress,
+        state: .stale
+      ).replacement)
     return true
   }
 

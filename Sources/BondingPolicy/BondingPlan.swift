@@ -12,7 +12,9 @@ import TerminalKit
 ///   mark of its connection, so that the uplink follows the downlink.
 /// - family netdev, the logical interface. Chain `from_n`, on slave n: IPv6 packets get the mark n and go to the peer of
 ///   the logical interface, so that they arrive on the latter. Chain `egress`, on the logical interface: packets with
-///   mark n leave by slave n while that has carrier, all others by the default slave, the first one with carrier.
+///   mark n leave by slave n while that has carrier, all others by the default slave, the first one with carrier. What
+///   leaves by a point-to-point slave, copies too, carries its mark, by which a filter there knows that the Ethernet header
+///   has to go (`VirtualPair`).
 ///
 /// A bond receives what its slaves receive, and sends what it gets (`BondingDriver`): the chains only mark, duplicate and
 /// count for it.
@@ -37,9 +39,11 @@ struct BondingPlan: Hashable {
       var slave: Slave
       var index: UInt32
       var hasCarrier: Bool
+      var isPointToPoint = false
     }
 
     var interface: UInt32
+    var linkLayerAddress: LinkLayerAddress?
     /// nil when the logical interface is a bond, which needs none.
     var peer: UInt32?
     /// Slaves that are present, in the order of the configuration.
@@ -48,6 +52,8 @@ struct BondingPlan: Hashable {
     var usable: [SlaveLink] { slaves.filter(\.hasCarrier) }
     /// The slave that takes packets with no mark of a usable slave.
     var defaultSlave: SlaveLink? { slaves.first(where: \.hasCarrier) }
+
+    var hasPointToPoint: Bool { slaves.contains(where: \.isPointToPoint) }
 
     /// By which a packet with this mark leaves.
     func slave(forMark mark: UInt32) -> Slave? {
@@ -98,15 +104,18 @@ struct BondingPlan: Hashable {
   func slave(ofMark mark: UInt32) -> Slave? { slaves.first { $0.mark == mark & markMask } }
 
   /// The link-layer address of the logical interface and its slaves: the configured one, what it has already, or that
-  /// of the first slave.
+  /// of the first slave, point-to-point links left out.
   func linkLayerAddress(_ links: [Link]) throws(LinuxError) -> LinkLayerAddress {
     if let address = linkLayerAddress { return address }
-    for name in [interface] + slaves.prefix(1).map(\.name) {
+    let withAddress = slaves.first { slave in !links.contains { $0.name == slave.name && $0.isPointToPoint } }
+    for name in [interface, withAddress?.name] {
       if let address = links.first(where: { $0.name == name })?.linkLayerAddress { return address }
     }
     throw LinuxError(
-      "take link-layer address of", slaves.first?.name ?? "the first slave", code: ENODEV,
-      advice: "the interface is not there; set link-layer-address to start without it")
+      "take link-layer address of", withAddress?.name ?? "point-to-point slaves", code: ENODEV,
+      advice: withAddress == nil
+        ? "they have none; set link-layer-address"
+        : "the interface is not there; set link-layer-address to start without it")
   }
 
   /// nil unless there is a bond, or both ends of the pair.
@@ -115,12 +124,13 @@ struct BondingPlan: Hashable {
     let other = links.first { $0.name == peer }
     guard own.kind == Bond.kind || other != nil else { return nil }
     return Links(
-      interface: own.index, peer: own.kind == Bond.kind ? nil : other?.index,
+      interface: own.index, linkLayerAddress: own.linkLayerAddress, peer: own.kind == Bond.kind ? nil : other?.index,
       slaves: slaves.compactMap { slave in
         guard let link = links.first(where: { $0.name == slave.name }), !refused.contains(slave.name) else {
           return nil
         }
-        return Links.SlaveLink(slave: slave, index: link.index, hasCarrier: link.hasCarrier)
+        return Links.SlaveLink(
+          slave: slave, index: link.index, hasCarrier: link.hasCarrier, isPointToPoint: link.isPointToPoint)
       })
   }
 
@@ -217,6 +227,7 @@ struct BondingPlan: Hashable {
   /// ICMPv6 types that every gateway has to hear: multicast listener report and done (RFC 2710), Router Solicitation,
   /// Neighbor Solicitation and Advertisement (RFC 4861), version 2 multicast listener report (RFC 3810).
   static let duplicatedTypes: [UInt8] = [131, 132, 133, 135, 136, 143]
+  private static let duplicatedTypesSet = "to_all"
 
   /// Comments of the rules, by which counters are found again.
   func arrivalComment(_ slave: Slave) -> String { "from \(slave.name)" }
@@ -260,7 +271,7 @@ struct BondingPlan: Hashable {
   }
 
   private func addEgress(on device: String, _ links: Links, _ transaction: inout NftTransaction) {
-    let (chain, types) = ("egress", "to_all")
+    let (chain, types) = ("egress", Self.duplicatedTypesSet)
     transaction.addSet(NftSet(name: types, key: [.icmpv6Type]))
     transaction.addElements(
       Self.duplicatedTypes.map { type in
@@ -270,26 +281,45 @@ struct BondingPlan: Hashable {
       }, to: types)
     transaction.addChain(chain, on: NftDeviceChain(hook: .egress, device: device, priority: 0))
     transaction.addRule(chain: chain, NftExpression.matchIPv6(.notEqual) + [.verdict(.accept)], comment: "not IPv6")
-    guard let defaultSlave = links.defaultSlave else {
+    let rules = departures(links)
+    if rules.isEmpty {
       transaction.addRule(chain: chain, [.counter, .verdict(.drop)], comment: Self.dropComment)
-      return
     }
+    for rule in rules {
+      transaction.addRule(chain: chain, rule.expressions, comment: rule.comment)
+    }
+  }
+
+  /// A rule of the chain `egress` that sends packets.
+  struct DepartureRule: Hashable {
+    var expressions: [NftExpression]
+    var comment: String
+  }
+
+  /// None when no slave has carrier.
+  func departures(_ links: Links) -> [DepartureRule] {
+    guard let defaultSlave = links.defaultSlave else { return [] }
     func send(by link: Links.SlaveLink) -> [NftExpression] {
       links.peer == nil ? [.verdict(.accept)] : NftExpression.forward(toInterface: link.index)
     }
-    transaction.addRule(
-      chain: chain,
-      NftExpression.matchICMPv6Type(in: types) + [.counter]
-        + links.usable.filter { $0 != defaultSlave }.flatMap { NftExpression.duplicate(toInterface: $0.index) }
-        + send(by: defaultSlave), comment: Self.duplicationComment)
-    for link in links.usable {
-      transaction.addRule(
-        chain: chain,
-        NftExpression.matchMark(link.slave.mark, mask: markMask) + [.counter] + send(by: link),
+    func mark(_ link: Links.SlaveLink) -> [NftExpression] {
+      links.hasPointToPoint ? NftExpression.mergeMark(link.slave.mark, mask: markMask) : []
+    }
+    let copies = links.usable.filter { $0 != defaultSlave }.flatMap {
+      mark($0) + NftExpression.duplicate(toInterface: $0.index)
+    }
+    let toAll = DepartureRule(
+      expressions: NftExpression.matchICMPv6Type(in: Self.duplicatedTypesSet) + [.counter] + copies
+        + mark(defaultSlave) + send(by: defaultSlave), comment: Self.duplicationComment)
+    let byMark = links.usable.map { link in
+      DepartureRule(
+        expressions: NftExpression.matchMark(link.slave.mark, mask: markMask) + [.counter] + send(by: link),
         comment: departureComment(link.slave))
     }
-    transaction.addRule(
-      chain: chain, [.counter] + send(by: defaultSlave), comment: defaultComment(defaultSlave.slave))
+    let byDefault = DepartureRule(
+      expressions: [.counter] + mark(defaultSlave) + send(by: defaultSlave),
+      comment: defaultComment(defaultSlave.slave))
+    return [toAll] + byMark + [byDefault]
   }
 }
 

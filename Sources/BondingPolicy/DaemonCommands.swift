@@ -90,12 +90,13 @@ struct Doctor: ParsableCommand {
     doctor.checkConnectionTracking()
     let slaves = links.filter { link in plan.slaves.contains { $0.name == link.name } }
     doctor.checkNetworkManagers(owned: slaves.map { ($0.name, $0.index) }, hasRules: false)
-    doctor.checkBackEnd(try BackEndChoice(plan, links, RouteNetlink()))
-    for problem in BondingHost.problems(plan, links) {
+    let choice = try BackEndChoice(plan, links, RouteNetlink()).tried()
+    doctor.checkBackEnd(choice)
+    for problem in BondingHost.problems(plan, links, choice.backEnd) {
       doctor.add(
         Finding(problem.severity == .fatal ? .problem : .warning, "interfaces", problem.keyPath, problem.message))
     }
-    for slave in slaves where BondingHost.obstacle(slave, links, of: plan.interface) == nil {
+    for slave in slaves where BondingHost.obstacle(slave, links, of: plan.interface, choice.backEnd) == nil {
       doctor.add(
         slave.hasCarrier
           ? Finding(.fine, "interfaces", slave.name, "has carrier")
@@ -179,6 +180,6 @@ extension HostDoctor {
     guard let obstacle = choice.obstacle else {
       return add(Finding(.fine, "back-end", nil, "\(choice.backEnd.rawValue): \(choice.reason)"))
     }
-    add(Finding(.problem, "back-end", nil, "\(choice.backEnd.rawValue): \(obstacle)", fix: BackEndChoice.remedy))
+    add(Finding(.problem, "back-end", nil, "\(choice.backEnd.rawValue): \(obstacle)", fix: choice.remedy))
   }
 }

@@ -17,7 +17,8 @@ protocol LogicalInterface {
   /// Makes `link` a slave; does nothing when it is one already.
   func adopt(_ link: Link, as address: LinkLayerAddress, _ slaves: SlaveKeeper) throws(LinuxError)
 
-  /// What has to change in the interface itself when its slaves, or their carriers, are others than before.
+  /// What has to change in the interface itself, before the chains, when its slaves, or their carriers, are others than
+  /// before.
   func follow(_ links: BondingPlan.Links, after earlier: BondingPlan.Links?) throws(LinuxError)
 
   /// Sets it up.

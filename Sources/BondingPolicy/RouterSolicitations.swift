@@ -32,12 +32,13 @@ struct RouterSolicitations {
     return due
   }
 
-  /// A solicitation of the logical interface, sent on a slave.
+  /// A solicitation of the logical interface, sent on a slave. On a point-to-point link there are no link-layer addresses
+  /// to tell.
   static func send(on slave: BondingPlan.Links.SlaveLink, from source: IPv6Address, _ address: LinkLayerAddress)
     throws(LinuxError)
   {
     let message = ICMPv6Message.routerSolicitation(
-      RouterSolicitation(options: [.sourceLinkLayerAddress(address)]))
+      RouterSolicitation(options: slave.isPointToPoint ? [] : [.sourceLinkLayerAddress(address)]))
     let socket = try AccessLinkSocket(interface: slave.index, name: slave.slave.name)
     try socket.send(message.packet(source: source, destination: allRouters), to: allRoutersLinkLayer)
   }

@@ -4,6 +4,10 @@ import NetTypes
 
 /// The logical interface of the back end `veth`: one end of a veth pair. What the slaves receive is sent on the other
 /// end, the peer, which has no other use.
+///
+/// Packets of a point-to-point slave have no Ethernet header, those of the pair do. On the way in, a filter of traffic
+/// control on the peer puts one in front of packets with the mark of such a slave; on the way out, a filter on the slave
+/// takes it off (`SlaveKeeper`).
 struct VirtualPair: LogicalInterface {
   let plan: BondingPlan
   let tables: RouteNetlink
@@ -40,11 +44,34 @@ struct VirtualPair: LogicalInterface {
   }
 
   func adopt(_ link: Link, as address: LinkLayerAddress, _ slaves: SlaveKeeper) throws(LinuxError) {
-    try slaves.adopt(link, as: address)
+    if link.isPointToPoint {
+      guard let slave = plan.slaves.first(where: { $0.name == link.name }) else { return }
+      try slaves.adopt(pointToPoint: link, SlaveRecord.Filter(mark: slave.mark, mask: plan.markMask))
+    } else {
+      try slaves.adopt(link, as: address)
+    }
   }
 
-  /// The nftables chains of the slaves are all there is.
-  func follow(_ links: BondingPlan.Links, after earlier: BondingPlan.Links?) throws(LinuxError) {}
+  /// The source address in front of packets that come without one: the one that all gateways of a domain may have (RFC 6543
+  /// section 3.2), so that a router is the same neighbour on slaves of all kinds.
+  static let gatewayAddress = LinkLayerAddress.fixedGateway
+
+  /// The filters of the peer.
+  func follow(_ links: BondingPlan.Links, after earlier: BondingPlan.Links?) throws(LinuxError) {
+    guard let peer = links.peer, let address = links.linkLayerAddress else { return }
+    for link in links.slaves {
+      if link.isPointToPoint {
+        try tables.run(.addFilterPoint(interface: peer, name: plan.peer))
+        try tables.run(
+          .setFilter(
+            interface: peer, name: plan.peer, mark: link.slave.mark, mask: plan.markMask,
+            .pushEthernet(destination: address, source: Self.gatewayAddress)))
+      } else if earlier?.slaves.contains(where: { $0.index == link.index }) != true {
+        // An interface of this name may have been another kind of link before.
+        try tables.run(.removeFilter(interface: peer, name: plan.peer, mark: link.slave.mark))
+      }
+    }
+  }
 
   /// Sets both ends up.
   func activate(_ links: [Link]) throws(LinuxError) {

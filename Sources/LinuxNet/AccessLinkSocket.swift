@@ -2,12 +2,12 @@ import CLinuxNet
 import Glibc
 import NetTypes
 
-/// A packet socket on one access interface. It sees the neighbour discovery of nodes, with their link-layer addresses,
+/// A packet socket on one interface, most often an access link. There it sees the neighbour discovery of nodes, with their link-layer addresses,
 /// before they have any address that the host could talk to, and it sends packets to one link-layer address whatever
 /// their IPv6 destination: Router Advertisements of RFC 5213 are unicast on the link even to `ff02::1`.
 ///
-/// A filter in the kernel passes received Router Solicitations, Neighbour Solicitations and Neighbour Advertisements
-/// only. The interface receives all multicast while the socket is open, because Neighbour Solicitations go to groups
+/// A filter in the kernel passes received packets of the wanted types of neighbour discovery only: by default Router
+/// Solicitations, Neighbour Solicitations and Neighbour Advertisements. The interface receives all multicast while the socket is open, because Neighbour Solicitations go to groups
 /// that a gateway has not joined.
 public final class AccessLinkSocket {
   /// A received neighbour discovery packet.
@@ -27,8 +27,12 @@ public final class AccessLinkSocket {
   /// Octets; neighbour discovery never needs more than a minimum MTU packet.
   public static let maximumLength = 1_500
 
+  /// ICMPv6 types.
+  public static let nodeTypes = [ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT].map { UInt8($0) }
+  public static let routerTypes = [UInt8(ND_ROUTER_ADVERT)]
+
   /// Opens the socket on the interface of index `interface` in the namespace of the calling thread.
-  public init(interface: UInt32, name: String) throws(LinuxError) {
+  public init(interface: UInt32, name: String, receiving types: [UInt8] = nodeTypes) throws(LinuxError) {
     self.interface = interface
     self.name = name
     // Protocol 0: nothing is received before the filter stands and the socket is bound.
@@ -36,7 +40,7 @@ public final class AccessLinkSocket {
       AF_PACKET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0, operation: "open packet socket on",
       object: name)
     batch = try DatagramBatch(capacity: Self.batchSize, datagramSize: Self.maximumLength)
-    try attachFilter()
+    try attachFilter(types)
     try bindToInterface()
     try receiveAllMulticast()
   }
@@ -99,8 +103,8 @@ public final class AccessLinkSocket {
     guard result == 0 else { throw LinuxError("receive all multicast on", name) }
   }
 
-  private func attachFilter() throws(LinuxError) {
-    var program = Self.filter
+  private func attachFilter(_ types: [UInt8]) throws(LinuxError) {
+    var program = Self.filter(types)
     let result = program.withUnsafeMutableBufferPointer { instructions in
       var filter = sock_fprog(len: UInt16(instructions.count), filter: instructions.baseAddress)
       return setsockopt(
@@ -110,22 +114,24 @@ public final class AccessLinkSocket {
   }
 
   /// Classic BPF over a cooked packet, which starts at the IPv6 header. Neighbour discovery has no extension headers.
-  static let filter: [sock_filter] = {
+  static func filter(_ types: [UInt8]) -> [sock_filter] {
     let load = UInt16(BPF_LD | BPF_B | BPF_ABS)
     let equal = UInt16(BPF_JMP | BPF_JEQ | BPF_K)
     let give = UInt16(BPF_RET | BPF_K)
     let packetType = UInt32(bitPattern: SKF_AD_OFF + SKF_AD_PKTTYPE)
+    let count = UInt8(types.count)
     return [
       sock_filter(code: load, jt: 0, jf: 0, k: packetType),
-      sock_filter(code: equal, jt: 7, jf: 0, k: UInt32(PACKET_OUTGOING)),
+      sock_filter(code: equal, jt: count + 3, jf: 0, k: UInt32(PACKET_OUTGOING)),
       sock_filter(code: load, jt: 0, jf: 0, k: 6),  // next header
-      sock_filter(code: equal, jt: 0, jf: 5, k: UInt32(IPPROTO_ICMPV6)),
+      sock_filter(code: equal, jt: 0, jf: count + 1, k: UInt32(IPPROTO_ICMPV6)),
       sock_filter(code: load, jt: 0, jf: 0, k: 40),  // ICMPv6 type
-      sock_filter(code: equal, jt: 2, jf: 0, k: UInt32(ND_ROUTER_SOLICIT)),
-      sock_filter(code: equal, jt: 1, jf: 0, k: UInt32(ND_NEIGHBOR_SOLICIT)),
-      sock_filter(code: equal, jt: 0, jf: 1, k: UInt32(ND_NEIGHBOR_ADVERT)),
-      sock_filter(code: give, jt: 0, jf: 0, k: UInt32(maximumLength)),
-      sock_filter(code: give, jt: 0, jf: 0, k: 0),
     ]
-  }()
+      + types.enumerated().map { index, type in
+        sock_filter(code: equal, jt: count - UInt8(index), jf: 0, k: UInt32(type))
+      } + [
+        sock_filter(code: give, jt: 0, jf: 0, k: 0),
+        sock_filter(code: give, jt: 0, jf: 0, k: UInt32(maximumLength)),
+      ]
+  }
 }

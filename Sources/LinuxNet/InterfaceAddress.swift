@@ -13,6 +13,8 @@ public struct InterfaceAddress: Hashable, Sendable {
 
   /// Duplicate address detection has not finished (or has failed): the address cannot be used as a source yet.
   public var isTentative: Bool { flags & UInt32(IFA_F_TENTATIVE) != 0 }
+  /// Its lifetime ends, as of those that the kernel makes from Router Advertisements.
+  public var isDynamic: Bool { flags & UInt32(IFA_F_PERMANENT) == 0 }
   public var isDuplicate: Bool { flags & UInt32(IFA_F_DADFAILED) != 0 }
 
   /// - Parameter withoutDetection: no duplicate address detection (IFA_F_NODAD); the address is usable at once.

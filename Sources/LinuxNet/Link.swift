@@ -25,6 +25,9 @@ public struct Link: Hashable, Sendable {
   /// Up, and the other end is there.
   public var hasCarrier: Bool { isUp && flags & Self.lowerUp != 0 }
 
+  /// Two ends and no link-layer addresses: PPP, a modem that carries bare IP packets, a TUN device.
+  public var isPointToPoint: Bool { linkLayerAddress == nil && flags & UInt32(IFF_POINTOPOINT) != 0 }
+
   /// Takes all multicast frames, not only those of joined groups.
   public var receivesAllMulticast: Bool { flags & UInt32(IFF_ALLMULTI) != 0 }
 

@@ -43,6 +43,8 @@ public struct Route: Hashable, Sendable {
   /// Octets; nil: that of the interface.
   public var mtu: UInt32?
 
+  /// RTPROT_RA: of a Router Advertisement.
+  public static let advertisedProtocol: UInt8 = 9
   public static let mainTable: UInt32 = 254
   public static let localTable: UInt32 = 255
   /// What the kernel takes for a route without metric (IP6_RT_PRIO_USER).

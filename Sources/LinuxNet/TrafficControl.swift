@@ -65,6 +65,11 @@ public struct TrafficControlRecord: Hashable, Sendable {
   public var kind: String
   public var statistics: TrafficControlStatistics
 
+  /// `clsact`, at which filters of what an interface sends and receives hang.
+  static let filterPoint = "clsact"
+
+  public var isFilterPoint: Bool { kind == Self.filterPoint }
+
   /// That of the device itself, and one that queues: `noqueue` counts nothing.
   public var isCountingRoot: Bool { parent == .root && kind != "noqueue" }
 

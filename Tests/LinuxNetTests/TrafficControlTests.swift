@@ -57,6 +57,39 @@ import Testing
     #expect(record.statistics.drops == 31 && record.statistics.packets == 4 && record.statistics.backlog == 2_310)
   }
 
+  @Test("A filter that pushes or pops an Ethernet header, as the kernel's headers number its attributes") func filters()
+    throws
+  {
+    /// The filter's mask, the action's kind, and the action's options.
+    func read(_ action: TrafficAction) throws -> (mask: UInt32?, kind: String?, options: NetlinkAttributes) {
+      let request = KernelRequest.setFilter(interface: 7, name: "ppp0", mark: 0x20_0000, mask: 0xff0_0000, action)
+      let received = try #require(Array(ReceivedNetlinkMessage.messages(in: request.message.bytes[...])).first)
+      #expect(received.type == 44)
+      // tcmsg: family, index, handle, parent, priority and protocol.
+      #expect(
+        Array(received.payload.prefix(20)) == [
+          0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0x20, 0, 0xf3, 0xff, 0xff, 0xff, 0x86, 0xdd, 1, 0,
+        ])
+      let attributes = NetlinkAttributes(received.payload.dropFirst(20))
+      #expect(attributes[1]?.string == "fw")
+      let filter = try #require(attributes[2]?.nested)
+      let first = try #require(filter[4]?.nested[1]?.nested)
+      return (filter[5]?.uint32, first[1]?.string, try #require(first[2]?.nested))
+    }
+    let (destination, source) = (LinkLayerAddress(rawValue: 0x0200_0000_0010), LinkLayerAddress.fixedGateway)
+    let push = try read(.pushEthernet(destination: destination, source: source))
+    #expect(push.mask == 0xff0_0000 && push.kind == "vlan")
+    // tc_vlan: index, capabilities, action (pipe), two counts, operation.
+    func parameters(_ operation: UInt8) -> [UInt8] {
+      [0, 0, 0, 0, 0, 0, 0, 0, 3] + [UInt8](repeating: 0, count: 11) + [operation, 0, 0, 0]
+    }
+    #expect(push.options[2].map { Array($0.payload) } == parameters(5))
+    #expect(push.options[7]?.linkLayerAddress == destination && push.options[8]?.linkLayerAddress == source)
+    let pop = try read(.popEthernet)
+    #expect(pop.options[2].map { Array($0.payload) } == parameters(4) && pop.options[7] == nil)
+    #expect(try read(.queue(3)).kind == "skbedit")
+  }
+
   @Test("More than 32 bits of packets") func manyPackets() throws {
     var message = NetlinkMessage(type: 1)
     message.attribute(1, bytes: [1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0])

@@ -86,6 +86,30 @@ struct BondingPlanTests {
     #expect(FlowSelector(transport: .icmpv6).problem == nil)
   }
 
+  @Test("What leaves by a point-to-point slave, by default or as a copy, carries its mark; else marks stay as they are")
+  func marks() {
+    let plan = BondingPlan(configuration(["if1", "ppp0"]))
+    func rules(pointToPoint: Bool) -> [BondingPlan.DepartureRule] {
+      plan.departures(
+        BondingPlan.Links(
+          interface: 9, peer: 10,
+          slaves: plan.slaves.map {
+            BondingPlan.Links.SlaveLink(
+              slave: $0, index: $0.number, hasCarrier: true, isPointToPoint: pointToPoint && $0.name == "ppp0")
+          }))
+    }
+    func mark(_ slave: Int) -> [NftExpression] { NftExpression.mergeMark(plan.slaves[slave].mark, mask: plan.markMask) }
+    let (copy, send) = (NftExpression.duplicate(toInterface: 2), NftExpression.forward(toInterface: 1))
+    let marked = rules(pointToPoint: true)
+    #expect(marked.map(\.comment) == ["to all slaves", "to if1", "to ppp0", "to if1 by default"])
+    let all = mark(1) + copy + mark(0) + send
+    #expect(Array(marked[0].expressions.suffix(all.count)) == all)
+    #expect(marked[3].expressions == [.counter] + mark(0) + send)
+    let plain = rules(pointToPoint: false)
+    #expect(Array(plain[0].expressions.suffix((copy + send).count + 1)) == [.counter] + copy + send)
+    #expect(plain[3].expressions == [.counter] + send)
+  }
+
   @Test("Ports and other selections have bounds of their own")
   func bounds() throws {
     let slave = try #require(BondingPlan(configuration(["if1"])).slaves.first)
@@ -110,6 +134,10 @@ struct BondingPlanTests {
     #expect(try choice(.auto, earlier: "veth", hasDriver: true).backEnd == .veth)
     #expect(try choice(.auto, earlier: "bond", hasDriver: false).backEnd == .bonding)
     #expect(try choice(.veth, earlier: "bond", hasDriver: true).backEnd == .veth)
+    for earlier in [nil, "bond", "veth"] {
+      let choice = try BackEndChoice(.auto, slaves: 2, pointToPoint: "ppp0", earlier: earlier) { true }
+      #expect(choice.backEnd == .veth && choice.reason.contains("ppp0"))
+    }
     #expect(try choice(.bonding, earlier: "veth", hasDriver: true).problem == nil)
     #expect(try choice(.bonding, earlier: "veth", hasDriver: false).problem?.keyPath == "backend")
     var tooMany = configuration((1...16).map { "if\($0)" })
@@ -399,18 +427,28 @@ struct BondingPolicySystemTests {
   @Test("An interface that belongs to a bridge, one without link-layer address, and one that is away are told apart")
   func unfit() throws {
     let bed = try BondingTestbed()
-    let plan = BondingPlan(
-      { slaves in
-        var configuration = BondingConfiguration()
-        configuration.slaves = slaves
-        return configuration
-      }(["if1", "ppp0", "if2", "away"]))
+    func configuration(_ slaves: [String]) -> BondingConfiguration {
+      var configuration = BondingConfiguration()
+      configuration.slaves = slaves
+      return configuration
+    }
+    let plan = BondingPlan(configuration(["if1", "ppp0", "if2", "away"]))
     try bed.terminal.ip("link add br0 type bridge")
     try bed.terminal.ip("link set if1 master br0")
     try bed.terminal.ip("tuntap add dev ppp0 mode tun")
-    let problems = BondingHost.problems(plan, try bed.terminal.run { try RouteNetlink().links() })
+    let links = try bed.terminal.run { try RouteNetlink().links() }
+    let problems = BondingHost.problems(plan, links, .bonding)
     #expect(problems.map(\.keyPath) == ["slaves[0]", "slaves[1]", "slaves[3]"])
     #expect(problems.map(\.severity) == [.fatal, .fatal, .warning])
+    #expect(problems[1].message.contains("set backend to veth"))
+    #expect(BondingHost.problems(plan, links, .veth).map(\.keyPath) == ["slaves[0]", "slaves[3]"])
+    // A point-to-point link has no address to give to the others.
+    let behind = BondingPlan(configuration(["ppp0", "if2"]))
+    #expect(try behind.linkLayerAddress(links) == links.first { $0.name == "if2" }?.linkLayerAddress)
+    let refusal = #expect(throws: LinuxError.self) {
+      try BondingPlan(configuration(["ppp0"])).linkLayerAddress(links)
+    }
+    #expect(refusal?.advice?.contains("set link-layer-address") == true)
     #expect(problems[0].message.contains("bridge br0") && problems[0].message.contains("nomaster"))
     #expect(throws: CommandFailed.self) { try BondingProgram(on: bed) }
     #expect(try bed.terminal.run { try RouteNetlink().links() }.allSatisfy { $0.name != "lif0" })

@@ -15,14 +15,15 @@ MAC = NODE_MAC["if1"]
 
 class LogicalNode(Daemon):
     """bonding-policy in place of the packet reflector; `domain` is set up for a logical interface. `access`: what else
-    changes in the configuration of a gateway."""
+    changes in the configuration of a gateway; `anchor`: in that of lmad."""
 
-    def __init__(self, domain: Domain, access: dict[str, dict[str, str]] | None = None) -> None:
+    def __init__(self, domain: Domain, access: dict[str, dict[str, str]] | None = None,
+                 anchor: dict[str, str] | None = None) -> None:
         super().__init__(domain, domain.results, "mn", "bonding-policy", "bonding-policy", ["show"])
         self.domain = domain
-        anchor = {"kind: interfaces\n": "kind: logical\n",
-                  f"[{HOME_PREFIXES[0]}, {HOME_PREFIXES[1]}]": f"[{HOME_PREFIXES[0]}]"}
-        domain.lmad.write_configuration(anchor)
+        domain.lmad.write_configuration({
+            "kind: interfaces\n": "kind: logical\n",
+            f"[{HOME_PREFIXES[0]}, {HOME_PREFIXES[1]}]": f"[{HOME_PREFIXES[0]}]", **(anchor or {})})
         for gateway, magd in domain.magd.items():
             magd.write_configuration({f"{MAC} {NODE} interfaces": f"{MAC} {NODE} logical",
                                       **{f"{NODE_MAC[name]} {NODE} interfaces\n": "" for name in ("if2", "if3")},

@@ -98,7 +98,7 @@ def bring(domain: Domain, node: LogicalNode, flow: Flow, gateway: str) -> None:
         if entry["gateway"] != gateway:
             domain.flow_manager.command("move", str(entry["id"]), "--to", gateway)
     wait_until(f"the downlink of port {flow.destination_port} comes through {gateway}",
-               lambda: ACCESSES.get(arrival(node, flow)) == gateway)
+               lambda: domain.accesses.get(arrival(node, flow)) == gateway)
 
 
 def arrival(node: LogicalNode, flow: Flow) -> str | None:

@@ -52,6 +52,7 @@
 #include <linux/seg6_local.h>
 #include <linux/sock_diag.h>
 #include <linux/tc_act/tc_skbedit.h>
+#include <linux/tc_act/tc_vlan.h>
 #include <linux/veth.h>
 
 /// recvmmsg(2) into buffers of its own: up to `capacity` datagrams of at most `datagram_size` octets each, with their
