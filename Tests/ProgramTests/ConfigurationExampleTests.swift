@@ -3,6 +3,7 @@ import Foundation
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SignallingKit
 import Testing
 
 @testable import BondingPolicy
