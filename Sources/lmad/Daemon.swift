@@ -372,25 +372,25 @@ final class Daemon {
   private func revoke(_ arguments: RevokeArguments) throws(ControlError) -> BindingsDocument {
     let now = Moment.now
     let bindings: [BindingSummary]
-    let event: LMAEvent
+    let events: [LMAEvent]
     if let name = arguments.gateway {
       guard let gateway = core.configuration.gateways.first(where: { $0.name == name }) else {
         throw ControlError(
           code: "no-such-gateway", message: "there is no gateway '\(name)'", hint: "`lmad show gateways` lists them")
       }
-      bindings = core.bindings.filter { $0.proxyCareOfAddress == gateway.address }
-      event = .revokeGateway(gateway.address)
+      bindings = core.bindings.filter { gateway.addresses.contains($0.proxyCareOfAddress) }
+      events = Set(bindings.map(\.proxyCareOfAddress)).sorted().map { .revokeGateway($0) }
     } else {
       let node = MobileNodeIdentifier(nai: arguments.node ?? "")
       bindings = core.bindings(of: node)
-      event = .revokeNode(node)
+      events = [.revokeNode(node)]
     }
     guard !bindings.isEmpty else {
       throw ControlError(
         code: "no-such-binding", message: "\(arguments.gateway ?? arguments.node ?? "nobody") has no binding",
         hint: "`lmad show bindings` lists them")
     }
-    handle(event)
+    for event in events { handle(event) }
     settle()
     return BindingsDocument(bindings: bindings.map { BindingsDocument.Binding($0, now: now) })
   }
