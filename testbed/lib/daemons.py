@@ -39,7 +39,8 @@ class Daemon:
         values = {
             "lma": topology.LMA, **topology.GATEWAYS, "home_pool": topology.HOME_POOL, "node": topology.NODE,
             "home_prefix1": topology.HOME_PREFIXES[0], "home_prefix2": topology.HOME_PREFIXES[1],
-            "run": str(self.directory), "gateway": self.name, "address": (topology.GATEWAYS | topology.CELLULAR_GATEWAYS).get(self.name, ""),
+            "run": str(self.directory), "gateway": self.name,
+            "address": (topology.GATEWAYS | topology.CELLULAR_GATEWAYS).get(self.name, ""),
             **{f"{interface}_mac": address for interface, address in topology.NODE_MAC.items()},
         }
         for template, target in [(f"{self.program}.yaml", self.configuration),
