@@ -90,13 +90,6 @@ class Daemon:
     def counters(self) -> dict[str, int]:
         return self.ask("show counters")["counters"]
 
-    def replay(self) -> None:
-        """Recordings of this run and of the one before it (a restart keeps one) do on the pure core what they did here."""
-        for path in [Path(f"{self.recording}.1"), self.recording]:
-            if path.exists():
-                outcome = run(str(PROGRAMS / self.program), "replay", str(path), check=False)
-                assert outcome.returncode == 0, f"{self.name}: replay differs: {outcome.stderr}"
-
     def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""
         assert self.process is not None

@@ -83,12 +83,6 @@ class Domain(Topology):
         for daemon in self.daemons():
             daemon.start()
 
-    def replay(self) -> None:
-        """Replays what has been recorded."""
-        for daemon in self.daemons():
-            if daemon.recording:
-                daemon.replay()
-
     def start_attached(self) -> None:
         self.start()
         for interface in ACCESSES:

@@ -7,7 +7,7 @@ import json
 
 from lib.daemons import PROGRAMS
 from lib.domain import Domain
-from lib.shell import wait_until
+from lib.shell import IN_GUEST, wait_until
 from lib.topology import CORRESPONDENT
 
 SECONDS = 90
@@ -60,7 +60,9 @@ def run(domain: Domain) -> None:
     udp = stream.stop()
     assert udp.lost == 0 and udp.lost_uplink == 0, f"{udp.lost} packets and {udp.lost_uplink} echoes are lost"
 
-    collisions(domain)
+    # What is compared is text; starting a program takes a second in the guest.
+    if not IN_GUEST:
+        collisions(domain)
     doctor(domain)
     assert domain.reflector.stop() == 0, domain.reflector.last_words()
     after = host_state(domain)
