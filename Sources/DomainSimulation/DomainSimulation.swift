@@ -171,6 +171,8 @@ public final class DomainSimulation {
   private(set) var interfacesByAddress: [LinkLayerAddress: [Int]] = [:]
   private var anchorRecords: [BindingIdentifier: BindingRecord] = [:]
   private var gatewayRecords: [[AttachmentPlace: AttachmentRecord]]
+  /// Of each host, what it has stored of its peers.
+  private var peerRecords: [[IPv6Address: PeerRecord]]
   private var highestBinding: UInt32 = 0
   private(set) var isQuiet = false
   /// By an operator, at any time.
@@ -259,6 +261,7 @@ public final class DomainSimulation {
       return MobileAccessGateway(configuration: configuration)
     }
     gatewayRecords = Array(repeating: [:], count: size.gateways)
+    peerRecords = Array(repeating: [:], count: size.gateways + 1)
     hosts = Array(repeating: HostState(), count: size.gateways + 1)
     for host in hosts.indices {
       hosts[host].clockError = .milliseconds(Int.random(in: Self.ordinaryClockError, using: &random))
@@ -541,6 +544,8 @@ public final class DomainSimulation {
       gatewayRecords[host - 1][AttachmentPlace(link: record.link, address: record.linkLayerAddress)] = record
     case .gateway(.remove(let link, let address, _)):
       gatewayRecords[host - 1][AttachmentPlace(link: link, address: address)] = nil
+    case .anchor(.storePeer(let peer)), .gateway(.storePeer(let peer)): peerRecords[host][peer.address] = peer
+    case .anchor(.removePeer(let address)), .gateway(.removePeer(let address)): peerRecords[host][address] = nil
     }
   }
 
@@ -566,20 +571,22 @@ public final class DomainSimulation {
     if isStateLost {
       note("without its sessions")
       if host == 0 { anchorRecords = [:] } else { gatewayRecords[host - 1] = [:] }
+      peerRecords[host] = [:]
     }
+    let peers = peerRecords[host].values.sorted { $0.address < $1.address }
     if host == 0 {
       anchor = LocalMobilityAnchor(
         configuration: anchor.configuration, firstBinding: BindingIdentifier(rawValue: highestBinding + 1))
       checker.anchorRestarted()
       let records = anchorRecords.values.sorted { $0.identifier < $1.identifier }
       for record in records { checker.accepted(record) }
-      anchorEvent(.restore(records), reconciles: true)
+      anchorEvent(.restore(records, peers: peers), reconciles: true)
       started(host, sessionsLost: isStateLost)
       flows.anchorIsBack(anchorSnapshot, at: flowMoment)
     } else {
       gateways[host - 1] = MobileAccessGateway(configuration: gateways[host - 1].configuration)
       let records = gatewayRecords[host - 1].sorted { $0.key < $1.key }.map(\.value)
-      gatewayEvent(host, .restore(records), reconciles: true)
+      gatewayEvent(host, .restore(records, peers: peers), reconciles: true)
       started(host, sessionsLost: isStateLost)
       for interface in interfaces {
         guard let place = interface.place, place.gateway == host else { continue }

@@ -25,6 +25,8 @@ final class Daemon {
   private let mobility: MobilityEndpoint
   private let control: ControlServer
   private let state: StateFile<StoredBinding>
+  /// What the gateways have told of themselves.
+  private let peers: StateFile<StoredPeer>
   /// Highest binding number ever given, so that no number comes back after a restart.
   private let numbers: StateFile<UInt32>
   private var highestNumber: UInt32
@@ -57,6 +59,7 @@ final class Daemon {
     datapath = try ObservedDatapath(configuration.datapathConfiguration, log: log)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
+    peers = try StateFile(directory: configuration.stateDirectory, name: "lmad-peers")
     numbers = try StateFile(directory: configuration.stateDirectory, name: "lmad-numbers")
     highestNumber = numbers.takeRecords().max() ?? 0
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "lmad-restarts")
@@ -71,7 +74,7 @@ final class Daemon {
 
   func run() throws {
     let records = state.takeRecords().map(\.record)
-    handle(.restore(records))
+    handle(.restore(records, peers: peers.takeRecords().map(\.record)))
     runEffects()
     _ = try monitor.resynchronize()
     try datapath.reconcile(to: core.desiredDatapath)
@@ -216,6 +219,8 @@ final class Daemon {
           state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
           newest = max(newest, record.identifier.rawValue)
         case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
+        case .storePeer(let peer): try peers.store(StoredPeer(peer), key: peer.address.description)
+        case .removePeer(let address): try peers.remove(key: address.description)
         }
       }
       unwritten.removeAll(keepingCapacity: true)
@@ -224,6 +229,7 @@ final class Daemon {
         try numbers.store(newest, key: "binding")
       }
       try state.flush()
+      try peers.flush()
       try numbers.flush()
     } catch {
       // Bindings live on in memory; a restart would lose the ones not written.
