@@ -77,7 +77,7 @@ struct GatewayMultipathTests {
     #expect(refreshes.allSatisfy { $0.options.magIdentifier != nil && $0.namedPrefixes == [Ladder.prefix] })
   }
 
-  @Test("The first uplink goes while the kernel works for the second path: the node's packets take that when it is there")
+  @Test("The first uplink goes while the kernel works for the second path: the node's packets take that one afterwards")
   func uplinkLostMeanwhile() throws {
     var ladder = Ladder(Self.configuration)
     ladder.attach()
