@@ -142,7 +142,7 @@ let package = Package(
       "ProgramTests",
       [
         "lmad", "magd", "FlowManager", "PacketReflector", "BondingPolicy", "AccessTriggers", "TerminalKit", "PMIPCore",
-        "FlowCore", "MobilityWire", "LinuxNet", "NetTypes", "DaemonKit",
+        "FlowCore", "MobilityWire", "LinuxNet", "NetTypes", "DaemonKit", "SignallingKit",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -11,6 +11,7 @@ struct FuzzedAnchor: FuzzedDaemon {
   /// What the state file holds, and what it held some time ago.
   private var records: [BindingIdentifier: BindingRecord] = [:]
   private var olderRecords: [BindingIdentifier: BindingRecord] = [:]
+  private var peers: [IPv6Address: PeerRecord] = [:]
   private var highestBinding: UInt32 = 0
   /// What a subscriber of the control socket knows.
   private var subscriber: [BindingIdentifier: BindingSummary] = [:]
@@ -212,7 +213,7 @@ struct FuzzedAnchor: FuzzedDaemon {
     anchor = LocalMobilityAnchor(
       configuration: configuration, firstBinding: BindingIdentifier(rawValue: highestBinding &+ 1),
       firstNotification: input.uint16())
-    try run(.restore(stored))
+    try run(.restore(stored, peers: peers.keys.sorted().compactMap { peers[$0] }))
     kernel.reconcile(anchor.desiredDatapath)
     try check()
     let lost = input.flag()
@@ -255,6 +256,8 @@ struct FuzzedAnchor: FuzzedDaemon {
         records[record.identifier] = record
         highestBinding = max(highestBinding, record.identifier.rawValue)
       case .persist(.remove(let identifier)): records[identifier] = nil
+      case .persist(.storePeer(let peer)): peers[peer.address] = peer
+      case .persist(.removePeer(let address)): peers[address] = nil
       case .answer(let token, _):
         try require(questions.remove(token) != nil, "question \(token.rawValue) is answered, but nobody waits for it")
       }

@@ -18,6 +18,7 @@ struct FuzzedGateway: FuzzedDaemon {
   /// What the state file holds, and what it held some time ago.
   private var records: [Place: AttachmentRecord] = [:]
   private var olderRecords: [Place: AttachmentRecord] = [:]
+  private var peers: [IPv6Address: PeerRecord] = [:]
   /// What the gateway has sent: for late answers.
   private var updates: [(update: BindingUpdate, source: IPv6Address, anchor: IPv6Address)] = []
   var received: [MAGEvent] = []
@@ -194,7 +195,7 @@ struct FuzzedGateway: FuzzedDaemon {
     kernel.forget()
     updates = []
     gateway = MobileAccessGateway(configuration: configuration)
-    try run(.restore(stored))
+    try run(.restore(stored, peers: peers.keys.sorted().compactMap { peers[$0] }))
     kernel.reconcile(gateway.desiredDatapath)
     try check()
     let lost = input.flag()
@@ -240,6 +241,8 @@ struct FuzzedGateway: FuzzedDaemon {
         records[Place(link: record.link, address: record.linkLayerAddress, uplink: record.uplink)] = record
       case .persist(.remove(let link, let address, let uplink)):
         records[Place(link: link, address: address, uplink: uplink)] = nil
+      case .persist(.storePeer(let peer)): peers[peer.address] = peer
+      case .persist(.removePeer(let address)): peers[address] = nil
       }
     }
   }

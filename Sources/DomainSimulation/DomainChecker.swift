@@ -89,10 +89,13 @@ final class DomainChecker {
     DomainSimulation.ordinaryClockError.upperBound - DomainSimulation.ordinaryClockError.lowerBound + 1)
 
   func afterBindingUpdate(_ update: BindingUpdate, source: IPv6Address) {
+    let careOfAddress = update.options.alternateCareOfAddress ?? source
     let now = update.options.mobileNodeIdentifier.flatMap { bindings[$0] } ?? [:]
     if update.lifetime == .zero {
-      for (identifier, old) in before where old.proxyCareOfAddress != source {
-        require(now[identifier]?.state == .active, "the de-registration of another gateway ended binding \(identifier)")
+      for (identifier, old) in before where old.proxyCareOfAddress != careOfAddress {
+        require(
+          now[identifier]?.state == .active,
+          "the de-registration of another gateway or path ended binding \(identifier)")
       }
     }
     guard checksOrder, let current else { return }
@@ -178,12 +181,16 @@ final class DomainChecker {
     let (datapath, busy) = (domain.hosts[0].datapath, domain.hosts[0].busy)
     var holding = Holding()
     var defaults: [IPv6Prefix: (attachments: Int, tunnel: TunnelIdentifier?)] = [:]
+    var holders: [IPv6Prefix: BindingSummary] = [:]
     for binding in bindings {
       holding.tunnels.append(binding.tunnel)
       require(!binding.prefixes.isEmpty, "binding \(binding.identifier) has no prefix")
       for prefix in binding.prefixes {
-        let isNew = holding.prefixes.insert(prefix).inserted
-        require(isNew || binding.kind == .logical, "\(prefix) belongs to two interfaces of a node that shares nothing")
+        holding.prefixes.insert(prefix)
+        require(
+          binding.kind == .logical || holders[prefix].map(binding.isPath(beside:)) ?? true,
+          "\(prefix) belongs to two interfaces of a node that shares nothing")
+        holders[prefix] = binding
         require(owners[prefix] == nil || owners[prefix] == node, "\(prefix) belongs to two nodes")
         guard binding.state == .active else { continue }
         defaults[prefix, default: (0, nil)].attachments += binding.isDefault ? 1 : 0
@@ -255,7 +262,9 @@ final class DomainChecker {
       users[tunnel, default: 0] += 1
       claimed.formUnion(attachment.prefixes + attachment.offLinkPrefixes)
       require(
-        datapath.tunnels[tunnel]?.remote == attachment.anchorAddress, "\(name): its tunnel does not lead to its anchor")
+        datapath.tunnels[tunnel]?.remote == attachment.anchorAddress
+          && datapath.tunnels[tunnel]?.local == DomainSimulation.address(of: host, uplink: attachment.uplink),
+        "\(name): its tunnel does not lead from its uplink to its anchor")
       for prefix in attachment.prefixes {
         require(datapath.uplinks[prefix] != nil, "\(name): \(prefix) has no uplink")
         require(datapath.downlinks[prefix].map { $0.via == nil } == true, "\(name): \(prefix) is not routed on-link")
@@ -270,6 +279,26 @@ final class DomainChecker {
     require(
       claimed == Set(datapath.downlinks.keys) && claimed == Set(datapath.uplinks.keys),
       "mag\(host): routes are not those of the attachments")
+    checkUplinks(domain, host)
+  }
+
+  /// A node with a path over an uplink that works has no packets on another one.
+  private func checkUplinks(_ domain: DomainSimulation, _ host: Host) {
+    let down = domain.hosts[host].knownDownUplinks
+    guard !down.isEmpty, domain.hosts[host].unanswered.isEmpty else { return }
+    let datapath = domain.hosts[host].datapath
+    let attachments = domain.gateways[host - 1].attachments
+    for attachment in attachments
+    where (attachment.state == .registered || attachment.state == .refreshing) && !down.contains(attachment.uplink) {
+      for path in attachments
+      where down.contains(path.uplink) && path.link == attachment.link
+        && path.linkLayerAddress == attachment.linkLayerAddress
+      {
+        for prefix in attachment.prefixes where datapath.uplinks[prefix] == path.tunnel {
+          require(false, "mag\(host): packets from \(prefix) leave by uplink \(path.uplink), which is down")
+        }
+      }
+    }
   }
 
   func advertised(_ plan: AdvertisementPlan, by gateway: MobileAccessGateway) {
@@ -306,23 +335,29 @@ final class DomainChecker {
     let ofNode = Dictionary(grouping: bindings, by: \.node)
     let present = domain.interfaces.filter { $0.place != nil }
     let atGateway = Dictionary(grouping: present) { $0.place?.gateway ?? 0 }
+    var expected = 0
     for host in domain.hosts.indices.dropFirst() {
-      let here = Set(
-        (atGateway[host] ?? []).map { AttachmentPlace(link: $0.place?.link ?? "", address: $0.linkLayerAddress) })
+      let uplinks = 0..<domain.uplinkCount(of: host)
+      let here = (atGateway[host] ?? []).flatMap { interface in
+        uplinks.map {
+          AttachmentPlace(link: interface.place?.link ?? "", address: interface.linkLayerAddress, uplink: $0)
+        }
+      }
       let attachments = domain.gateways[host - 1].attachments
+      let known = attachments.map { AttachmentPlace(link: $0.link, address: $0.linkLayerAddress, uplink: $0.uplink) }
       require(
-        Set(attachments.map { AttachmentPlace(link: $0.link, address: $0.linkLayerAddress) }) == here,
-        "mag\(host) knows others than those who are there")
+        Set(known) == Set(here), "mag\(host) knows others than those who are there, or has not all of their paths")
+      expected += here.count
       for attachment in attachments {
         let session = Session(
           node: attachment.node, accessTechnology: attachment.accessTechnology,
           linkLayerIdentifier: MobileNodeLinkLayerIdentifier(attachment.linkLayerAddress),
-          gateway: DomainSimulation.address(of: host))
+          gateway: DomainSimulation.address(of: host, uplink: attachment.uplink))
         checkAgreement(attachment, host, sessions[session], ofNode[attachment.node] ?? [], domain)
       }
     }
     require(bindings.allSatisfy { $0.state == .active }, "a binding still awaits its deletion")
-    require(bindings.count == present.count, "\(bindings.count) bindings for \(present.count) attached interfaces")
+    require(bindings.count == expected, "\(bindings.count) bindings for \(expected) paths of attached interfaces")
     checkFlows(domain)
   }
 
@@ -334,7 +369,7 @@ final class DomainChecker {
       let destination = flow.tuple.destination
       let tunnel = domain.flows.tunnel(of: flow)
       guard let gateway = domain.hosts[0].datapath.tunnels[tunnel]?.remote,
-        let host = domain.hosts.indices.first(where: { DomainSimulation.address(of: $0) == gateway })
+        let host = domain.ports[gateway]?.host
       else { return require(false, "the flow to \(destination) is marked for tunnel \(tunnel), which is dead") }
       require(
         domain.hosts[host].datapath.downlinks.keys.contains { $0.contains(destination) },
@@ -346,7 +381,7 @@ final class DomainChecker {
     _ attachment: AttachmentSummary, _ host: Host, _ binding: BindingSummary?, _ ofNode: [BindingSummary],
     _ domain: DomainSimulation
   ) {
-    let name = "mag\(host) \(attachment.link) \(attachment.linkLayerAddress)"
+    let name = "mag\(host) \(attachment.link) \(attachment.linkLayerAddress) uplink \(attachment.uplink)"
     require(
       attachment.state == .registered || attachment.state == .refreshing,
       "\(name) is \(attachment.state.rawValue), last status \(String(describing: attachment.lastStatus?.rawValue))")
@@ -364,5 +399,13 @@ final class DomainChecker {
       require(
         domain.gateways[host - 1].desiredDatapath.downlinks[prefix] != nil, "\(name): \(prefix) is not routed")
     }
+  }
+}
+
+extension BindingSummary {
+  /// Another path of the same interface at the same gateway.
+  fileprivate func isPath(beside other: BindingSummary) -> Bool {
+    path != nil && path?.gateway == other.path?.gateway && accessTechnology == other.accessTechnology
+      && linkLayerIdentifier == other.linkLayerIdentifier
   }
 }

@@ -5,8 +5,8 @@ import NetTypes
 import PMIPCore
 import SeededRandom
 
-/// A whole domain in virtual time: one anchor with its flow manager, several gateways, nodes of both kinds, a network
-/// that loses, repeats, delays and reorders messages and falls into parts, hosts that crash and start again from what
+/// A whole domain in virtual time: one anchor with its flow manager, several gateways, some of them with more than one
+/// uplink (RFC 8278), nodes of both kinds, a network that loses, repeats, delays and reorders messages and falls into parts, hosts that crash and start again from what
 /// they had stored, clocks that jump. The seed fixes everything. The cores run unchanged; what the daemons do around
 /// them is done here: both clocks, a kernel that answers a moment later, a state file that is a moment behind, the
 /// neighbour table.
@@ -30,6 +30,7 @@ public final class DomainSimulation {
     case answer(QuestionToken, AnchorAnswer)
     case clockSet(Host)
     case reunion(Host)
+    case uplinkReturn(Port)
     case firstMove(Int)
     /// Nodes whose sessions an operator has revoked solicit.
     case returnOfTheRevoked
@@ -101,6 +102,10 @@ public final class DomainSimulation {
     var isBroken = false
     /// No message gets from or to it.
     var isCutOff = false
+    /// Over these ways no message does; of some of them its kernel says so; and the gateway has heard it.
+    var cutUplinks: Set<Int> = []
+    var downUplinks: Set<Int> = []
+    var knownDownUplinks: Set<Int> = []
     var deadline: Duration?
   }
 
@@ -117,10 +122,12 @@ public final class DomainSimulation {
     var losesState: Bool
     /// Operators revoke.
     var revocations: Bool
+    /// Of gateways that have several.
+    var uplinkFailures: Bool
 
     static let none = Faults(
       loss: 0, duplication: 0, delay: 1...20, kernelFailures: 0, crashes: false, clockJumps: false, partitions: false,
-      losesState: false, revocations: false)
+      losesState: false, revocations: false, uplinkFailures: false)
   }
 
   /// Every hundredth seed makes a large domain, the others have room for many steps of few nodes.
@@ -163,7 +170,7 @@ public final class DomainSimulation {
   private var queue = EventQueue<Occurrence>()
   public private(set) var steps = 0
   var hosts: [HostState] = []
-  private var hostNumbers: [IPv6Address: Host] = [:]
+  private(set) var ports: [IPv6Address: Port] = [:]
   private(set) var anchor: LocalMobilityAnchor
   private(set) var gateways: [MobileAccessGateway]
   var interfaces: [Interface] = []
@@ -171,6 +178,8 @@ public final class DomainSimulation {
   private(set) var interfacesByAddress: [LinkLayerAddress: [Int]] = [:]
   private var anchorRecords: [BindingIdentifier: BindingRecord] = [:]
   private var gatewayRecords: [[AttachmentPlace: AttachmentRecord]]
+  /// Of each host, what it has stored of its peers.
+  private var peerRecords: [[IPv6Address: PeerRecord]]
   private var highestBinding: UInt32 = 0
   private(set) var isQuiet = false
   /// By an operator, at any time.
@@ -204,8 +213,13 @@ public final class DomainSimulation {
       duplication: random.chance(0.3) ? 0 : .random(in: 0...0.3, using: &random),
       delay: 1...(random.chance(0.5) ? 20 : 2_500),
       kernelFailures: random.chance(0.7) ? 0 : 0.05, crashes: random.chance(0.6), clockJumps: random.chance(0.3),
-      partitions: random.chance(0.4), losesState: random.chance(0.3), revocations: random.chance(0.5))
-    let addresses = (1...size.gateways).map { Self.address(of: $0) }
+      partitions: random.chance(0.4), losesState: random.chance(0.3), revocations: random.chance(0.5),
+      uplinkFailures: random.chance(0.7))
+    let hasMultipath = random.chance(0.4)
+    let uplinks = (1...size.gateways).map { host in
+      let count = hasMultipath && random.chance(0.5) ? Int.random(in: 2...3, using: &random) : 1
+      return (0..<count).map { Self.uplink($0, of: host) }
+    }
     let ordering: GatewayPolicy.Ordering = random.chance(0.2) ? .sequence : .timestamp
     let usesTimestamps = ordering == .timestamp || random.chance(0.5)
 
@@ -226,12 +240,16 @@ public final class DomainSimulation {
     let kinds = Dictionary(interfaces.map { ($0.node, $0.kind) }) { first, _ in first }
     var configuration = LMAConfiguration(
       addresses: [Self.anchorAddress],
-      gateways: addresses.enumerated().map {
-        GatewayPolicy(name: "mag\($0.offset + 1)", address: $0.element, ordering: ordering)
+      gateways: uplinks.enumerated().map { index, uplinks in
+        GatewayPolicy(
+          name: "mag\(index + 1)", address: uplinks[0].address, ordering: ordering,
+          uplinks: uplinks.dropFirst().map(\.address))
       },
       prefixPools: Self.pool.map { [PrefixPool(prefix: $0, quarantine: .seconds(5))] } ?? [],
       nodes: kinds.map { NodePolicy(identifier: $0.key, kind: $0.value) }
         .sorted { $0.identifier.identifier.lexicographicallyPrecedes($1.identifier.identifier) })
+    // Three interfaces with three paths each, and those that they have just left.
+    configuration.limits.bindingsPerNode = 18
     configuration.timers.minDelayBeforeBCEDelete = random.milliseconds(1_000...10_000)
     configuration.flowMobilityMode = FlowMobilityMode.allCases.randomElement(using: &random) ?? .both
     var heartbeat = HeartbeatSettings()
@@ -249,20 +267,23 @@ public final class DomainSimulation {
     let map = Dictionary(
       interfaces.map { ($0.linkLayerAddress, GatewayNodePolicy($0)) }, uniquingKeysWith: { first, _ in first })
     let nodes = map.values.sorted { $0.linkLayerAddress < $1.linkLayerAddress }
-    gateways = addresses.map { address in
+    gateways = uplinks.map { uplinks in
       var configuration = MAGConfiguration(
-        proxyCareOfAddress: address, anchorAddress: Self.anchorAddress,
+        proxyCareOfAddress: uplinks[0].address, anchorAddress: Self.anchorAddress,
         accessLinks: Self.links.map { AccessLink(name: $0.name, accessTechnology: $0.technology) },
         nodes: nodes, useTimestamps: usesTimestamps)
       configuration.timers.lifetime = .seconds(40)
       configuration.heartbeat = heartbeat
+      if uplinks.count > 1 { configuration.uplinks = uplinks }
       return MobileAccessGateway(configuration: configuration)
     }
     gatewayRecords = Array(repeating: [:], count: size.gateways)
+    peerRecords = Array(repeating: [:], count: size.gateways + 1)
     hosts = Array(repeating: HostState(), count: size.gateways + 1)
     for host in hosts.indices {
       hosts[host].clockError = .milliseconds(Int.random(in: Self.ordinaryClockError, using: &random))
-      hostNumbers[Self.address(of: host)] = host
+      let addresses = host == 0 ? [Self.anchorAddress] : uplinks[host - 1].map(\.address)
+      for (uplink, address) in addresses.enumerated() { ports[address] = Port(host: host, uplink: uplink) }
     }
     checker.checksOrder = !faults.clockJumps
     self.random = random
@@ -275,10 +296,6 @@ public final class DomainSimulation {
   }
 
   static let fewInterfaces = 150
-
-  static func address(of host: Host) -> IPv6Address {
-    host == 0 ? anchorAddress : IPv6Address(high: 0x2001_0db8_0001_0000, low: UInt64(0x10 + host))
-  }
 
   /// A busy time in which everything goes wrong, then quiet until all timers of the protocol have run out.
   public func run(busy: Duration = .seconds(35), quiet: Duration = .seconds(160)) {
@@ -304,6 +321,7 @@ public final class DomainSimulation {
     for host in hosts.indices {
       hosts[host].clockError = .zero
       hosts[host].isCutOff = false
+      for uplink in hosts[host].cutUplinks.sorted() { uplinkReturns(Port(host: host, uplink: uplink)) }
       if !hosts[host].isUp { restart(host) }
     }
     if !flows.isUp { restartFlowManager() }
@@ -319,10 +337,10 @@ public final class DomainSimulation {
   private func happen(_ occurrence: Occurrence) {
     switch occurrence {
     case .message(let message, let source, let destination):
-      guard let host = hostNumbers[destination], hosts[host].isUp, !hosts[host].isCutOff,
-        let sender = hostNumbers[source], !hosts[sender].isCutOff
+      guard let receiver = ports[destination], hosts[receiver.host].isUp, carriesMessages(receiver),
+        let sender = ports[source], carriesMessages(sender)
       else { return }
-      deliver(message, source: source, destination: destination, to: host)
+      deliver(message, source: source, destination: destination, to: receiver.host)
     case .outcome(let host, let incarnation, let effect, let outcome):
       guard hosts[host].incarnation == incarnation, hosts[host].isUp else { return }
       if let changes = hosts[host].unanswered.removeValue(forKey: effect) { hosts[host].busy.count(changes, by: -1) }
@@ -357,6 +375,7 @@ public final class DomainSimulation {
     case .clockSet(let host):
       hosts[host].clockError = isQuiet ? .zero : .milliseconds(Int.random(in: Self.ordinaryClockError, using: &random))
     case .reunion(let host): hosts[host].isCutOff = false
+    case .uplinkReturn(let port): uplinkReturns(port)
     case .returnOfTheRevoked: for index in interfaces.indices where isRevoked(index) { solicit(index) }
     case .firstMove(let index): if !isQuiet, interfaces[index].place == nil { move(index) }
     case .trigger(let place, let address, let linkLocal, let trigger):
@@ -409,7 +428,12 @@ public final class DomainSimulation {
     }
     let host = Int.random(in: 1..<hosts.count, using: &random)
     revokedGateways.insert(host)
-    if random.chance(0.5) { return anchorEvent(.revokeGateway(Self.address(of: host))) }
+    if random.chance(0.5) {
+      for uplink in 0..<uplinkCount(of: host) {
+        anchorEvent(.revokeGateway(Self.address(of: host, uplink: uplink)))
+      }
+      return
+    }
     if hosts[host].isUp { gatewayEvent(host, .revokeAll) }
   }
 
@@ -467,7 +491,7 @@ public final class DomainSimulation {
     checker.checkAnchor(self, concerned)
   }
 
-  private func gatewayEvent(_ host: Host, _ event: MAGEvent, reconciles: Bool = false) {
+  func gatewayEvent(_ host: Host, _ event: MAGEvent, reconciles: Bool = false) {
     note("mag\(host) <- \(event)")
     for effect in gateways[host - 1].handle(event, at: moment(at: host)) {
       switch effect {
@@ -538,9 +562,12 @@ public final class DomainSimulation {
     case .anchor(.store(let record)): anchorRecords[record.identifier] = record
     case .anchor(.remove(let identifier)): anchorRecords[identifier] = nil
     case .gateway(.store(let record)):
-      gatewayRecords[host - 1][AttachmentPlace(link: record.link, address: record.linkLayerAddress)] = record
-    case .gateway(.remove(let link, let address, _)):
-      gatewayRecords[host - 1][AttachmentPlace(link: link, address: address)] = nil
+      let place = AttachmentPlace(link: record.link, address: record.linkLayerAddress, uplink: record.uplink)
+      gatewayRecords[host - 1][place] = record
+    case .gateway(.remove(let link, let address, let uplink)):
+      gatewayRecords[host - 1][AttachmentPlace(link: link, address: address, uplink: uplink)] = nil
+    case .anchor(.storePeer(let peer)), .gateway(.storePeer(let peer)): peerRecords[host][peer.address] = peer
+    case .anchor(.removePeer(let address)), .gateway(.removePeer(let address)): peerRecords[host][address] = nil
     }
   }
 
@@ -551,6 +578,7 @@ public final class DomainSimulation {
     hosts[host].unanswered = [:]
     hosts[host].busy = Busy()
     hosts[host].deadline = nil
+    hosts[host].knownDownUplinks = []
     if host == 0 {
       questions = [:]
       flows.anchorLost(at: flowMoment)
@@ -566,21 +594,24 @@ public final class DomainSimulation {
     if isStateLost {
       note("without its sessions")
       if host == 0 { anchorRecords = [:] } else { gatewayRecords[host - 1] = [:] }
+      peerRecords[host] = [:]
     }
+    let peers = peerRecords[host].values.sorted { $0.address < $1.address }
     if host == 0 {
       anchor = LocalMobilityAnchor(
         configuration: anchor.configuration, firstBinding: BindingIdentifier(rawValue: highestBinding + 1))
       checker.anchorRestarted()
       let records = anchorRecords.values.sorted { $0.identifier < $1.identifier }
       for record in records { checker.accepted(record) }
-      anchorEvent(.restore(records), reconciles: true)
+      anchorEvent(.restore(records, peers: peers), reconciles: true)
       started(host, sessionsLost: isStateLost)
       flows.anchorIsBack(anchorSnapshot, at: flowMoment)
     } else {
       gateways[host - 1] = MobileAccessGateway(configuration: gateways[host - 1].configuration)
       let records = gatewayRecords[host - 1].sorted { $0.key < $1.key }.map(\.value)
-      gatewayEvent(host, .restore(records), reconciles: true)
+      gatewayEvent(host, .restore(records, peers: peers), reconciles: true)
       started(host, sessionsLost: isStateLost)
+      tellDownUplinks(host)
       for interface in interfaces {
         guard let place = interface.place, place.gateway == host else { continue }
         schedule(
@@ -622,7 +653,8 @@ public final class DomainSimulation {
 struct AttachmentPlace: Hashable, Comparable {
   var link: String
   var address: LinkLayerAddress
-  static func < (a: Self, b: Self) -> Bool { (a.link, a.address) < (b.link, b.address) }
+  var uplink: Int
+  static func < (a: Self, b: Self) -> Bool { (a.link, a.address, a.uplink) < (b.link, b.address, b.uplink) }
 }
 
 extension GatewayNodePolicy {

@@ -21,6 +21,7 @@ extension DomainSimulation {
       case 92..<95: if faults.partitions { cutOff(Int.random(in: hosts.indices, using: &random)) }
       default: if faults.clockJumps { jump(Int.random(in: hosts.indices, using: &random)) }
       }
+      if faults.uplinkFailures, random.chance(0.1) { loseUplink() }
     }
   }
 

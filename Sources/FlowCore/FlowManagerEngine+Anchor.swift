@@ -119,25 +119,21 @@ extension FlowManagerEngine {
         continue
       }
       let placement = placeRunning(flow, owner, candidates, &work)
-      if isCarried {
-        guard let placement, mirror.isAnswering(placement.tunnel) else {
-          askForWay(out: candidates, owner.prefix, &work)
-          moves.stays(on: way)
-          continue
-        }
-        counters.flowsMovedByOutage += 1
-        moves.add(
-          moving(slot, to: placement, cause: .gatewayUnreachable, command: nil, work.now), flow.identifier, on: way,
-          to: placement.tunnel)
-      } else if let placement {
-        counters.flowsMovedByBinding += 1
-        moves.add(
-          moving(slot, to: placement, cause: .bindingLost, command: nil, work.now), flow.identifier, on: way,
-          to: placement.tunnel)
-      } else {
+      // Where it is, it is better off than with another gateway that does not answer either.
+      if isCarried, placement.map({ mirror.isAnswering($0.tunnel) }) != true {
+        askForWay(out: candidates, owner.prefix, &work)
+        moves.stays(on: way)
+        continue
+      }
+      guard let placement else {
         counters.flowsRemovedWithoutTunnel += 1
         remove(slot, cause: .bindingLost, command: nil, &work)
+        continue
       }
+      if isCarried { counters.flowsMovedByOutage += 1 } else { counters.flowsMovedByBinding += 1 }
+      moves.add(
+        moving(slot, to: placement, cause: isCarried ? .gatewayUnreachable : .bindingLost, command: nil, work.now),
+        on: way, to: placement.tunnel)
     }
     moveJointly(moves, &work)
   }

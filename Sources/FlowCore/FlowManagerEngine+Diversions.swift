@@ -30,30 +30,28 @@ struct JointMoves {
   }
 
   struct Group {
+    let way: Way
     var steps: [FlowManagerEngine.Step] = []
-    var flows: [FlowIdentifier] = []
     /// nil: several, or some flow of the prefix stays.
     var target: TunnelIdentifier?
   }
 
-  private(set) var ways: [Way] = []
-  private(set) var groups: [Way: Group] = [:]
+  private(set) var groups: [Group] = []
+  private var places: [Way: Int] = [:]
 
-  mutating func add(_ step: FlowManagerEngine.Step, _ flow: FlowIdentifier, on way: Way, to target: TunnelIdentifier) {
-    let group = groups.index(forKey: way) ?? begin(way, Group(target: target))
-    groups.values[group].steps.append(step)
-    groups.values[group].flows.append(flow)
-    if groups.values[group].target != target { groups.values[group].target = nil }
+  mutating func add(_ step: FlowManagerEngine.Step, on way: Way, to target: TunnelIdentifier) {
+    let place = place(of: way, target)
+    groups[place].steps.append(step)
+    if groups[place].target != target { groups[place].target = nil }
   }
 
-  mutating func stays(on way: Way) {
-    groups.values[groups.index(forKey: way) ?? begin(way, Group())].target = nil
-  }
+  mutating func stays(on way: Way) { groups[place(of: way, nil)].target = nil }
 
-  private mutating func begin(_ way: Way, _ group: Group) -> Dictionary<Way, Group>.Index {
-    ways.append(way)
-    groups[way] = group
-    return groups.index(forKey: way) ?? groups.startIndex
+  private mutating func place(of way: Way, _ target: TunnelIdentifier?) -> Int {
+    if let place = places[way] { return place }
+    places[way] = groups.count
+    groups.append(Group(way: way, target: target))
+    return groups.count - 1
   }
 }
 
@@ -66,8 +64,8 @@ extension FlowManagerEngine {
 
   /// Brings to the kernel what the table has already.
   mutating func moveJointly(_ moves: JointMoves, _ work: inout Work) {
-    for way in moves.ways {
-      guard let group = moves.groups[way] else { continue }
+    for group in moves.groups {
+      let way = group.way
       guard group.steps.count >= configuration.divertedTogether, let target = group.target,
         let tunnel = mirror.tunnels[target], mark(ofChain: way.from) != nil,
         diversions(from: way.from).count < Self.maximumDiversions
@@ -75,11 +73,14 @@ extension FlowManagerEngine {
         work.steps += group.steps
         continue
       }
-      counters.flowsDiverted += UInt64(group.flows.count)
+      let flows = group.steps.compactMap { step in
+        if case .move(let flow, _, _, _) = step.consequence { flow } else { nil }
+      }
+      counters.flowsDiverted += UInt64(flows.count)
       diversions.append(
         Diversion(
           from: way.from, way: TunnelDiversion(prefix: way.prefix, tunnel: target, mark: tunnel.mark),
-          flows: group.flows[...]))
+          flows: flows[...]))
       guard let change = chainChange(way.from) else { continue }
       work.steps.append(Step(change: change, consequence: .diversion(way.prefix, from: way.from, group.steps)))
     }

@@ -249,11 +249,22 @@ final class KernelFlowTable {
         transport: TransportProtocol(rawValue: element.transport), sourcePort: element.sourcePort,
         destinationPort: element.destinationPort),
       tunnel: TunnelIdentifier(rawValue: element.tunnel), createdAt: element.createdAt, isPinned: element.isPinned,
-      placer: FlowPlacer.allCases.first { placer($0) == element.placer } ?? .unknown, dscp: element.dscp,
+      placer: placer(element.placer), dscp: element.dscp,
       count: TrafficCount(packets: element.counter.packets, octets: element.counter.octets))
   }
 
   private static func placer(_ placer: FlowPlacer) -> NftFlow.Placer {
+    switch placer {
+    case .unknown: .unknown
+    case .defaultBinding: .defaultBinding
+    case .standingOrder: .standingOrder
+    case .operatorRequest: .operatorRequest
+    case .trigger: .trigger
+    case .policy: .policy
+    }
+  }
+
+  private static func placer(_ placer: NftFlow.Placer) -> FlowPlacer {
     switch placer {
     case .unknown: .unknown
     case .defaultBinding: .defaultBinding

@@ -38,7 +38,7 @@ struct WatchScreen {
     let shown = tunnels.sorted { order($0) > order($1) || (order($0) == order($1) && $0.id < $1.id) }.prefix(room)
     var lines = shown.map { tunnel in
       "\(tunnel.gateway) (tunnel \(tunnel.id)): \(tunnel.flows) flows, "
-        + (rates[tunnel.id].map(DisplayText.bits) ?? "-") + ", \(tunnel.octets) octets"
+        + (rates[tunnel.id].map(RateText.bits) ?? "-") + ", \(tunnel.octets) octets"
     }
     if tunnels.count > shown.count { lines.append("and \(tunnels.count - shown.count) more tunnels") }
     return lines
@@ -48,7 +48,7 @@ struct WatchScreen {
     let titles = ["FLOW", "RATE", "OCTETS", "PACKETS", "IDLE", "PROTO", "NODE", "GATEWAY", "SOURCE", "DESTINATION"]
     let cells = flows.prefix(rows).map { flow in
       [
-        "\(flow.id)\(flow.isPinned ? "*" : "")", DisplayText.bits(UInt64(flow.rate)), "\(flow.octets)",
+        "\(flow.id)\(flow.isPinned ? "*" : "")", RateText.bits(UInt64(flow.rate)), "\(flow.octets)",
         "\(flow.packets)", "\(flow.idleSeconds)s", "\(flow.protocol)", flow.node ?? "-",
         flow.gateway ?? "tunnel \(flow.tunnel)", flow.from, flow.to,
       ]
@@ -129,15 +129,5 @@ enum DisplayText {
       }.joined(separator: "  ")
       return String(line.reversed().drop { $0 == " " }.reversed())
     }
-  }
-
-  /// Octets a second as bits a second, in six columns or so.
-  static func bits(_ octets: UInt64) -> String {
-    let bits = Double(octets) * 8
-    for (unit, size) in [("G", 1e9), ("M", 1e6), ("k", 1e3)] where bits >= size {
-      let tenths = Int((bits / size * 10).rounded())
-      return "\(tenths / 10).\(tenths % 10)\(unit)bit/s"
-    }
-    return "\(Int(bits))bit/s"
   }
 }

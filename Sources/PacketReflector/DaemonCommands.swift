@@ -79,6 +79,7 @@ struct Doctor: ParsableCommand {
     let routing = try RouteNetlink()
     let links = try routing.links()
     let rules = try routing.rules()
+    let main = try routing.routes(table: Route.mainTable)
     var doctor = HostDoctor()
     doctor.checkPrivileges()
     doctor.checkKernel { () throws(LinuxError) in try ReflectorKernel(plan).check() }
@@ -100,15 +101,7 @@ struct Doctor: ParsableCommand {
         continue
       }
       doctor.checkRouterDiscovery(interface.name)
-      let defaults = try routing.routes(table: Route.mainTable).contains {
-        $0.interface == link.index && $0.destination.length == 0
-      }
-      doctor.add(
-        defaults
-          ? Finding(.fine, "default-route", interface.name, "there is one")
-          : Finding(
-            .problem, "default-route", interface.name, "no default route: flows cannot leave here",
-            fix: "wait for a Router Advertisement, or ip -6 route add default via GATEWAY dev \(interface.name)"))
+      doctor.checkDefaultRoute(interface.name, index: link.index, in: main)
     }
     try DoctorDocument(findings: doctor.findings).finish(json: json)
   }

@@ -189,6 +189,24 @@ public struct HostDoctor {
         fix: "\(set("use_tempaddr", 1)) when flows last longer"))
   }
 
+  /// A default route of the interface's own; of several routers one takes over when another does not answer.
+  ///
+  /// - Parameter main: the routes of the main table.
+  public mutating func checkDefaultRoute(_ interface: String, index: UInt32, in main: [Route]) {
+    let check = "default-route"
+    let defaults = main.filter { $0.interface == index && $0.destination.length == 0 && $0.kind == .unicast }
+    guard !defaults.isEmpty else {
+      return add(
+        Finding(
+          .problem, check, interface, "no default route: flows cannot leave here",
+          fix: "wait for a Router Advertisement, or ip -6 route add default via GATEWAY dev \(interface)"))
+    }
+    let gateways = defaults.sorted { $0.metric < $1.metric }.compactMap(\.gateway)
+    fine(
+      check, interface, gateways.isEmpty ? "there is one" : "via \(gateways.map(\.description).joined(separator: ", "))"
+    )
+  }
+
   // MARK: Network managers
 
   private static let managerState = "/run/NetworkManager/devices"

@@ -166,7 +166,7 @@ extension LMADaemonConfiguration {
       .control,
       .option(
         "state-directory", \.stateDirectory, .path,
-        help: "Where bindings are kept over a restart (lmad.state, lmad.journal)."),
+        help: "Where bindings (`lmad.*`) and the gateways' Restart Counters (`lmad-peers.*`) are kept over a restart."),
       .recording,
       .logLevel,
     ])

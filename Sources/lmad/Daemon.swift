@@ -25,6 +25,8 @@ final class Daemon {
   private let mobility: MobilityEndpoint
   private let control: ControlServer
   private let state: StateFile<StoredBinding>
+  /// What the gateways have told of themselves.
+  private let peers: StateFile<StoredPeer>
   /// Highest binding number ever given, so that no number comes back after a restart.
   private let numbers: StateFile<UInt32>
   private var highestNumber: UInt32
@@ -57,6 +59,7 @@ final class Daemon {
     datapath = try ObservedDatapath(configuration.datapathConfiguration, log: log)
     monitor = try InterfaceMonitor()
     state = try StateFile(directory: configuration.stateDirectory, name: "lmad")
+    peers = try StateFile(directory: configuration.stateDirectory, name: "lmad-peers")
     numbers = try StateFile(directory: configuration.stateDirectory, name: "lmad-numbers")
     highestNumber = numbers.takeRecords().max() ?? 0
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "lmad-restarts")
@@ -71,7 +74,7 @@ final class Daemon {
 
   func run() throws {
     let records = state.takeRecords().map(\.record)
-    handle(.restore(records))
+    handle(.restore(records, peers: peers.takeRecords().map(\.record)))
     runEffects()
     _ = try monitor.resynchronize()
     try datapath.reconcile(to: core.desiredDatapath)
@@ -216,6 +219,8 @@ final class Daemon {
           state.store(StoredBinding(record), key: StoredBinding.key(record.identifier))
           newest = max(newest, record.identifier.rawValue)
         case .remove(let identifier): try state.remove(key: StoredBinding.key(identifier))
+        case .storePeer(let peer): try peers.store(StoredPeer(peer), key: peer.address.description)
+        case .removePeer(let address): try peers.remove(key: address.description)
         }
       }
       unwritten.removeAll(keepingCapacity: true)
@@ -224,6 +229,7 @@ final class Daemon {
         try numbers.store(newest, key: "binding")
       }
       try state.flush()
+      try peers.flush()
       try numbers.flush()
     } catch {
       // Bindings live on in memory; a restart would lose the ones not written.
@@ -366,25 +372,25 @@ final class Daemon {
   private func revoke(_ arguments: RevokeArguments) throws(ControlError) -> BindingsDocument {
     let now = Moment.now
     let bindings: [BindingSummary]
-    let event: LMAEvent
+    let events: [LMAEvent]
     if let name = arguments.gateway {
       guard let gateway = core.configuration.gateways.first(where: { $0.name == name }) else {
         throw ControlError(
           code: "no-such-gateway", message: "there is no gateway '\(name)'", hint: "`lmad show gateways` lists them")
       }
-      bindings = core.bindings.filter { $0.proxyCareOfAddress == gateway.address }
-      event = .revokeGateway(gateway.address)
+      bindings = core.bindings.filter { gateway.addresses.contains($0.proxyCareOfAddress) }
+      events = Set(bindings.map(\.proxyCareOfAddress)).sorted().map { .revokeGateway($0) }
     } else {
       let node = MobileNodeIdentifier(nai: arguments.node ?? "")
       bindings = core.bindings(of: node)
-      event = .revokeNode(node)
+      events = [.revokeNode(node)]
     }
     guard !bindings.isEmpty else {
       throw ControlError(
         code: "no-such-binding", message: "\(arguments.gateway ?? arguments.node ?? "nobody") has no binding",
         hint: "`lmad show bindings` lists them")
     }
-    handle(event)
+    for event in events { handle(event) }
     settle()
     return BindingsDocument(bindings: bindings.map { BindingsDocument.Binding($0, now: now) })
   }

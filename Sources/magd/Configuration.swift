@@ -257,7 +257,8 @@ extension MAGDaemonConfiguration {
       .control,
       .option(
         "state-directory", \.stateDirectory, .path,
-        help: "Where attachments are kept over a restart (magd.state, magd.journal)."),
+        help: "Where attachments (`magd.*`) and the anchors' Restart Counters (`magd-peers.*`) are kept over a restart."
+      ),
       .recording,
       .logLevel,
     ])

@@ -25,6 +25,8 @@ final class Daemon {
   private let mobility: MobilityEndpoint
   private let control: ControlServer
   private let state: StateFile<StoredAttachment>
+  /// What the anchors have told of themselves.
+  private let peers: StateFile<StoredPeer>
   /// Restart Counter of RFC 5847 section 3.4.
   private let restarts: GrowingNumber
   private let ports: [String: AccessLinkPort]
@@ -58,6 +60,7 @@ final class Daemon {
       codePoints: configuration.core.codePoints, answersBindingUpdates: false, peers: configuration.peers)
     datapath = try ObservedDatapath(configuration.datapathConfiguration, log: log)
     state = try StateFile(directory: configuration.stateDirectory, name: "magd")
+    peers = try StateFile(directory: configuration.stateDirectory, name: "magd-peers")
     restarts = try GrowingNumber(directory: configuration.stateDirectory, name: "magd-restarts")
     control = try ControlServer(
       loop: loop, path: configuration.control.socket, group: configuration.control.group)
@@ -72,7 +75,7 @@ final class Daemon {
 
   func run() throws {
     let records = state.takeRecords().map(\.record)
-    handle(.restore(records))
+    handle(.restore(records, peers: peers.takeRecords().map(\.record)))
     try datapath.reconcile(to: core.desiredDatapath)
     // Before the first registration, which an anchor may take for one of the sessions that are lost.
     try start(sessionsLost: records.isEmpty || state.counters.unreadableLines > 0)
@@ -375,10 +378,13 @@ final class Daemon {
             key: StoredAttachment.key(link: record.link, record.linkLayerAddress, uplink: record.uplink))
         case .remove(let link, let address, let uplink):
           try state.remove(key: StoredAttachment.key(link: link, address, uplink: uplink))
+        case .storePeer(let peer): try peers.store(StoredPeer(peer), key: peer.address.description)
+        case .removePeer(let address): try peers.remove(key: address.description)
         }
       }
       unwritten.removeAll(keepingCapacity: true)
       try state.flush()
+      try peers.flush()
     } catch {
       // Attachments live on in memory; a restart would have to see those nodes anew.
       stateFailures += 1

@@ -67,6 +67,18 @@ import Testing
     #expect(queue.detector.state == .normal)
   }
 
+  @Test("What waits at one reading and not at the next has come in a burst: a slow flow on a fast tunnel") func bursts()
+  {
+    var queue = Queue()
+    for _ in 0..<30 {
+      queue.run(seconds: 0.5, packets: 20, backlog: 5_000)
+      #expect(queue.detector.queueDelay == .zero && queue.detector.state == .normal)
+      queue.run(seconds: 0.5, packets: 20)
+    }
+    queue.run(seconds: 4, packets: 20, backlog: 5_000)
+    #expect(queue.detector.state == .congested)
+  }
+
   @Test("Between the thresholds congestion goes on; it ends after the quiet time and begins anew within it")
   func hysteresis() {
     var queue = Queue()

@@ -288,6 +288,88 @@ struct AnchorHeartbeatTests {
     #expect(lab.count(.heartbeatRequestsSent) == 3)
   }
 
+  /// Three sessions at MAG1, which has told counter 5; then a restart of ours.
+  static func restartedLab(_ change: (inout GatewayPolicy) -> Void = { _ in }) -> Lab {
+    var lab = Self.lab(change)
+    lab.send(.attach)
+    lab.send(.attach(Lab.cellular))
+    lab.send(.attach.with { $0.node = Lab.mn2 })
+    lab.respond(to: 1, counter: 5)
+    lab = lab.restarted(after: .seconds(1))
+    lab.pass(.milliseconds(10))
+    return lab
+  }
+
+  @Test("RFC 5847 3.2: the gateway's counter is stored: one that did not restart while we did keeps its sessions")
+  func storedCounter() {
+    var lab = Self.restartedLab()
+    #expect(lab.anchor.gatewaySummaries[0].restartCounter == 5)
+    #expect(lab.heartbeatRequests(to: Lab.mag1).map(\.sequence) == [2])
+    lab.heartbeat(.unsolicited(restartCounter: 4))
+    #expect(lab.count(.heartbeatResponsesUnmatched) == 1, "a late one")
+    lab.respond(to: 2, counter: 5)
+    #expect(lab.gatewayChanges == [])
+    #expect(lab.anchor.bindings.map(\.state) == [.active, .active, .active])
+    // From now on as ever: a mere refresh does not say which incarnation has the session.
+    lab.send(.refresh(Lab.firstPrefix))
+    lab.pass(.seconds(10))
+    lab.respond(to: 3, counter: 6)
+    #expect(lab.count(.bindingsLostByGateway) == 3)
+  }
+
+  @Test(
+    "RFC 5847 3.2: a gateway that restarted while we did: its sessions end, but not those registered or refreshed since",
+    arguments: [true, false])
+  func restartWhileDown(unsolicited: Bool) {
+    var lab = Self.restartedLab()
+    #expect(lab.send(.attach)?.prefixes == [Lab.firstPrefix])
+    lab.send(PBU(handoff: .noChange, linkLayer: Lab.cellular, prefixes: [Lab.secondPrefix]))
+    if unsolicited { lab.heartbeat(.unsolicited(restartCounter: 6)) } else { lab.respond(to: 2, counter: 6) }
+    #expect(lab.gatewayChanges == [.restarted])
+    #expect(lab.anchor.bindings.map(\.state) == [.active, .active, .awaitingDeletion])
+    #expect(lab.peers[Lab.mag1]?.restartCounter == 6)
+    lab.pass(.seconds(11))
+    #expect(lab.removalCauses == [.gatewayRestarted])
+    // The new counter is stored as well.
+    lab = lab.restarted(after: .seconds(1))
+    lab.pass(.milliseconds(10))
+    lab.respond(to: 2, counter: 6)
+    #expect(lab.gatewayChanges == [])
+    #expect(lab.anchor.bindings.map(\.state) == [.active, .active])
+  }
+
+  @Test("State without counters, of an older version: the first one is taken note of, and stored")
+  func stateWithoutCounters() {
+    let old = Self.restartedLab()
+    var lab = Self.lab()
+    lab.now.wallClock = old.now.wallClock
+    lab.adopt(Array(old.records.values))
+    lab.pass(.milliseconds(10))
+    lab.respond(to: 1, counter: 9)
+    #expect(lab.gatewayChanges == [])
+    #expect(lab.effects.map(\.word) == ["gateway-changed", "store-peer"], "the delay")
+    #expect(lab.anchor.bindings.map(\.state) == [.active, .active, .active])
+  }
+
+  @Test("A gateway that is no longer configured is forgotten: while we run, and when we start")
+  func forgotten() {
+    var lab = Self.restartedLab()
+    let stored = lab.peers
+    lab.step(.configurationChanged(Lab.configuration { $0.gateways.removeFirst() }))
+    #expect(stored.count == 1 && lab.peers.isEmpty)
+    lab = Lab { $0.gateways.removeFirst() }
+    lab.adopt([], peers: Array(stored.values))
+    #expect(lab.effects.map(\.word) == ["remove-peer"])
+  }
+
+  @Test("A gateway that has lost heartbeats while we were down is asked no more, whatever it told before")
+  func unsupportedSinceRestart() {
+    var lab = Self.restartedLab()
+    let error = BindingError(status: BindingError.unrecognizedType)
+    lab.step(.message(.bindingError(error), source: Lab.mag1, destination: Lab.anchorAddress))
+    #expect(lab.anchor.path(to: Lab.mag1) == .unsupported)
+  }
+
   @Test("Thousands of lost sessions end a few at a time")
   func manySessions() {
     var lab = Lab {

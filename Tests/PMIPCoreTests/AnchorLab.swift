@@ -34,6 +34,8 @@ struct AnchorLab {
   var effects: [LMAEffect] = []
   /// What the state file holds.
   var records: [BindingIdentifier: BindingRecord] = [:]
+  /// And of the gateways.
+  var peers: [IPv6Address: PeerRecord] = [:]
   /// What a subscriber of the control socket knows.
   var subscriber: [BindingIdentifier: BindingSummary] = [:]
   var subscribedTunnels: Set<TunnelDescription> = []
@@ -101,15 +103,17 @@ struct AnchorLab {
       pause < .zero
       ? NTPTimestamp(rawValue: now.wallClock.rawValue - NTPTimestamp.units(.zero - pause))
       : now.wallClock.advanced(by: pause)
-    lab.adopt(records.values.sorted { $0.identifier < $1.identifier })
+    lab.adopt(
+      records.values.sorted { $0.identifier < $1.identifier }, peers: peers.keys.sorted().compactMap { peers[$0] })
     return lab
   }
 
   /// Restores from a state file; the shell makes the kernel what the anchor wants.
-  mutating func adopt(_ stored: [BindingRecord]) {
+  mutating func adopt(_ stored: [BindingRecord], peers: [PeerRecord] = []) {
     records = Dictionary(stored.map { ($0.identifier, $0) }) { first, _ in first }
+    self.peers = Dictionary(uniqueKeysWithValues: peers.map { ($0.address, $0) })
     effects = []
-    run(anchor.handle(.restore(stored), at: now))
+    run(anchor.handle(.restore(stored, peers: peers), at: now))
     datapath = anchor.desiredDatapath
     check()
   }
@@ -150,6 +154,8 @@ struct AnchorLab {
       case .answer(let token, let answer): answers[token] = answer
       case .persist(.store(let record)): records[record.identifier] = record
       case .persist(.remove(let identifier)): records[identifier] = nil
+      case .persist(.storePeer(let peer)): peers[peer.address] = peer
+      case .persist(.removePeer(let address)): peers[address] = nil
       }
     }
   }

@@ -269,6 +269,8 @@ extension LMAEffect {
     case .notify(.revocationEnded): "revocation-ended"
     case .persist(.store): "store"
     case .persist(.remove): "remove"
+    case .persist(.storePeer): "store-peer"
+    case .persist(.removePeer): "remove-peer"
     case .notify(.notificationFailed): "notification-failed"
     case .answer: "answer"
     }

@@ -142,6 +142,50 @@ struct GatewayHeartbeatTests {
     #expect(ladder.advance(by: .zero).heartbeats.count == 1)
   }
 
+  /// Two nodes registered with an anchor that has told counter 5; then a restart of ours.
+  static func restartedLadder() -> Ladder {
+    var ladder = Ladder.registered(configuration)
+    ladder.attach(Ladder.bondedMAC, on: "lte0")
+    ladder.answer(prefixes: [Ladder.secondPrefix])
+    ladder.advance(by: .zero)
+    ladder.respond(to: 1, counter: 5)
+    ladder.restart()
+    return ladder
+  }
+
+  @Test("RFC 5847 3.2: the anchor's counter is stored: one that did not restart while we did is only asked to refresh")
+  func storedCounter() {
+    var ladder = Self.restartedLadder()
+    #expect(ladder.gateway.anchors.map(\.restartCounter) == [5])
+    #expect(ladder.advance(by: .zero).heartbeats.map(\.sequence) == [2])
+    #expect(ladder.respond(to: 2, counter: 5).anchorChanges == [])
+    #expect(ladder.advance(by: .milliseconds(5_010)).updates.map(\.options.handoffIndicator) == [.noChange, .noChange])
+  }
+
+  @Test("RFC 5847 3.2: an anchor that restarted while we did gets its sessions again, of nodes that are still here")
+  func restartWhileDown() {
+    var ladder = Self.restartedLadder()
+    ladder.advance(by: .zero)
+    #expect(ladder.respond(to: 2, counter: 6).anchorChanges == [.restarted])
+    #expect(ladder.count(.bindingsLostByAnchor) == 2 && ladder.peers[Ladder.anchor]?.restartCounter == 6)
+    // RFC 5213 6.13: one has left meanwhile, and is somewhere else perhaps.
+    let left = ladder.advance(by: .seconds(3)) + ladder.detach(Ladder.mac, from: "acc0", .neighbourUnreachable)
+    #expect(left.updates.map(\.lifetime) == [.zero])
+    let updates = ladder.advance(by: .milliseconds(2_010)).updates
+    #expect(updates.map(\.options.handoffIndicator) == [.sharedPrefixes])
+    #expect(updates.map(\.namedPrefixes) == [[Ladder.secondPrefix]])
+  }
+
+  @Test("An anchor that we have nothing to do with any more is forgotten")
+  func forgotten() {
+    var ladder = Ladder(Self.configuration)
+    let stored = [
+      PeerRecord(address: Ladder.anchor, restartCounter: 5), PeerRecord(address: "2001:db8:9::1", restartCounter: 1),
+    ]
+    #expect(ladder.step(.restore([], peers: stored)) == [.persist(.removePeer("2001:db8:9::1"))])
+    #expect(ladder.gateway.anchors.map(\.restartCounter) == [5])
+  }
+
   @Test("RFC 5847 3.2: after a loss of sessions the anchor is told at once; not when nothing was lost")
   func ownRestart() {
     var ladder = Ladder(Self.configuration)

@@ -57,6 +57,7 @@ struct GatewayLadder {
   private(set) var datapath = DatapathSnapshot()
   private(set) var lastPBU: BindingUpdate?
   private(set) var storage: [String: AttachmentRecord] = [:]
+  private(set) var peers: [IPv6Address: PeerRecord] = [:]
   private(set) var unanswered: [EffectID] = []
 
   init(_ configuration: MAGConfiguration = Self.configuration) {
@@ -88,6 +89,8 @@ struct GatewayLadder {
         case .persist(.store(let record)):
           storage["\(record.link) \(record.linkLayerAddress) \(record.uplink)"] = record
         case .persist(.remove(let link, let address, let uplink)): storage["\(link) \(address) \(uplink)"] = nil
+        case .persist(.storePeer(let peer)): peers[peer.address] = peer
+        case .persist(.removePeer(let address)): peers[address] = nil
         case .send, .advertise, .probe, .notify: break
         }
       }
@@ -180,7 +183,9 @@ struct GatewayLadder {
   /// A crash: the gateway starts again with what was stored; the kernel keeps what it has.
   mutating func restart() {
     gateway = MobileAccessGateway(configuration: gateway.configuration)
-    step(.restore(storage.keys.sorted().compactMap { storage[$0] }))
+    step(
+      .restore(
+        storage.keys.sorted().compactMap { storage[$0] }, peers: peers.keys.sorted().compactMap { peers[$0] }))
   }
 
   // MARK: Views

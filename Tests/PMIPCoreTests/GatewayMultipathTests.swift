@@ -77,6 +77,21 @@ struct GatewayMultipathTests {
     #expect(refreshes.allSatisfy { $0.options.magIdentifier != nil && $0.namedPrefixes == [Ladder.prefix] })
   }
 
+  @Test("The first uplink goes while the kernel works for the second path: the node's packets take that one afterwards")
+  func uplinkLostMeanwhile() throws {
+    var ladder = Ladder(Self.configuration)
+    ladder.attach()
+    ladder.answer()
+    ladder.kernel = .silent
+    ladder.answer(at: Self.second)
+    #expect(ladder.step(.uplinkChanged("fibre0", isUp: false)).updates.isEmpty)
+    let effects = ladder.step(.datapathOutcome(try #require(ladder.unanswered.first), .installed))
+    #expect(effects.updates.map(\.lifetime) == [.zero] && effects.sources == [Self.second])
+    #expect(effects.updates.first?.options.alternateCareOfAddress == Ladder.proxy)
+    let exit = ladder.gateway.desiredDatapath.uplinks[Ladder.prefix]
+    #expect(exit.flatMap { ladder.gateway.desiredDatapath.tunnels[$0]?.local } == Self.second)
+  }
+
   @Test("An anchor that answers without option 63 is an old one: one path, and no more tries")
   func oldAnchor() {
     var ladder = Ladder(Self.configuration)

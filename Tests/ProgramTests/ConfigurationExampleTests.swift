@@ -3,6 +3,7 @@ import Foundation
 import MobilityWire
 import NetTypes
 import PMIPCore
+import SignallingKit
 import Testing
 
 @testable import BondingPolicy
@@ -292,6 +293,19 @@ struct StateRecordTests {
       try file.flush()
       let again = try StateFile<StoredBinding>(directory: directory, name: "lmad")
       #expect(again.takeRecords().map(\.record) == [record, plain])
+    }
+  }
+
+  @Test("A peer's Restart Counter comes back from the state file as it was; a directory without the file has none")
+  func peer() throws {
+    let record = PeerRecord(address: try #require(IPv6Address("2001:db8:1::1")), restartCounter: .max)
+    try withDirectory([:]) { directory in
+      let file = try StateFile<StoredPeer>(directory: directory, name: "lmad-peers")
+      #expect(file.takeRecords().isEmpty)
+      try file.store(StoredPeer(record), key: record.address.description)
+      try file.flush()
+      #expect(
+        try StateFile<StoredPeer>(directory: directory, name: "lmad-peers").takeRecords().map(\.record) == [record])
     }
   }
 

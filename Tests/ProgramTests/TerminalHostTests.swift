@@ -159,6 +159,34 @@ struct TerminalHostTests {
     #expect(interface(["use_tempaddr": "2"]).map(\.check) == ["privacy-addresses"])
   }
 
+  @Test(
+    "A default route of the interface's own: those of others and those that drop do not count, of several each does")
+  func defaultRoute() throws {
+    func route(_ gateway: String? = nil, dev index: UInt32, metric: UInt32 = 1_024) throws -> Route {
+      Route(
+        to: try #require(IPv6Prefix("::/0")), protocolNumber: 9, metric: metric, interface: index,
+        gateway: try gateway.map { try #require(IPv6Address($0)) })
+    }
+    func finding(_ routes: [Route]) -> Finding? {
+      var doctor = host()
+      doctor.checkDefaultRoute("if1", index: 5, in: routes)
+      return doctor.findings.first
+    }
+    let missing = finding([try route("fe80::9", dev: 6)])
+    #expect(missing?.verdict == .problem && missing?.fix?.hasSuffix("dev if1") == true)
+    var dropping = try route(dev: 5)
+    dropping.kind = .unreachable
+    #expect(finding([dropping])?.verdict == .problem)
+    #expect(finding([try route(dev: 5)])?.message == "there is one")
+    // The kernel asks the one with the lower metric first, and the next when it does not answer.
+    let several = [
+      try route("fe80::2", dev: 5, metric: 2_048), try route("fe80::9", dev: 6), try route("fe80::1", dev: 5),
+    ]
+    #expect(finding(several)?.message == "via fe80::1, fe80::2" && finding(several)?.verdict == .fine)
+    // The first router has gone, and so has its route.
+    #expect(finding(Array(several.prefix(2)))?.message == "via fe80::2")
+  }
+
   @Test("NetworkManager, systemd-networkd and rules before ours")
   func otherSoftware() {
     func findings(_ files: [String: String]) -> [Finding] {

@@ -36,8 +36,8 @@ import Testing
     let document = try document(flows: 3)
     let lines = WatchScreen(columns: 200, rows: 24).lines(document, .rate, [document.tunnels[0].id: 1_250_000])
     #expect(lines[0].hasPrefix("8 flows, by rate"))
-    #expect(lines[1] == "mag1 (tunnel 1): 3 flows, 10.0Mbit/s, 900 octets")
-    #expect(lines[4].contains("1*  10.0Mbit/s") && lines[4].contains("mn1@example.net"))
+    #expect(lines[1] == "mag1 (tunnel 1): 3 flows, 10.0 Mbit/s, 900 octets")
+    #expect(lines[4].contains("1*  10.0 Mbit/s") && lines[4].contains("mn1@example.net"))
   }
 
   @Test("A name cannot command the terminal; wide and combining characters are counted as they are shown")

@@ -16,19 +16,24 @@ as_root() {
   fi
 }
 
+# Debian's, which testbed/install brings: another one that is first in PATH may load a lot at each start, and in the guest
+# every process of a scenario pays for it. The compiled modules are kept.
+python=/usr/bin/python3
+python_settings=("PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 "PYTHONPYCACHEPREFIX=$testbed/.cache/python")
+
 # python_module MODULE ARGUMENTS...: a module of testbed/lib.
 python_module() {
   local module=$1
   shift
-  as_root env "PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 python3 -m "lib.$module" "$@"
+  as_root env "${python_settings[@]}" "$python" -m "lib.$module" "$@"
 }
 
 # inside_guest COMMAND ARGUMENTS...: with what modules of testbed/lib need.
 inside_guest() {
-  "$testbed/guest" -- env "PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 "$@"
+  "$testbed/guest" -- env "${python_settings[@]}" "$@"
 }
 
-in_guest() { inside_guest python3 -m "lib.$1" "${@:2}"; }
+in_guest() { inside_guest "$python" -m "lib.$1" "${@:2}"; }
 
 build_release() {
   echo "building (release)"

@@ -39,7 +39,8 @@ class Daemon:
         values = {
             "lma": topology.LMA, **topology.GATEWAYS, "home_pool": topology.HOME_POOL, "node": topology.NODE,
             "home_prefix1": topology.HOME_PREFIXES[0], "home_prefix2": topology.HOME_PREFIXES[1],
-            "run": str(self.directory), "gateway": self.name, "address": (topology.GATEWAYS | topology.CELLULAR_GATEWAYS).get(self.name, ""),
+            "run": str(self.directory), "gateway": self.name,
+            "address": (topology.GATEWAYS | topology.CELLULAR_GATEWAYS).get(self.name, ""),
             **{f"{interface}_mac": address for interface, address in topology.NODE_MAC.items()},
         }
         for template, target in [(f"{self.program}.yaml", self.configuration),
@@ -88,13 +89,6 @@ class Daemon:
 
     def counters(self) -> dict[str, int]:
         return self.ask("show counters")["counters"]
-
-    def replay(self) -> None:
-        """Recordings of this run and of the one before it (a restart keeps one) do on the pure core what they did here."""
-        for path in [Path(f"{self.recording}.1"), self.recording]:
-            if path.exists():
-                outcome = run(str(PROGRAMS / self.program), "replay", str(path), check=False)
-                assert outcome.returncode == 0, f"{self.name}: replay differs: {outcome.stderr}"
 
     def kill(self) -> None:
         """SIGKILL: no chance to tidy up."""

@@ -1,5 +1,6 @@
 """The whole domain: topology, daemons, the node's attachments and captures. Start with `with Domain(...) as domain`."""
 
+import difflib
 import re
 import subprocess
 import time
@@ -83,12 +84,6 @@ class Domain(Topology):
         for daemon in self.daemons():
             daemon.start()
 
-    def replay(self) -> None:
-        """Replays what has been recorded."""
-        for daemon in self.daemons():
-            if daemon.recording:
-                daemon.replay()
-
     def start_attached(self) -> None:
         self.start()
         for interface in ACCESSES:
@@ -170,6 +165,24 @@ class Domain(Topology):
             "tunnel source": ["ip", "sr", "tunsrc", "show"],
         }
         return {name: stable(self.run(role, *command, check=False).stdout) for name, command in commands.items()}
+
+    def host_state(self) -> dict[str, str]:
+        """What a run could leave on the terminal. Without neighbours, who come and go with traffic."""
+        state = self.kernel_state("mn")
+        del state["neighbours"]
+        for name, command in {
+                "IPv4 rules": ["ip", "-4", "rule"], "IPv4 routes": ["ip", "-4", "route", "show", "table", "all"],
+                "queueing disciplines": ["tc", "qdisc", "show"],
+                "sysctls": ["sysctl", "-a", "-r", r"^net\.ipv6\.conf|^net\.ipv4\.conf\..*rp_filter"]}.items():
+            state[name] = stable(self.run("mn", *command, check=False).stdout)
+        # A counter of somebody's rule may go on.
+        state["ruleset"] = re.sub(r" packets \d+ bytes \d+", "", state["ruleset"])
+        return state
+
+    def assert_host_is(self, before: dict[str, str]) -> None:
+        for name, text in self.host_state().items():
+            changes = "\n".join(difflib.unified_diff(before[name].splitlines(), text.splitlines(), lineterm="", n=0))
+            assert not changes, f"a run changed {name}:\n{changes}"
 
     def ping(self, role: str, address: str, *options: str) -> subprocess.CompletedProcess:
         return self.run(role, "ping", "-6", "-n", "-c", "3", "-i", "0.2", "-W", "2", *options, address, check=False)

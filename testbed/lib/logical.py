@@ -1,9 +1,7 @@
 """The node as the paper's second terminal: one logical interface over both accesses, made by bonding-policy."""
 
-import difflib
-
 from .daemons import Daemon
-from .domain import Domain, stable
+from .domain import Domain
 from .pcap import Flow
 from .shell import wait_until
 from .topology import ACCESSES, HOME_PREFIXES, NODE, NODE_MAC
@@ -66,22 +64,11 @@ class LogicalNode(Daemon):
                      if {entry.get("sourcePort"), entry.get("destinationPort")} == ports), None)
 
     def host_state(self) -> dict[str, str]:
-        """What a run could leave on the terminal, whose accesses are down."""
+        """Of the terminal, whose accesses are down."""
         for interface in ACCESSES:
             # Once up, an interface keeps its queueing discipline.
             self.domain.ip("mn", f"link set {interface} up\nlink set {interface} down\n")
-        state = self.domain.kernel_state("mn")
-        del state["neighbours"]
-        for name, command in {
-                "IPv4 rules": ["ip", "-4", "rule"], "queueing disciplines": ["tc", "qdisc", "show"],
-                "sysctls": ["sysctl", "-a", "-r", r"^net\.ipv6\.conf"]}.items():
-            state[name] = stable(self.domain.run("mn", *command, check=False).stdout)
-        return state
-
-    def assert_host_is(self, before: dict[str, str]) -> None:
-        for name, text in self.host_state().items():
-            changes = "\n".join(difflib.unified_diff(before[name].splitlines(), text.splitlines(), lineterm="", n=0))
-            assert not changes, f"a run changed {name}:\n{changes}"
+        return self.domain.host_state()
 
     def sent(self, slave: str) -> int:
         """Frames, as the slave itself counts them."""

@@ -43,7 +43,7 @@ def lose_radio(domain: Domain, backend: str, made: str, compares_host: bool = Fa
         assert node.stop() == 0, node.last_words()
         air.dissociate()
         if before:
-            node.assert_host_is(before)
+            domain.assert_host_is(before)
     finally:
         air.stop()
 

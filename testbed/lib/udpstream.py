@@ -27,8 +27,8 @@ RECEIVE_BUFFER = 8 << 20
 # Missing in Python's socket module.
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 # A sender that was kept from running catches up no more than this many packets at once: a longer burst overflows the
-# kernel's queues, and that loss would be its own.
-LONGEST_BURST = 50
+# queues, of narrow tunnels above all, and that loss would be its own.
+LONGEST_BURST = 10
 # Seconds after which a stream without any echo gives up.
 FIRST_ECHO = 15
 # The receiver may be behind by seconds in the guest, and nothing in its buffer is lost.

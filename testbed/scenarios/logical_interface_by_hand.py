@@ -51,7 +51,7 @@ def run(domain: Domain) -> None:
     assert node.stop() == 0, node.last_words()
     for interface in ["if1", "if2"]:
         domain.detach(interface)
-    node.assert_host_is(before)
+    domain.assert_host_is(before)
 
     domain.run("mn", "ip", "link", "add", "br0", "type", "bridge")
     domain.run("mn", "ip", "link", "set", "if1", "master", "br0")

@@ -1,6 +1,8 @@
 """flow-manager is stopped while new flows come, more than its queue holds: what does not fit passes on the default
 binding and is counted, what waited goes on afterwards, and every flow is learned from a later packet."""
 
+import sys
+
 from lib.domain import Domain
 from lib.shell import wait_until
 
@@ -27,7 +29,7 @@ def run(domain: Domain) -> None:
     def send() -> None:
         nonlocal sent
         sent += FLOWS
-        domain.run("cn", "python3", "-c", SENDER, home, str(FIRST_PORT), str(FLOWS), str(PORT))
+        domain.run("cn", sys.executable, "-c", SENDER, home, str(FIRST_PORT), str(FLOWS), str(PORT))
 
     def known() -> int:
         return len({entry["sourcePort"] for entry in domain.flows() if entry["destinationPort"] == PORT})

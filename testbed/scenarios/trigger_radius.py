@@ -1,5 +1,7 @@
 """An access point's RADIUS accounting registers and de-registers its stations; without the secret it says nothing."""
 
+import sys
+
 from lib.accesspoint import INTERIM, ON, START, STOP
 from lib.domain import Domain
 from lib.shell import wait_until
@@ -25,7 +27,7 @@ def run(domain: Domain) -> None:
     station = NODE_MAC["if1"].replace(":", "-").upper()
 
     def account(status: int, session: str = "1", who: str = station, key: str = SECRET) -> str:
-        return domain.run("lma", "python3", "-m", "lib.accesspoint", GATEWAYS["mag1"], key, str(status), who,
+        return domain.run("lma", sys.executable, "-m", "lib.accesspoint", GATEWAYS["mag1"], key, str(status), who,
                           session).stdout.strip()
 
     assert account(START, key="guess") == "silent"

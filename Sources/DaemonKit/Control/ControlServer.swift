@@ -160,11 +160,6 @@ public final class ControlServer {
     connections.values.contains { $0.subscriptions.values.contains(topic) }
   }
 
-  /// Subscribers of `topic` at this moment.
-  public func subscriberCount(topic: String) -> Int {
-    connections.values.count { $0.subscriptions.values.contains(topic) }
-  }
-
   private static func command<Arguments: Decodable, Result: Encodable>(
     _ handler: @escaping (Arguments, Client) throws(ControlError) -> Result
   ) -> Command {

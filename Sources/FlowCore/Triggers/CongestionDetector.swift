@@ -30,6 +30,9 @@ public struct CongestionDetector: Hashable, Sendable {
   public private(set) var isOverloaded = false
 
   private var readAt = Duration.zero
+  /// Octets that waited at the last reading and at the one before: what came in between may have come in a burst, and is
+  /// sent faster than the average.
+  private var standing: UInt32 = 0
   private var dropped = 0.0
   private var offered = 0.0
   private var smoothRate = 0.0
@@ -39,11 +42,11 @@ public struct CongestionDetector: Hashable, Sendable {
 
   public init() {}
 
-  /// Time that the backlog takes to be sent; nil when nothing is sent.
+  /// Time that a standing queue takes to be sent; nil when nothing is sent.
   public var queueDelay: Duration? {
-    guard let backlog = reading?.backlog, backlog > 0 else { return .zero }
+    guard standing > 0 else { return .zero }
     guard smoothRate >= 1 else { return nil }
-    return .milliseconds(Int64(Double(backlog) / smoothRate * 1_000))
+    return .milliseconds(Int64(Double(standing) / smoothRate * 1_000))
   }
 
   public mutating func take(
@@ -70,6 +73,7 @@ public struct CongestionDetector: Hashable, Sendable {
     offered = offered * keep + drops + Double(new.packets - last.packets)
     let sent = Double(new.octets - last.octets) / seconds
     smoothRate = smoothRate == 0 ? sent : smoothRate * keep + sent * (1 - keep)
+    standing = min(last.backlog, new.backlog)
     reading = new
     readAt = now
     rate = UInt64(smoothRate)

@@ -12,7 +12,7 @@ public enum LMAEvent: Codable, Sendable {
   case datapathOutcome(EffectID, DatapathOutcome)
   case configurationChanged(LMAConfiguration)
   /// At start, before anything else: what `persist` effects had stored. Lifetimes are absolute wall-clock times.
-  case restore([BindingRecord])
+  case restore([BindingRecord], peers: [PeerRecord] = [])
   /// At start, after `restore`: our Restart Counter (RFC 5847 section 3.4). It has grown if `sessionsLost`; then the
   /// gateways are told.
   case started(restartCounter: UInt32, sessionsLost: Bool)
@@ -196,6 +196,8 @@ public enum PersistenceChange: Hashable, Sendable, Codable {
   // Boxed, as a summary is: effects pass through several lists on their way to where they are run.
   indirect case store(BindingRecord)
   case remove(BindingIdentifier)
+  case storePeer(PeerRecord)
+  case removePeer(IPv6Address)
 }
 
 /// What must survive a restart of the anchor.

@@ -37,6 +37,7 @@ extension LocalMobilityAnchor {
         .heartbeat(.response(to: heartbeat, restartCounter: restartCounter)), from: destination, to: source)
     }
     var peer = peers[source] ?? GatewayPeer(anchorAddress: destination)
+    let known = peer.heartbeat.restartCounter
     guard case .accepted(let changes) = peer.heartbeat.received(heartbeat) else {
       return counters.count(.heartbeatResponsesUnmatched)
     }
@@ -48,6 +49,9 @@ extension LocalMobilityAnchor {
     for change in changes { pathChanged(change, of: source, &turn) }
     if isMeasured, let policy = gateways[source] {
       turn.notify(.gatewayChanged(summary(policy, at: source), .delay))
+    }
+    if let counter = peer.heartbeat.restartCounter, counter != known {
+      turn.persist(.storePeer(PeerRecord(address: source, restartCounter: counter)))
     }
   }
 
@@ -107,40 +111,61 @@ extension LocalMobilityAnchor {
     peerDeadlines.set(.heartbeat(gateway), to: now)
   }
 
+  /// A gateway may have restarted while we were down. Before its bindings are restored.
+  mutating func restoreHeartbeats(_ records: [PeerRecord], _ turn: inout Turn) {
+    for record in records {
+      guard gateways[record.address] != nil, let address = configuration.addresses.first else {
+        turn.persist(.removePeer(record.address))
+        continue
+      }
+      var peer = GatewayPeer(anchorAddress: address)
+      peer.heartbeat = HeartbeatExchange(restoring: record.restartCounter)
+      peers[record.address] = peer
+    }
+  }
+
   /// One gateway after the other.
   mutating func startHeartbeats(afterRestore now: Duration) {
     var start = now
     for address in configuration.gateways.flatMap(\.addresses) {
       guard let binding = cache.bindings(at: address).first, let entry = cache[binding] else { continue }
-      peers[address] = GatewayPeer(anchorAddress: entry.anchorAddress)
+      peers[address, default: GatewayPeer(anchorAddress: entry.anchorAddress)].anchorAddress = entry.anchorAddress
       startHeartbeats(with: address, at: start)
       start += ProtocolConstants.pacing
     }
   }
 
-  /// With every registration that is no mere refresh the session belongs to the gateway's present incarnation.
+  /// With every registration that is no mere refresh the session belongs to the gateway's present incarnation. A mere
+  /// refresh says so only after a restart of ours: a gateway that has restarted meanwhile, and has the session still,
+  /// must not lose it when we hear its counter.
   mutating func markEstablishment(
     of entry: inout BindingCacheEntry, _ request: RegistrationRequest, _ previous: BindingCacheEntry?
   ) {
     let gateway = entry.attachment.proxyCareOfAddress
     peers[gateway, default: GatewayPeer(anchorAddress: entry.anchorAddress)].anchorAddress = entry.anchorAddress
-    if previous?.attachment.proxyCareOfAddress == gateway, request.handoff == .noChange { return }
-    entry.establishedAt = request.arrival.monotonic
-    entry.heartbeat = peers[gateway]?.heartbeat.sequence ?? 0
+    let exchange = peers[gateway]?.heartbeat
+    let isRefresh = previous?.attachment.proxyCareOfAddress == gateway && request.handoff == .noChange
+    if !isRefresh { entry.establishedAt = request.arrival.monotonic }
+    if !isRefresh || exchange?.awaitsCounter == true { entry.heartbeat = exchange?.sequence ?? 0 }
   }
 
-  mutating func reconfigureHeartbeats(at now: Duration) {
+  mutating func reconfigureHeartbeats(_ turn: inout Turn) {
     for address in peers.keys.sorted() {
       peerDeadlines.cancel(.heartbeat(address))
       peers[address]?.lacksRevocation = false
       guard gateways[address]?.heartbeat.isOn == true else {
         peers[address]?.heartbeat.pause()
-        if gateways[address] == nil { peers[address] = nil }
+        if gateways[address] == nil { forgetPeer(address, &turn) }
         continue
       }
       peers[address]?.heartbeat.assumeSupport()
-      if cache.count(at: address) > 0 { startHeartbeats(with: address, at: now) }
+      if cache.count(at: address) > 0 { startHeartbeats(with: address, at: turn.now.monotonic) }
     }
+  }
+
+  private mutating func forgetPeer(_ gateway: IPv6Address, _ turn: inout Turn) {
+    guard let peer = peers.removeValue(forKey: gateway) else { return }
+    if peer.heartbeat.restartCounter != nil { turn.persist(.removePeer(gateway)) }
   }
 
   /// To the gateway and back, as heartbeats have measured it; nil: not measured, or the gateway does not answer now.

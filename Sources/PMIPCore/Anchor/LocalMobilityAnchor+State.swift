@@ -11,7 +11,7 @@ extension LocalMobilityAnchor {
     configuration = new
     allocator.reconfigure(pools: new.prefixPools, nodes: new.nodes)
     indexConfiguration()
-    reconfigureHeartbeats(at: turn.now.monotonic)
+    reconfigureHeartbeats(&turn)
     gatewaysWithoutNotifications = []
     let renamed = Set(old.keys).union(gateways.keys).filter { old[$0]?.name != gateways[$0]?.name }
     guard !renamed.isEmpty else { return }
@@ -44,7 +44,8 @@ extension LocalMobilityAnchor {
   /// Rebuilds cache, prefix owners and tunnels from what was stored. The kernel is not touched: the shell compares it
   /// with `desiredDatapath`. As with a changed configuration, a binding whose gateway, node or prefix is no longer
   /// configured stays until it expires. Records that are over, or that contradict an earlier one, are removed.
-  mutating func restore(_ records: [BindingRecord], _ turn: inout Turn) {
+  mutating func restore(_ records: [BindingRecord], _ peers: [PeerRecord], _ turn: inout Turn) {
+    restoreHeartbeats(peers, &turn)
     var changed: Set<BindingIdentifier> = []
     var restored: [BindingIdentifier] = []
     // Among attachments that share prefixes the default one counts as the oldest.

@@ -128,7 +128,7 @@ public struct LocalMobilityAnchor: Sendable {
     case .deadlineReached: reachDeadlines(&turn)
     case .datapathOutcome(let effect, let outcome): finish(effect, outcome, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
-    case .restore(let records): restore(records, &turn)
+    case .restore(let records, let peers): restore(records, peers, &turn)
     case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     case .deleteBinding(let binding): deleteByOperator(binding, &turn)
     case .revokeNode(let node): revokeByOperator(node, &turn)

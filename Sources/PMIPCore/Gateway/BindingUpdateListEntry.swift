@@ -58,6 +58,8 @@ struct BindingUpdateListEntry: Hashable, Sendable {
     /// Rises with each registration, the same for all paths of an attachment; among attachments that claim one prefix
     /// on-link the highest has it.
     var claim: UInt64
+    /// From an earlier run of ours, and not acknowledged since.
+    var isRestored = false
   }
 
   /// What follows when the de-registration is answered or given up.

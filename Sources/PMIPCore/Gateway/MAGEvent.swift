@@ -65,7 +65,7 @@ public enum MAGEvent: Codable, Sendable {
   case linkMTU(String, UInt32)
   case configurationChanged(MAGConfiguration)
   /// At start: what `persist` effects had stored. The gateway keeps their routes and refreshes them.
-  case restore([AttachmentRecord])
+  case restore([AttachmentRecord], peers: [PeerRecord] = [])
   /// At start, after `restore`: our Restart Counter (RFC 5847 section 3.4). It has grown if `sessionsLost`; then the
   /// anchors are told.
   case started(restartCounter: UInt32, sessionsLost: Bool)
@@ -210,6 +210,8 @@ public struct AttachmentSummary: Hashable, Sendable, Codable {
 public enum AttachmentPersistenceChange: Hashable, Sendable, Codable {
   case store(AttachmentRecord)
   case remove(link: String, LinkLayerAddress, uplink: Int)
+  case storePeer(PeerRecord)
+  case removePeer(IPv6Address)
 }
 
 /// What must survive a restart of the gateway.

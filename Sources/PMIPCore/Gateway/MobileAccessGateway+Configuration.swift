@@ -7,8 +7,9 @@ extension MobileAccessGateway {
   /// Attachments of the time before a restart go on as registered: `desiredDatapath` has their routes, so nothing is
   /// interrupted. One after the other is probed and then refreshed: a node that has left meanwhile is at another gateway
   /// now, from which a refresh of ours would take the session (RFC 5213 section 6.13).
-  mutating func restore(_ records: [AttachmentRecord], _ turn: inout Turn) {
+  mutating func restore(_ records: [AttachmentRecord], _ peers: [PeerRecord], _ turn: inout Turn) {
     let now = turn.now
+    for peer in peers { self.peers[peer.address] = HeartbeatExchange(restoring: peer.restartCounter) }
     var deadline = now.monotonic
     // Older sessions first: the newest one has a prefix that several claim.
     let ordered = records.sorted { a, b in
@@ -28,6 +29,7 @@ extension MobileAccessGateway {
       setTimer(.refresh, of: entry.key, to: refreshAfterRestore(of: entry, from: deadline))
       deadline += ProtocolConstants.pacing
     }
+    forgetPeers(&turn)
     for anchor in list.anchors.sorted() { startHeartbeats(with: anchor, at: now.monotonic) }
   }
 
@@ -67,7 +69,7 @@ extension MobileAccessGateway {
     let binding = BindingUpdateListEntry.Binding(
       prefixes: record.prefixes, offLinkPrefixes: record.offLinkPrefixes, tunnel: tunnel, lifetime: record.lifetime,
       registeredAt: now.monotonic, expiresAt: now.monotonic + remaining,
-      claim: paths(beside: entry).compactMap(\.binding?.claim).max() ?? nextClaim())
+      claim: paths(beside: entry).compactMap(\.binding?.claim).max() ?? nextClaim(), isRestored: true)
     entry.state = .registered
     entry.assignedAnchorAddress = record.assignedAnchorAddress
     entry.binding = binding
@@ -116,7 +118,7 @@ extension MobileAccessGateway {
     if old.heartbeat != new.heartbeat || old.anchors != new.anchors || old.anchorAddress != new.anchorAddress
       || old.nodes != new.nodes
     {
-      reconfigureHeartbeats(at: turn.now.monotonic)
+      reconfigureHeartbeats(&turn)
     }
   }
 

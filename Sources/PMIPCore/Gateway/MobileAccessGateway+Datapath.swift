@@ -163,6 +163,7 @@ extension MobileAccessGateway {
       entry.installing = nil
       list[entry.key] = entry
       if entry.isServed { serve(entry, &turn) }
+      extendPaths(of: entry.key, &turn)
     case .failed:
       // The anchor must not send here; the node's other interfaces may still carry its traffic.
       switch entry.state {

@@ -29,6 +29,7 @@ extension MobileAccessGateway {
       return
     }
     var exchange = peers[source] ?? HeartbeatExchange()
+    let known = exchange.restartCounter
     guard case .accepted(let changes) = exchange.received(heartbeat) else {
       counters.count(.heartbeatResponsesUnmatched)
       return
@@ -36,6 +37,9 @@ extension MobileAccessGateway {
     counters.count(.heartbeatResponsesReceived)
     peers[source] = exchange
     for change in changes { pathChanged(change, of: source, &turn) }
+    if let counter = exchange.restartCounter, counter != known {
+      turn.perform(.persist(.storePeer(PeerRecord(address: source, restartCounter: counter))))
+    }
   }
 
   mutating func receive(_ error: BindingError, source: IPv6Address, _ turn: inout Turn) {
@@ -82,7 +86,8 @@ extension MobileAccessGateway {
   }
 
   /// The anchor has lost its bindings. Each node is registered again, one after the other, with the prefixes that it
-  /// has; its routes stay meanwhile. A binding that is younger than the restart only gets refreshed by this.
+  /// has; its routes stay meanwhile. A binding that is younger than the restart only gets refreshed by this. After a
+  /// restart of ours a node must first be found on its link, as for its refresh.
   private mutating func registerAnew(at anchor: IPv6Address, _ turn: inout Turn) {
     var deadline = turn.now.monotonic
     for key in list.sortedKeys {
@@ -91,6 +96,7 @@ extension MobileAccessGateway {
       case .registered, .refreshing:
         counters.count(.bindingsLostByAnchor)
         list[key]?.isLostByAnchor = true
+        if entry.state == .registered, entry.binding?.isRestored == true { continue }
         setTimer(.refresh, of: key, to: deadline)
         deadline += ProtocolConstants.pacing
       case .registering, .deregistering, .refused, .revoked: continue
@@ -116,10 +122,15 @@ extension MobileAccessGateway {
     timers.set(.heartbeat(anchor), to: now)
   }
 
-  mutating func reconfigureHeartbeats(at now: Duration) {
+  /// The peers that are no anchors of ours any more.
+  mutating func forgetPeers(_ turn: inout Turn) {
     for anchor in peers.keys.sorted() where list.bindings(at: anchor) == 0 && !directory.anchors.contains(anchor) {
-      peers[anchor] = nil
+      if peers.removeValue(forKey: anchor)?.restartCounter != nil { turn.perform(.persist(.removePeer(anchor))) }
     }
+  }
+
+  mutating func reconfigureHeartbeats(_ turn: inout Turn) {
+    forgetPeers(&turn)
     for anchor in list.anchors.union(peers.keys).sorted() {
       timers.cancel(.heartbeat(anchor))
       guard directory.heartbeat(with: anchor).isOn else {
@@ -127,7 +138,7 @@ extension MobileAccessGateway {
         continue
       }
       peers[anchor]?.assumeSupport()
-      if list.bindings(at: anchor) > 0 { startHeartbeats(with: anchor, at: now) }
+      if list.bindings(at: anchor) > 0 { startHeartbeats(with: anchor, at: turn.now.monotonic) }
     }
   }
 

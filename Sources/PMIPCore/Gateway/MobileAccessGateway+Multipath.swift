@@ -161,9 +161,9 @@ extension MobileAccessGateway {
   /// The uplink of this path has gone: the others carry the node's packets at once, and the anchor is told to send
   /// nothing here. An attachment without another path moves to the first uplink that works.
   private mutating func pathLost(_ lost: BindingUpdateListEntry, _ turn: inout Turn) {
-    guard lost.state != .deregistering, lost.state != .revoked else { return }
+    guard lost.state != .revoked else { return }
     if lost.isPath, paths(beside: lost).contains(where: { $0.isServed }) {
-      depart(lost, .remove(.pathEnded), &turn)
+      if lost.state != .deregistering { depart(lost, .remove(.pathEnded), &turn) }
       guard var entry = list[lost.key] else { return }
       dropBinding(of: &entry, tellingNode: false, &turn)
       list[lost.key] = entry
@@ -171,7 +171,7 @@ extension MobileAccessGateway {
     }
     var key = lost.key
     key.uplink = firstUplink
-    guard list[key] == nil else { return }
+    guard lost.state != .deregistering, list[key] == nil else { return }
     let prefixes = lost.binding?.prefixes ?? []
     if lost.isPath {
       beginPath(key, like: lost, naming: prefixes, &turn)

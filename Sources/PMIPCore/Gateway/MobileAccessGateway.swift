@@ -143,7 +143,7 @@ public struct MobileAccessGateway: Sendable {
     case .uplinkChanged(let interface, let isUp): uplinkChanged(interface, isUp: isUp, &turn)
     case .linkMTU(let link, let mtu): linkMTUChanged(link, mtu, &turn)
     case .configurationChanged(let configuration): reconfigure(configuration, &turn)
-    case .restore(let records): restore(records, &turn)
+    case .restore(let records, let peers): restore(records, peers, &turn)
     case .started(let counter, let sessionsLost): started(restartCounter: counter, sessionsLost: sessionsLost, &turn)
     case .revokeAll: revokeAllByOperator(&turn)
     }

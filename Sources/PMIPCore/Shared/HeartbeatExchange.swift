@@ -50,7 +50,8 @@ public enum PeerPath: String, Hashable, Sendable, Codable {
 ///
 /// Request numbers double as a clock of the exchange: what was established before the number of an answered request
 /// was sent, was established with the incarnation of the peer that answered. Only that is lost when the peer restarts;
-/// what came later may be the new incarnation's.
+/// what came later may be the new incarnation's. A counter that was stored before a restart of ours stands for the
+/// answer to request 1, and what was restored with it for what was established before.
 struct HeartbeatExchange: Hashable, Sendable {
   enum Change: Hashable, Sendable {
     case failed, recovered
@@ -66,6 +67,8 @@ struct HeartbeatExchange: Hashable, Sendable {
   private(set) var path = PeerPath.unknown
   /// As the peer said last; nil: it has not.
   private(set) var restartCounter: UInt32?
+  /// The counter was stored, and the peer has told none since our start.
+  private(set) var awaitsCounter = false
   /// Of the last request; the first one has 1.
   private(set) var sequence: UInt32 = 0
   /// Requests in a row without an answer, the newest one not counted while it is young.
@@ -77,6 +80,15 @@ struct HeartbeatExchange: Hashable, Sendable {
   private var isAwaitingResponse: Bool { settled != sequence }
 
   var isSupported: Bool { path != .unsupported }
+
+  init() {}
+
+  /// After a restart of ours.
+  init(restoring restartCounter: UInt32) {
+    self.restartCounter = restartCounter
+    awaitsCounter = true
+    (sequence, settled, confirmed) = (1, 1, 1)
+  }
 
   /// The interval is over: the last request is judged, and the next one goes out.
   mutating func nextRequest(missingAllowed: Int) -> (request: Heartbeat, change: Change?) {
@@ -113,15 +125,15 @@ struct HeartbeatExchange: Hashable, Sendable {
       if path == .unreachable { changes.insert(.recovered, at: 0) }
       path = .reachable
     }
-    restartCounter = counter ?? restartCounter
+    if let counter { (restartCounter, awaitsCounter) = (counter, false) }
     assumeSupport()
     return .accepted(changes)
   }
 
   /// A Binding Error "unrecognized MH type" from the peer; true if it means our heartbeats. It does not say what it is
-  /// about, but a peer that has answered one knows them.
+  /// about, but a peer that has answered one since our start knows them.
   mutating func receivedUnrecognizedType() -> Bool {
-    guard isSupported, isAwaitingResponse, confirmed == 0 else { return false }
+    guard isSupported, isAwaitingResponse, confirmed == 0 || awaitsCounter else { return false }
     pause()
     path = .unsupported
     return true
