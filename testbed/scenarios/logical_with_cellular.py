@@ -69,7 +69,7 @@ def run(domain: Domain) -> None:
         cellular.hang_up()
     domain.detach("if1")
     wait_until("the PPP device is gone", lambda: INTERFACE not in domain.kernel_state("mn")["links"])
-    node.assert_host_is(before)
+    domain.assert_host_is(before)
 
 
 def hear_router(domain: Domain, node: LogicalNode) -> None:
@@ -110,7 +110,8 @@ def octets(domain: Domain, flow: Flow) -> int:
 
 
 def settings(domain: Domain) -> dict[str, str]:
-    """Of the PPP device."""
+    """Of the PPP device, without the MTU that a gateway has advertised to it."""
+    sysctls = domain.run("mn", "sysctl", "-a", "-r", rf"^net\.ipv6\.conf\.{INTERFACE}\.").stdout
     return {
         "qdiscs": domain.run("mn", "tc", "qdisc", "show", "dev", INTERFACE).stdout,
-        "sysctls": domain.run("mn", "sysctl", "-a", "-r", rf"^net\.ipv6\.conf\.{INTERFACE}\.").stdout}
+        "sysctls": "\n".join(line for line in sysctls.splitlines() if f".{INTERFACE}.mtu " not in line)}
