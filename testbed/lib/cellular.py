@@ -8,13 +8,11 @@ session lasts, with link-local addresses by IPV6CP. netem below delays and shape
 modules."""
 
 import subprocess
-import time
 
 from .daemons import Daemon
 from .domain import Domain
 from .shell import in_namespace, run
 from .topology import CELLULAR_GATEWAYS, NODE_MAC, ROUTER_SYSCTLS
-from .verdict import Verdict, follow, report
 
 (GATEWAY, ADDRESS), = CELLULAR_GATEWAYS.items()
 INTERFACE, DEVICE = "if3", "ppp0"
@@ -27,9 +25,6 @@ DELAY = 0.060
 RATES = {GATEWAY: "2mbit", "mn": "384kbit"}
 # Packets; deep, as in such networks.
 QUEUE = 500
-TCP_MEGABITS, UDP_RATE = 1, 50
-# Seconds between two moves: those of one flow are two apart.
-PHASE = 1.5
 # Of the anchor's configuration.
 ANCHOR = {"  - name: mag2": f"  - name: {GATEWAY}\n    address: {ADDRESS}\n  - name: mag2",
           "gateways: [mag1, mag2]": f"gateways: [mag1, mag2, {GATEWAY}]"}
@@ -89,41 +84,3 @@ class Cellular:
             session.terminate()
             session.wait()
         self.sessions.clear()
-
-
-def move_both_ways(domain: Domain, home: str, other: str) -> None:
-    """A UDP stream and a TCP download go from mag1, whose access is called `other`, to cellular and back. No packet is lost, the
-    download is whole, and the uplink follows."""
-    accesses, correspondent = domain.trace_accesses(), domain.trace_correspondent()
-    stream, download = domain.udp(home, rate=UDP_RATE), domain.tcp(home, megabits=TCP_MEGABITS)
-    flows = {"UDP": stream.flow, "TCP": download.flow}
-    domain.flow(download.flow)
-    begin = time.time()
-    time.sleep(PHASE)
-    moves = []
-    for gateway in (GATEWAY, "mag1"):
-        for name, flow in flows.items():
-            moves.append((name, domain.move(flow, gateway)))
-            time.sleep(PHASE)
-    end = time.time()
-    udp, tcp = stream.stop(), download.stop()
-    accesses.finish()
-    correspondent.finish()
-
-    verdict = Verdict()
-    for name, flow in flows.items():
-        away, back = (move for of, move in moves if of == name)
-        for move, since, until in ((away, begin, back.begin), (back, away.end + PHASE, end)):
-            title = f"{name} to {'cellular' if move is away else other}"
-            verdict.add_move(title, report(accesses, move, since, until), round_trip=2 * DELAY)
-            uplink = follow(accesses, move, until)
-            verdict.add(uplink.astray == 0 and uplink.packets > 0, f"{title}: uplink packets astray", f"{uplink}")
-            print(f"figure: {title}: {uplink}")
-    assert verdict.holds(), verdict.failures()
-    assert tcp.error is None, f"the TCP connection broke: {tcp.error}"
-    sent, received = correspondent.payload(download.flow), accesses.payload(download.flow)
-    assert sent == received, f"TCP: {sent} bytes sent, {received} received"
-    assert udp.lost == 0 and udp.lost_uplink == 0, \
-        f"lost: {udp.lost} of {udp.sent} ({udp.lost_numbers()[:20]}), {udp.lost_uplink} echoes"
-    print(f"figure: UDP packets lost: {udp.lost} of {udp.sent}, reordered {udp.reordered}, echoes lost {udp.lost_uplink}; "
-          f"TCP bytes lost: {sent - received} of {sent}, {tcp.retransmissions} retransmissions")
