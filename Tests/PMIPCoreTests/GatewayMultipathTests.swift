@@ -92,6 +92,20 @@ struct GatewayMultipathTests {
     #expect(exit.flatMap { ladder.gateway.desiredDatapath.tunnels[$0]?.local } == Self.second)
   }
 
+  @Test("The uplink of a path that is being ended goes: the node's packets do not wait for the end")
+  func uplinkLostWhileEnding() throws {
+    var ladder = Self.registered()
+    let effects = ladder.advance(by: Self.configuration.timers.lifetime - .seconds(1))
+    let refresh = try #require(effects.updates.first { $0.options.magMultipathBinding?.binding == 1 })
+    // The kernel refuses what the anchor has granted to the first path, so that must end.
+    ladder.kernel = .refuses
+    #expect(ladder.answer(to: refresh, offLink: [Ladder.secondPrefix]).updates.map(\.lifetime) == [.zero])
+    #expect(ladder.states == [.deregistering, .refreshing])
+    let changes = ladder.step(.uplinkChanged("fibre0", isUp: false)).changes
+    let second = ladder.gateway.attachments[1].tunnel
+    #expect(changes.contains { $0 == second.map { .setUplink(Ladder.prefix, $0) } })
+  }
+
   @Test("An anchor that answers without option 63 is an old one: one path, and no more tries")
   func oldAnchor() {
     var ladder = Ladder(Self.configuration)
