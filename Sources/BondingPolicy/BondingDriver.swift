@@ -11,13 +11,7 @@ struct BondingDriver: LogicalInterface {
 
   func exists(_ links: [Link]) throws(LinuxError) -> Bool {
     guard let present = links.first(where: { $0.name == plan.interface }) else { return false }
-    guard present.alias == Self.alias else {
-      throw LinuxError(
-        "create bond", present.name, code: EEXIST,
-        advice:
-          "it is not ours; choose another name for 'interface', or delete it with `ip link delete \(present.name)`"
-      )
-    }
+    try refuseForeign([present])
     return present.kind == Bond.kind
   }
 
@@ -25,7 +19,7 @@ struct BondingDriver: LogicalInterface {
     try tables.run(.createBond(name: plan.interface, address))
     let bond = try tables.link(named: plan.interface)
     do {
-      try change(bond, LinkChange(mtu: smallestMTU(plan, links), alias: Self.alias))
+      try change(bond, LinkChange(mtu: smallestMTU(links), alias: Self.alias))
       try setFilters(bond.index)
     } catch {
       _ = try? tables.run(.deleteLink(index: bond.index, name: bond.name))
@@ -91,10 +85,6 @@ struct BondingDriver: LogicalInterface {
     else { return 0 }
     try tables.run(.deleteLink(index: bond.index, name: bond.name))
     return 1
-  }
-
-  private func change(_ link: Link, _ change: LinkChange) throws(LinuxError) {
-    try tables.run(.changeLink(index: link.index, name: link.name, change))
   }
 }
 

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxNet
 import NetTypes
 
@@ -5,6 +6,9 @@ import NetTypes
 ///
 /// Whatever it makes carries our alias, so that we never touch an interface of somebody else.
 protocol LogicalInterface {
+  var plan: BondingPlan { get }
+  var tables: RouteNetlink { get }
+
   /// Makes the logical interface, down. `links`: the interfaces that there are.
   func create(_ address: LinkLayerAddress, _ links: [Link]) throws(LinuxError)
 
@@ -35,8 +39,20 @@ extension LogicalInterface {
   static var minimumMTU: UInt32 { 1280 }
 
   /// The smallest MTU of the slaves, so that whatever the logical interface sends fits them all.
-  func smallestMTU(_ plan: BondingPlan, _ links: [Link]) -> UInt32? {
+  func smallestMTU(_ links: [Link]) -> UInt32? {
     links.filter { link in plan.slaves.contains { $0.name == link.name } }.map(\.mtu).min()
       .map { max($0, Self.minimumMTU) }
+  }
+
+  /// Throws when one of them is somebody else's.
+  func refuseForeign(_ present: [Link]) throws(LinuxError) {
+    guard let other = present.first(where: { $0.alias != Self.alias }) else { return }
+    throw LinuxError(
+      "create interface", other.name, code: EEXIST,
+      advice: "it is not ours; choose another name for 'interface', or delete it with `ip link delete \(other.name)`")
+  }
+
+  func change(_ link: Link, _ change: LinkChange) throws(LinuxError) {
+    try tables.run(.changeLink(index: link.index, name: link.name, change))
   }
 }

@@ -16,11 +16,7 @@ struct VirtualPair: LogicalInterface {
 
   func exists(_ links: [Link]) throws(LinuxError) -> Bool {
     let present = links.filter { $0.name == plan.interface || $0.name == plan.peer }
-    if let other = present.first(where: { $0.alias != Self.alias }) {
-      throw LinuxError(
-        "create interface", other.name, code: EEXIST,
-        advice: "it is not ours; choose another name for 'interface', or delete it with `ip link delete \(other.name)`")
-    }
+    try refuseForeign(present)
     return present.count { $0.kind == Self.kind } == 2
   }
 
@@ -34,7 +30,7 @@ struct VirtualPair: LogicalInterface {
   }
 
   func adjust(_ links: [Link], _ address: LinkLayerAddress) throws(LinuxError) {
-    let mtu = smallestMTU(plan, links)
+    let mtu = smallestMTU(links)
     for link in links where link.name == plan.interface || link.name == plan.peer {
       var wanted = LinkChange()
       if let mtu, mtu != link.mtu { wanted.mtu = mtu }
@@ -87,9 +83,5 @@ struct VirtualPair: LogicalInterface {
     // One end takes the other along.
     if let first = own.first { try tables.run(.deleteLink(index: first.index, name: first.name)) }
     return own.count
-  }
-
-  private func change(_ link: Link, _ change: LinkChange) throws(LinuxError) {
-    try tables.run(.changeLink(index: link.index, name: link.name, change))
   }
 }
