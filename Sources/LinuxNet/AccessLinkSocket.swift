@@ -2,13 +2,13 @@ import CLinuxNet
 import Glibc
 import NetTypes
 
-/// A packet socket on one interface, most often an access link. There it sees the neighbour discovery of nodes, with their link-layer addresses,
-/// before they have any address that the host could talk to, and it sends packets to one link-layer address whatever
-/// their IPv6 destination: Router Advertisements of RFC 5213 are unicast on the link even to `ff02::1`.
+/// A packet socket on one interface, most often an access link. There it sees the neighbour discovery of nodes, with their
+/// link-layer addresses, before they have any address that the host could talk to, and it sends packets to one link-layer
+/// address whatever their IPv6 destination: Router Advertisements of RFC 5213 are unicast on the link even to `ff02::1`.
 ///
 /// A filter in the kernel passes received packets of the wanted types of neighbour discovery only: by default Router
-/// Solicitations, Neighbour Solicitations and Neighbour Advertisements. The interface receives all multicast while the socket is open, because Neighbour Solicitations go to groups
-/// that a gateway has not joined.
+/// Solicitations, Neighbour Solicitations and Neighbour Advertisements. The interface receives all multicast while the
+/// socket is open, because Neighbour Solicitations go to groups that a gateway has not joined.
 public final class AccessLinkSocket {
   /// A received neighbour discovery packet.
   public struct Packet: Hashable, Sendable {

@@ -19,7 +19,7 @@ as_root() {
 # Debian's, which testbed/install brings: another one that is first in PATH may load a lot at each start, and in the guest
 # every process of a scenario pays for it. The compiled modules are kept.
 python=/usr/bin/python3
-python_settings=("PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 "PYTHONPYCACHEPREFIX=$testbed/.cache/python")
+python_settings=("PYTHONPATH=$testbed" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE= "PYTHONPYCACHEPREFIX=$testbed/.cache/python")
 
 # python_module MODULE ARGUMENTS...: a module of testbed/lib.
 python_module() {
