@@ -40,10 +40,12 @@ class Terminal(Topology):
         self.configuration = self.directory / "packet-reflector.yaml"
         self.configuration.write_text(f"interfaces: [if1, if2]\ncontrol:\n  socket: {self.directory}/reflector.sock\n")
         self.reflector: subprocess.Popen | None = None
-        self.server = subprocess.Popen(in_namespace(self.namespace("far"), ["iperf3", "-s", "--forceflush"]),
-                                       stdout=subprocess.PIPE, text=True)
-        assert self.server.stdout is not None
-        wait_until("iperf3 listens", lambda: "listening" in self.server.stdout.readline())
+        # Into a file: it says much, and would wait for a pipe that nobody empties.
+        said = self.directory / "iperf3.log"
+        with said.open("w") as file:
+            self.server = subprocess.Popen(
+                in_namespace(self.namespace("far"), ["iperf3", "-s", "--forceflush"]), stdout=file)
+        wait_until("iperf3 listens", lambda: "listening" in said.read_text())
         return self
 
     def __exit__(self, *_: object) -> None:
