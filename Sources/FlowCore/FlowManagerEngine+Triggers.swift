@@ -24,13 +24,14 @@ extension FlowManagerEngine {
     for reading in readings where mirror.tunnels[reading.tunnel] != nil {
       var load = triggers.loads[reading.tunnel] ?? TunnelLoad()
       let before = load.detector.state
+      load.configuredCapacity = reading.capacity
+      load.detector.take(
+        reading.queue, capacity: reading.capacity, configuration.congestion, at: work.now.monotonic)
+      // What this reading adds may be from before the move as well, when the one before it is.
       if let settled = load.settledAt, settled <= work.now.monotonic {
         load.settledAt = nil
         load.detector.forgetDrops()
       }
-      load.configuredCapacity = reading.capacity
-      load.detector.take(
-        reading.queue, capacity: reading.capacity, configuration.congestion, at: work.now.monotonic)
       switch load.detector.state {
       case before: break
       case .congested where before == .rising:

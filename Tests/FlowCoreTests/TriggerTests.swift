@@ -64,6 +64,12 @@ private struct LoadedWorld {
     }
   }
 
+  /// Nothing is read for a time, at whose begin a tunnel drops.
+  mutating func pause(seconds: Int, drops: UInt32, on tunnel: TunnelIdentifier) {
+    world.clock += .seconds(seconds)
+    queues[tunnel]?.drops &+= drops
+  }
+
   /// Flows that have moved, with their causes.
   var moves: [(flow: FlowSixTuple, to: TunnelIdentifier, cause: FlowNotification.MoveCause)] {
     world.notifications.compactMap {
@@ -109,6 +115,17 @@ private struct LoadedWorld {
     #expect(domain.moves.count == 1)
     domain.run(seconds: 60)
     #expect(domain.moves.count == 3, "one fits")
+  }
+
+  @Test("A reading that comes late tells of drops from before the move: they move no other flow") func lateReading() {
+    var domain = LoadedWorld([500_000, 1_000_000])
+    for (port, rate) in [(1, 100_000), (2, 400_000), (3, 200_000)] {
+      _ = domain.begin(UInt16(port), rate: UInt64(rate))
+    }
+    while domain.moves.isEmpty { domain.run(seconds: 1) }
+    domain.pause(seconds: 4, drops: 500, on: FlowWorld.one)
+    domain.run(seconds: 60)
+    #expect(domain.moves.count == 1)
   }
 
   @Test("No tunnel has room: one event, one count, shown until it ends") func noRoom() {
